@@ -1,0 +1,16 @@
+/* Time. Deadlines and intervals use the monotonic clock, timestamps in logs the wall clock. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLOCK_NEVER INT64_MAX
+
+int64_t clock_ms(void);         /* monotonic, milliseconds */
+int64_t clock_us(void);         /* monotonic, microseconds */
+int64_t clock_wall_ms(void);    /* since 1970-01-01 UTC */
+/* RFC 3339 UTC, "2026-11-22T12:00:00.000Z" or without the fraction; out needs 32 bytes. */
+void clock_rfc3339(char *out, size_t size, int64_t wall_ms, int with_ms);
+
+#endif

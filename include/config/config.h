@@ -1,0 +1,91 @@
+/*
+ * The configuration: one libconfig file, the environment over it, presets below it. Loaded into an immutable, reference-counted
+ * snapshot that a request holds while it runs; a changed file gives a new snapshot, a broken one is logged and the old one stays.
+ * Every key stands in one table (config/options.c): path, type, default, least, most, environment variables, help.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdio.h>
+#include "base/buf.h"
+#include "message/target.h"
+
+enum access_mode { ACCESS_UNSET, ACCESS_KEYS, ACCESS_LOCAL, ACCESS_PASSTHROUGH, ACCESS_OPEN };
+
+struct access_key {
+	const char *name, *owner, *group;
+	const char *sha256[2];          /* lower-case hex; second for rotation, NULL if none */
+	int64_t expires;                /* wall ms, 0 never */
+	bool disabled;
+};
+
+struct model_rule { const char *match, *to; };          /* glob on the requested name -> "big", "small" or a model */
+
+struct config {
+	const char *source;             /* path of the file, NULL when there was none */
+	int64_t generation;             /* counts loads in this process */
+
+	const char *proxy_backend;      /* name of the backend in use */
+	const struct backend *backends; /* all configured and preset ones that have what they need, nbackends */
+	size_t nbackends;
+	const struct backend *backend;  /* the one in use */
+
+	const char *model_big, *model_small, *model_default;    /* NULL when not set */
+	const struct model_rule *rules;
+	size_t nrules;
+
+	enum access_mode access_mode;   /* never ACCESS_UNSET after load */
+	bool access_mode_given;         /* written down, not the default */
+	const struct access_key *keys;
+	size_t nkeys;
+	const char *keys_file;          /* further keys, re-read when it changes */
+	const char *const *hosts;       /* further Host values for "local", NULL-terminated */
+	const char *const *origins;     /* allowed CORS origins, NULL-terminated */
+	const char *passthrough_backend;
+
+	int64_t max_body;               /* bytes */
+	int64_t memory;                 /* bytes of request bodies at once, all requests of the process */
+	int requests;                   /* requests at once per process */
+	int workers;
+	int64_t max_event;              /* bytes of one upstream event */
+
+	int commit_after, ping_interval, probe_interval, shutdown_grace;        /* seconds */
+	int client_read_timeout, client_write_timeout;
+	int idle_worker;                /* seconds */
+
+	const char *log_level, *log_dest;
+	bool log_requests;
+
+	const char *state_dir;          /* NULL: none */
+	int health_interval;            /* seconds */
+	const char *estimate_note;      /* unused by code that has no estimate; NULL */
+};
+
+struct config_load {
+	const char *path;               /* from --config; NULL: search */
+	const char *argv0;              /* to look beside the program */
+	bool cgi;                       /* environment was filled by a web server: HTTP_* and CGI's own are never settings */
+};
+
+/* The search order: path, MESSAGES_CONF, .htmessages.conf beside the program, the user's config folder, the system's default place.
+ * Returns a new snapshot with one reference, or NULL with a message (file:line: what is wrong, nearest known name) in err. */
+struct config *config_load(const struct config_load *l, struct buf *err);
+struct config *config_ref(struct config *c);
+void config_unref(struct config *c);
+
+/* The current snapshot of the process: config_current() takes a reference (config_unref when done) and, at most once a second, looks
+ * whether the file (or an included or key file) has changed. */
+int config_start(const struct config_load *l, struct buf *err);
+struct config *config_current(void);
+void config_stop(void);
+
+const struct backend *config_backend(const struct config *c, const char *name);         /* NULL when unknown */
+
+/* Command line (config/cli.c): each returns the exit status. */
+int config_check(const struct config_load *l, FILE *out);
+int config_print(const struct config_load *l, FILE *out);
+int config_new_key(const char *name, FILE *out);
+int config_import_env(const char *file, FILE *out);
+int config_options(FILE *out, const char *format);      /* the table: "text", "markdown", "man" or "conf" */
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * The one fault type. Whoever finds something wrong fills it where it happens; router, error writer and log
+ * read only this. Turned into HTTP and JSON in one place (ingress/error.c).
+ */
+#ifndef MESSAGE_FAULT_H
+#define MESSAGE_FAULT_H
+
+#include "base/str.h"
+
+enum fault_class {
+	FAULT_NONE,
+	FAULT_BAD_REQUEST,      /* the request is wrong; the same anywhere */
+	FAULT_OVERFLOW,         /* prompt larger than the model's window, or body too large */
+	FAULT_AUTH,             /* credential or permission */
+	FAULT_QUOTA,            /* paid-for limit used up; retrying does not help */
+	FAULT_RATE,             /* rate limit; retry later */
+	FAULT_OVERLOADED,       /* backend (or this program) has no capacity now */
+	FAULT_TRANSIENT,        /* connect, reset, timeout, 5xx: may work when tried again */
+	FAULT_CAPABILITY,       /* the backend can't do this */
+	FAULT_CANCELLED,        /* the client has gone or the program stops; nobody reads the answer */
+};
+
+enum fault_scope { FAULT_OF_REQUEST, FAULT_OF_KEY, FAULT_OF_BACKEND };
+
+struct fault {
+	enum fault_class class;
+	enum fault_scope scope;
+	int status;             /* HTTP status for the client: 400 … 529 */
+	const char *type;       /* the API's error type, static: "invalid_request_error", … */
+	char message[2048];     /* one or two sentences, UTF-8, NUL-terminated */
+	const char *details;    /* JSON object for error.details, static or in the request's arena; NULL for none */
+	int upstream_status;    /* the backend's own HTTP status, 0 when there was none */
+	int retry_after;        /* whole seconds, -1: none */
+	int should_retry;       /* x-should-retry: 1 true, 0 false, -1 not sent */
+	struct str raw;         /* a Messages backend's error body that passes as received; p NULL for none */
+	const char *allow;      /* value of the Allow header (405), static, or NULL */
+	const char *site;       /* "file.c:function" of the place that made it, static */
+};
+
+#define FAULT_INIT ((struct fault){ .retry_after = -1, .should_retry = -1 })
+
+/* Fills f (over what was there); returns -1 so that callers can `return fault_set(…)`. */
+int fault_set_at(const char *site, struct fault *f, enum fault_class class, int status, const char *type,
+		 const char *fmt, ...) PRINTF_LIKE(6, 7);
+#define FAULT_SITE_2(file, line) file ":" #line
+#define FAULT_SITE_1(file, line) FAULT_SITE_2(file, line)
+#define fault_set(f, class, status, type, ...) \
+	fault_set_at(FAULT_SITE_1(__FILE__, __LINE__), f, class, status, type, __VA_ARGS__)
+/* 400 invalid_request_error. */
+#define fault_bad(f, ...) fault_set(f, FAULT_BAD_REQUEST, 400, "invalid_request_error", __VA_ARGS__)
+/* 529 overloaded_error with retry-after 1: a limit of this program or its memory is used up. */
+int fault_no_memory(struct fault *f);
+/* The API's error type for an HTTP status ("api_error" for unknown ones). */
+const char *fault_type_of_status(int status);
+/* May the same call be tried again (before any content)? */
+bool fault_retryable(const struct fault *f);
+
+#endif

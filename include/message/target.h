@@ -1,0 +1,94 @@
+/*
+ * Where a request goes: a backend's settings with preset and config merged, and the model's name there.
+ * Part of the config snapshot, which the request holds; nothing here is changed after load.
+ */
+#ifndef MESSAGE_TARGET_H
+#define MESSAGE_TARGET_H
+
+#include "base/str.h"
+
+enum framing { FRAMING_SSE, FRAMING_JSON };
+enum auth_kind { AUTH_NONE, AUTH_BEARER, AUTH_HEADER, AUTH_BASIC };
+/* What becomes of role "system" entries in the middle of the conversation. */
+enum mid_system { MID_SYSTEM_KEEP, MID_SYSTEM_USER, MID_SYSTEM_HOIST };
+/* How thinking budget and effort are said to the backend. */
+enum reasoning_style {
+	REASONING_NONE,         /* not said */
+	REASONING_EFFORT,       /* "reasoning_effort": "low|medium|high…" (OpenAI and most) */
+	REASONING_OPENROUTER,   /* "reasoning": {"effort"|"max_tokens"|"enabled"} */
+	REASONING_THINKING,     /* "thinking": {"type":"enabled"|"disabled"} (DeepSeek, Kimi, GLM), with reasoning_effort */
+};
+/* What becomes of thinking blocks in the history. */
+enum reasoning_replay {
+	REPLAY_DROP,
+	REPLAY_TOOLS,           /* "reasoning_content" on assistant messages that call tools (DeepSeek, Kimi) */
+	REPLAY_ALL,             /* "reasoning_content" on every assistant message that has it */
+	REPLAY_DETAILS,         /* OpenRouter's "reasoning_details", restored from the signature; plain "reasoning" without one */
+};
+
+struct header_setting { const char *name, *value; };
+struct body_member { const char *name; const char *json; };    /* json NULL: drop the member */
+
+struct backend {
+	const char *name;               /* as in the config; "OPENROUTER" */
+	const char *origin;             /* lower case [a-z0-9-]: marks opaque state that may go back here only */
+	const char *dialect;            /* name of the dialect table row */
+	const char *base_url;           /* without a slash at its end, "https://openrouter.ai/api/v1" */
+	const char *path_message;       /* appended to base_url: "/chat/completions" */
+	const char *path_count;         /* NULL: cannot count */
+	const char *path_models;        /* NULL: has no list */
+	enum auth_kind auth;
+	const char *auth_header;        /* header name for AUTH_HEADER, "x-api-key" */
+	const char *api_key;            /* resolved; NULL when none. Never printed. */
+	const char *api_key_from;       /* where it came from, for messages: "OPENROUTER_API_KEY in the environment" */
+	const char *proxy;              /* NULL: from the environment; "" : never */
+	const char *ca_file;            /* NULL: the system's */
+	bool tls_verify;
+	bool http2;
+	bool passthrough;               /* the caller's own key goes here */
+	bool anthropic_host;            /* Anthropic's own API: nothing in the body changes but what must */
+
+	int connect_timeout;            /* seconds each */
+	int first_byte_timeout;
+	int idle_timeout;
+	int timeout;                    /* whole call */
+	int retries;                    /* further tries after the first, before any content */
+
+	enum mid_system mid_system;
+	enum reasoning_style reasoning;
+	enum reasoning_replay replay;
+	bool stream_options;            /* send stream_options.include_usage */
+	bool stop;                      /* the backend takes stop sequences; false: enforced here */
+	int stop_max;                   /* at most this many are sent; the rest is enforced here */
+	bool cache_control;             /* keep cache_control on text parts */
+	bool parallel_tool_calls;       /* knows the member of that name */
+	bool tool_images;               /* tool messages may hold image parts */
+	bool files;                     /* takes PDF as a "file" part */
+	bool top_k;                     /* knows top_k */
+	bool user;                      /* send metadata.user_id, shortened, as "user" */
+	bool response_format;           /* knows json_schema response formats */
+	bool strip_schema_null;         /* drop null "required"/"type" and "$schema" from schemas */
+	bool think_tags;                /* "<think>…</think>" at the start of the text is thinking */
+	bool strip_thinking_retry;      /* one retry without thinking when a signature is refused */
+	bool tool_result_merge;         /* user text after tool results goes into the last of them (Mistral) */
+	bool billing_header;            /* keep Claude Code's x-anthropic-billing-header text */
+	int tool_name_max;              /* longest tool name, 64 */
+	const char *max_tokens_member;  /* "max_tokens" or "max_completion_tokens"; NULL: by model name */
+	int64_t max_tokens_min, max_tokens_max; /* clamp; 0: none */
+	int64_t context_tokens;         /* the models' window where known; 0: not known */
+	const char *const *drop_members;/* Messages-compatible: body members that it refuses; NULL-terminated */
+	const char *const *drop_betas;  /* anthropic-beta values that it refuses (glob); NULL-terminated; {"*"}: all */
+	const struct header_setting *headers;   /* further headers; name NULL ends */
+	const struct body_member *body; /* forced or dropped body members (openai-chat: appended); name NULL ends */
+};
+
+struct target {
+	const struct backend *backend;
+	const char *model;              /* name at the backend */
+	bool mapped;                    /* differs from what was asked for */
+	const char *caller_key;         /* passthrough: the caller's own key; else NULL */
+	bool caller_bearer;             /* it came as Authorization: Bearer */
+	const char *rule;               /* which rule decided, for the log and --route */
+};
+
+#endif

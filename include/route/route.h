@@ -1,0 +1,14 @@
+/*
+ * The router: which backend and model a request goes to. First matching rule wins; every decision can be explained.
+ */
+#ifndef ROUTE_ROUTE_H
+#define ROUTE_ROUTE_H
+
+#include "base/arena.h"
+#include "config/config.h"
+#include "message/fault.h"
+
+/* Decides by the requested model's name. The target borrows from the config snapshot and the arena. */
+int route_select(const struct config *c, const char *model, struct arena *a, struct target *out, struct fault *f) MUST_CHECK;
+
+#endif

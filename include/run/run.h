@@ -1,0 +1,43 @@
+/*
+ * One Messages request against its target: encode, call, decode, retry before the first content. Needs no front: batches, tool rounds and
+ * tests call it with any sink.
+ */
+#ifndef RUN_RUN_H
+#define RUN_RUN_H
+
+#include "base/arena.h"
+#include "base/wait.h"
+#include "dialect/dialect.h"
+#include "upstream/upstream.h"
+
+struct run_options {
+	const struct message_request *request;
+	const struct target *target;
+	struct arena *arena;
+	struct waiter *waiter;          /* may be NULL */
+	bool stream;                    /* the client wants a stream */
+	size_t max_event, max_answer;   /* bytes: one upstream event; a whole upstream answer */
+	/* True once content has reached the client: no retry any more. */
+	bool (*content_sent)(void *ctx);
+	/* The upstream's head of the attempt that will be used (status 200). */
+	void (*on_head)(void *ctx, const struct upstream_head *h, const struct outgoing *out);
+	void *ctx;
+};
+
+/* What happened, for the log. */
+struct run_report {
+	int attempts;
+	int upstream_status;            /* of the last attempt, 0 none */
+	char upstream_id[128];
+	int64_t connect_ms, first_byte_ms;      /* of the last attempt, from its start; -1 */
+};
+
+/* Returns 0 when the message is complete: EVENT_END has been sent to the sink. -1 with the fault filled otherwise (FAULT_CANCELLED when the client left). */
+int run_message(const struct run_options *o, struct sink *sink, struct run_report *rep, struct fault *f) MUST_CHECK;
+/* Asks a backend that can count. -1 with the fault filled; FAULT_CAPABILITY when it can't. */
+int run_count(const struct run_options *o, int64_t *tokens, struct fault *f) MUST_CHECK;
+/* GET of the backend's model list: calls add for each. Times out after `seconds`. */
+int run_models(const struct backend *b, const char *caller_key, bool caller_bearer, struct arena *a, int seconds, struct waiter *w,
+	       void (*add)(void *ctx, const struct model_info *m), void *ctx, struct fault *f) MUST_CHECK;
+
+#endif
