@@ -58,7 +58,6 @@ struct config {
 
 	const char *state_dir;          /* NULL: none */
 	int health_interval;            /* seconds */
-	const char *estimate_note;      /* unused by code that has no estimate; NULL */
 };
 
 struct config_load {
@@ -81,11 +80,16 @@ void config_stop(void);
 
 const struct backend *config_backend(const struct config *c, const char *name);         /* NULL when unknown */
 
-/* Command line (config/cli.c): each returns the exit status. */
-int config_check(const struct config_load *l, FILE *out);
+/* Commands: each returns the exit status, 0 when all is well. */
+/* --check (config/check.c). feature tells whether the linked libcurl has one ("http2", "https", …); NULL: not asked. */
+int config_check(const struct config_load *l, bool (*feature)(const char *name), FILE *out);
+/* --print-config (config/check.c): what will be used, as a config file, with each value's source. Secrets are never in it. */
 int config_print(const struct config_load *l, FILE *out);
+/* --new-key NAME (config/newkey.c): a new key, shown once, and the line for the config that holds its hash. */
 int config_new_key(const char *name, FILE *out);
+/* import-env FILE (config/import.c): a config file made from an earlier .env; "-" reads standard input. */
 int config_import_env(const char *file, FILE *out);
-int config_options(FILE *out, const char *format);      /* the table: "text", "markdown", "man" or "conf" */
+/* The table of options (config/docs.c): "conf" is the sample file, "markdown" a page, "man" the man page's section. */
+int config_options(FILE *out, const char *format);
 
 #endif

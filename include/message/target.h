@@ -73,6 +73,8 @@ struct backend {
 	bool tool_result_merge;         /* user text after tool results goes into the last of them (Mistral) */
 	bool billing_header;            /* keep Claude Code's x-anthropic-billing-header text */
 	int tool_name_max;              /* longest tool name, 64 */
+	const char *model_prefix;       /* put before the model's name unless it begins so ("openrouter/"); NULL: none */
+	const char *model_big, *model_small;    /* what "big" and "small" mean here; NULL: models.big, models.small */
 	const char *max_tokens_member;  /* "max_tokens" or "max_completion_tokens"; NULL: by model name */
 	int64_t max_tokens_min, max_tokens_max; /* clamp; 0: none */
 	int64_t context_tokens;         /* the models' window where known; 0: not known */
