@@ -29,7 +29,6 @@ struct run_report {
 	int attempts;
 	int upstream_status;            /* of the last attempt, 0 none */
 	char upstream_id[128];
-	int64_t connect_ms, first_byte_ms;      /* of the last attempt, from its start; -1 */
 };
 
 /* Returns 0 when the message is complete: EVENT_END has been sent to the sink. -1 with the fault filled otherwise (FAULT_CANCELLED when the client left). */

@@ -1,0 +1,521 @@
+/*
+ * Answers of a Messages backend. A streaming client gets its events as they came (EVENT_RAW), told apart only as far as the order keeper
+ * and the log need; what the log wants to know goes ahead as events with `echo` set. Where the forms differ (a whole
+ * Message although a stream was asked for, a stream although the client wants a whole answer) the same content goes out as content events.
+ */
+#include <stdio.h>
+
+#include "dialect/anthropic.h"
+#include "json/scan.h"
+
+struct anthropic_decoder {
+	const struct decode_context *c;
+	bool started;           /* a message_start, or a whole Message, was seen */
+	bool block_open;
+	bool reason_given;      /* a message_delta said why it stopped */
+	bool stopped;           /* message_stop */
+	enum event_type open;   /* content events: what the open block is */
+};
+
+static const struct { const char *name; enum raw_kind kind; } raw_kinds[] = {
+	{ "content_block_delta", RAW_BLOCK_DELTA },
+	{ "content_block_start", RAW_BLOCK_START },
+	{ "content_block_stop", RAW_BLOCK_STOP },
+	{ "message_start", RAW_MESSAGE_START },
+	{ "message_delta", RAW_MESSAGE_DELTA },
+	{ "message_stop", RAW_MESSAGE_STOP },
+	{ "ping", RAW_PING },
+	{ "error", RAW_ERROR },
+};
+
+static enum raw_kind raw_kind_of(struct span type)
+{
+	for (size_t i = 0; i < sizeof(raw_kinds) / sizeof(*raw_kinds); i++)
+		if (span_is(type, raw_kinds[i].name))
+			return raw_kinds[i].kind;
+	return RAW_OTHER;
+}
+
+static const struct { const char *name; enum stop_reason reason; } reasons[] = {
+	{ "end_turn", STOP_END_TURN },
+	{ "tool_use", STOP_TOOL_USE },
+	{ "max_tokens", STOP_MAX_TOKENS },
+	{ "stop_sequence", STOP_SEQUENCE },
+	{ "pause_turn", STOP_PAUSE_TURN },
+	{ "refusal", STOP_REFUSAL },
+	{ "model_context_window_exceeded", STOP_CONTEXT_WINDOW },
+};
+
+static enum stop_reason reason_of(struct span s)
+{
+	if (!span_is_string(s))
+		return STOP_NOT_GIVEN;
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
+		if (span_is(s, reasons[i].name))
+			return reasons[i].reason;
+	return STOP_END_TURN;   /* an open list: an unknown reason is an end all the same */
+}
+
+static int64_t count_of(struct span usage, const char *member)
+{
+	int64_t v;
+
+	return span_int(json_get(usage, member), &v) && v >= 0 ? v : -1;
+}
+
+static struct usage usage_of(struct span u)
+{
+	struct usage known = USAGE_UNKNOWN;
+
+	known.input = count_of(u, "input_tokens");
+	known.output = count_of(u, "output_tokens");
+	known.cache_read = count_of(u, "cache_read_input_tokens");
+	known.cache_write = count_of(u, "cache_creation_input_tokens");
+	known.thinking = count_of(json_get(u, "output_tokens_details"), "thinking_tokens");
+	return known;
+}
+
+static enum flow send_usage(struct sink *s, struct span usage, bool echo)
+{
+	struct event e = { .type = EVENT_USAGE, .echo = echo, .index = -1 };
+
+	if (!span_is_object(usage))
+		return FLOW_GO;
+	e.usage = usage_of(usage);
+	return sink_event(s, &e);
+}
+
+static enum flow send_reason(struct anthropic_decoder *d, struct sink *s, struct span from, bool echo)
+{
+	struct event e = { .type = EVENT_STOP_REASON, .echo = echo, .index = -1 };
+
+	e.stop = reason_of(json_get(from, "stop_reason"));
+	if (e.stop == STOP_NOT_GIVEN)
+		return FLOW_GO;
+	d->reason_given = true;
+	e.text = json_get(from, "stop_sequence");
+	if (!span_is_string(e.text))
+		e.text = SPAN_ABSENT;
+	return sink_event(s, &e);
+}
+
+static enum flow send_start(struct anthropic_decoder *d, struct sink *s, struct span message, bool echo)
+{
+	struct event start = { .type = EVENT_START, .echo = echo, .index = -1 };
+	struct event model = { .type = EVENT_MODEL, .echo = echo, .index = -1 };
+	enum flow flow;
+
+	d->started = true;
+	start.id = json_get(message, "id");
+	start.usage = usage_of(json_get(message, "usage"));
+	flow = sink_event(s, &start);
+	model.text = json_get(message, "model");
+	if (!flow && span_is_string(model.text))
+		flow = sink_event(s, &model);
+	if (!flow)
+		flow = send_usage(s, json_get(message, "usage"), echo);
+	return flow;
+}
+
+/* ---- errors ---- */
+
+/* An error inside a stream or a 200 body: the fault is the same as if its status had come. */
+static enum flow send_fault(struct anthropic_decoder *d, struct sink *s, struct str data)
+{
+	struct fault f = FAULT_INIT;
+
+	dialect_anthropic.decode_error(d->c, 200, data, &f);
+	return sink_fault(s, &f);
+}
+
+static bool is_error(struct span doc)
+{
+	struct span error = json_get(doc, "error");
+
+	return span_is(json_get(doc, "type"), "error") || span_is_object(error) ||
+	       (span_is_string(error) && !span_given(json_get(doc, "type")));
+}
+
+/* The API's own envelope, worth passing on byte by byte: clients match its wording. */
+static bool own_envelope(struct span doc)
+{
+	return span_is(json_get(doc, "type"), "error") &&
+	       span_is_string(json_path(doc, "error", "type", NULL)) &&
+	       span_is_string(json_path(doc, "error", "message", NULL));
+}
+
+static void anthropic_decode_error(const struct decode_context *c, int status, struct str body,
+				   struct fault *f)
+{
+	struct span doc = span_json(str_trim(body));
+
+	error_from_body(c, status, body, f);
+	if (json_check(doc.n ? (struct str){ doc.p, doc.n } : STR(""), NULL, NULL) ||
+	    !own_envelope(doc))
+		return;
+	/* Rewritten ones (our key was refused; another vendor's wording of an overflow) stay rewritten. */
+	if (f->class == FAULT_AUTH && !c->target->caller_key)
+		return;
+	if (!c->target->backend->anthropic_host &&
+	    (f->class == FAULT_OVERFLOW || f->class == FAULT_QUOTA))
+		return;
+	f->raw = arena_str(c->arena, (struct str){ doc.p, doc.n });
+	if (status >= 400)
+		f->status = status;
+}
+
+/* ---- content events ---- */
+
+static enum flow send_block(struct anthropic_decoder *d, struct sink *s, struct span block,
+			    unsigned key, bool whole)
+{
+	struct span type = json_get(block, "type");
+	struct event e = { .index = -1, .key = key };
+	enum flow flow;
+
+	if (span_is(type, "text") || span_is(type, "thinking")) {
+		bool text = span_is(type, "text");
+
+		d->open = text ? EVENT_TEXT : EVENT_THINKING;
+		flow = sink_text(s, d->open, json_get(block, text ? "text" : "thinking"));
+		e.text = json_get(block, "signature");
+		if (!flow && !text && whole && span_given(e.text))
+			flow = sink_text(s, EVENT_SIGNATURE, e.text);
+		return flow;
+	}
+	if (span_is(type, "tool_use")) {
+		d->open = EVENT_TOOL_START;
+		flow = sink_tool(s, EVENT_TOOL_START, key, json_get(block, "id"),
+				 json_get(block, "name"), SPAN_ABSENT);
+		return flow;
+	}
+	d->open = EVENT_BLOCK;
+	if (span_is(type, "redacted_thinking"))
+		return sink_text(s, EVENT_REDACTED, json_get(block, "data"));
+	return sink_text(s, EVENT_BLOCK, block);
+}
+
+static enum flow send_citations(struct sink *s, struct span citations)
+{
+	struct scan it;
+	enum flow flow = FLOW_GO;
+
+	if (!json_each(citations, &it))
+		return FLOW_GO;
+	while (!flow && scan_element(&it))
+		flow = sink_text(s, EVENT_CITATION, scan_value(&it));
+	return flow;
+}
+
+static enum flow close_block(struct anthropic_decoder *d, struct sink *s, unsigned key)
+{
+	if (d->open == EVENT_TOOL_START)
+		return sink_tool(s, EVENT_TOOL_STOP, key, SPAN_ABSENT, SPAN_ABSENT, SPAN_ABSENT);
+	if (d->open == EVENT_TEXT || d->open == EVENT_THINKING)
+		return sink_text(s, EVENT_BLOCK_STOP, SPAN_ABSENT);
+	return FLOW_GO;
+}
+
+/* A whole tool input as one fragment: its JSON text as the content of a string. */
+static enum flow send_input(struct anthropic_decoder *d, struct sink *s, struct span input, unsigned key)
+{
+	struct buf content;
+	enum flow flow;
+
+	buf_init(&content, 0);
+	span_put_content(&content, input);
+	flow = content.failed ? FLOW_ABORT :
+	       sink_tool(s, EVENT_TOOL_DELTA, key, SPAN_ABSENT, SPAN_ABSENT,
+			 span_str(buf_str(&content)));
+	buf_release(&content);
+	return flow;
+}
+
+static enum flow send_content(struct anthropic_decoder *d, struct sink *s, struct span content)
+{
+	struct scan it;
+	enum flow flow = FLOW_GO;
+
+	if (!json_each(content, &it))
+		return FLOW_GO;
+	for (unsigned key = 0; !flow && scan_element(&it); key++) {
+		struct span block = scan_value(&it);
+		struct span input = json_get(block, "input");
+
+		flow = send_block(d, s, block, key, true);
+		if (!flow && d->open == EVENT_TOOL_START && span_is_object(input))
+			flow = send_input(d, s, input, key);
+		if (!flow && d->open == EVENT_TEXT)
+			flow = send_citations(s, json_get(block, "citations"));
+		if (!flow)
+			flow = close_block(d, s, key);
+	}
+	return flow;
+}
+
+static enum flow send_delta(struct sink *s, struct span delta, unsigned key)
+{
+	static const struct { const char *type, *member; enum event_type event; } kinds[] = {
+		{ "text_delta", "text", EVENT_TEXT },
+		{ "thinking_delta", "thinking", EVENT_THINKING },
+		{ "signature_delta", "signature", EVENT_SIGNATURE },
+		{ "input_json_delta", "partial_json", EVENT_TOOL_DELTA },
+		{ "citations_delta", "citation", EVENT_CITATION },
+	};
+	struct span type = json_get(delta, "type");
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		struct span v = json_get(delta, kinds[i].member);
+
+		if (!span_is(type, kinds[i].type) || !span_given(v))
+			continue;
+		if (kinds[i].event == EVENT_TOOL_DELTA)
+			return sink_tool(s, EVENT_TOOL_DELTA, key, SPAN_ABSENT, SPAN_ABSENT, v);
+		return sink_text(s, kinds[i].event, v);
+	}
+	return FLOW_GO;
+}
+
+static const char *const known_delta[] = { "stop_reason", "stop_sequence", NULL };
+
+/* Members of the final delta that this program has no name for pass on as they are. */
+static enum flow send_members(struct sink *s, struct span delta)
+{
+	struct scan it;
+	struct span key;
+	enum flow flow = FLOW_GO;
+
+	if (!json_each_member(delta, &it))
+		return FLOW_GO;
+	while (!flow && scan_member(&it, &key)) {
+		struct event e = { .type = EVENT_MEMBER, .index = -1, .name = key };
+		bool known = false;
+
+		e.text = scan_value(&it);
+		for (size_t i = 0; known_delta[i]; i++)
+			known = known || span_is(key, known_delta[i]);
+		if (!known && !span_is_null(e.text))
+			flow = sink_event(s, &e);
+	}
+	return flow;
+}
+
+static enum flow content_event(struct anthropic_decoder *d, struct sink *s, enum raw_kind kind,
+			       struct span doc)
+{
+	int64_t index = 0;
+	enum flow flow;
+
+	if (!span_int(json_get(doc, "index"), &index) || index < 0)
+		index = 0;
+	switch (kind) {
+	case RAW_BLOCK_START:
+		return send_block(d, s, json_get(doc, "content_block"), (unsigned)index, false);
+	case RAW_BLOCK_DELTA:
+		return send_delta(s, json_get(doc, "delta"), (unsigned)index);
+	case RAW_BLOCK_STOP:
+		return close_block(d, s, (unsigned)index);
+	case RAW_MESSAGE_DELTA:
+		flow = send_usage(s, json_get(doc, "usage"), false);
+		if (!flow)
+			flow = send_reason(d, s, json_get(doc, "delta"), false);
+		return flow ? flow : send_members(s, json_get(doc, "delta"));
+	default:
+		return FLOW_GO;
+	}
+}
+
+/* ---- events as they came ---- */
+
+static enum flow echo_event(struct anthropic_decoder *d, struct sink *s, enum raw_kind kind,
+			    struct span doc)
+{
+	enum flow flow;
+
+	if (kind == RAW_MESSAGE_DELTA) {
+		flow = send_usage(s, json_get(doc, "usage"), true);
+		return flow ? flow : send_reason(d, s, json_get(doc, "delta"), true);
+	}
+	return FLOW_GO;
+}
+
+static enum flow raw_event(struct sink *s, enum raw_kind kind, struct span name, struct span doc)
+{
+	struct event e = { .type = EVENT_RAW, .raw = kind, .index = -1, .name = name, .text = doc };
+
+	if ((kind == RAW_BLOCK_START || kind == RAW_BLOCK_DELTA || kind == RAW_BLOCK_STOP) &&
+	    !span_int(json_get(doc, "index"), &e.index))
+		e.index = -1;
+	return sink_event(s, &e);
+}
+
+static void note_progress(struct anthropic_decoder *d, enum raw_kind kind)
+{
+	if (kind == RAW_BLOCK_START)
+		d->block_open = true;
+	else if (kind == RAW_BLOCK_STOP)
+		d->block_open = false;
+	else if (kind == RAW_MESSAGE_STOP)
+		d->stopped = true;
+}
+
+static enum flow anthropic_decode_event(void *state, struct str name, struct str data, struct sink *s)
+{
+	struct anthropic_decoder *d = state;
+	struct span doc = span_json(str_trim(data)), type;
+	enum raw_kind kind;
+	enum flow flow = FLOW_GO;
+
+	if (d->stopped || !doc.n || str_is(data, "[DONE]"))
+		return FLOW_GO;
+	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL)) {
+		struct fault f = FAULT_INIT;
+
+		fault_set(&f, FAULT_TRANSIENT, 502, "api_error",
+			  "backend %s sent a stream event that is not JSON",
+			  d->c->target->backend->name);
+		return sink_fault(s, &f);
+	}
+	type = json_get(doc, "type");
+	kind = raw_kind_of(span_is_string(type) ? type : span_utf8(name));
+	if (kind == RAW_ERROR || (kind == RAW_OTHER && is_error(doc)))
+		return send_fault(d, s, data);
+	if (kind == RAW_MESSAGE_START && d->started)
+		return FLOW_GO;         /* the same message announced twice */
+	if (kind == RAW_MESSAGE_START)
+		flow = send_start(d, s, json_get(doc, "message"), d->c->streaming);
+	note_progress(d, kind);
+	if (flow || !d->started)
+		return flow;
+	if (!d->c->streaming)
+		return content_event(d, s, kind, doc);
+	flow = echo_event(d, s, kind, doc);
+	return flow ? flow : raw_event(s, kind, span_is_string(type) ? type : span_utf8(name), doc);
+}
+
+static enum flow anthropic_decode_body(void *state, struct str body, struct sink *s)
+{
+	struct anthropic_decoder *d = state;
+	struct span doc = span_json(str_trim(body));
+	bool echo = !d->c->streaming;
+	enum flow flow;
+
+	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL) || is_error(doc) ||
+	    !span_is_array(json_get(doc, "content")))
+		return send_fault(d, s, body);
+	d->stopped = true;
+	flow = send_start(d, s, doc, echo);
+	if (!flow && !echo)
+		flow = send_content(d, s, json_get(doc, "content"));
+	if (!flow)
+		flow = send_reason(d, s, doc, echo);
+	if (!flow && echo)
+		flow = raw_event(s, RAW_WHOLE, span_utf8(STR("message")), doc);
+	return flow;
+}
+
+/* A message is complete with message_stop, or with a stop reason and no block open; the stop is made up then, because SDKs wait for it. */
+static int anthropic_decode_end(void *state, struct sink *s, enum flow *flow, struct fault *f)
+{
+	struct anthropic_decoder *d = state;
+
+	*flow = FLOW_GO;
+	if (d->stopped)
+		return 0;
+	if (d->started && d->reason_given && !d->block_open) {
+		d->stopped = true;
+		if (d->c->streaming)
+			*flow = raw_event(s, RAW_MESSAGE_STOP, span_utf8(STR("message_stop")),
+					  span_json(STR("{\"type\":\"message_stop\"}")));
+		return 0;
+	}
+	return fault_set(f, FAULT_TRANSIENT, 502, "api_error", d->started ?
+			 "backend %s closed the stream before its answer was complete" :
+			 "backend %s sent an empty answer", d->c->target->backend->name);
+}
+
+static void anthropic_decode_start(void *state, const struct decode_context *c)
+{
+	struct anthropic_decoder *d = state;
+
+	d->c = c;
+}
+
+static int anthropic_decode_count(struct str body, int64_t *tokens)
+{
+	struct span doc = span_json(str_trim(body));
+
+	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL))
+		return -1;
+	return span_int(json_get(doc, "input_tokens"), tokens) && *tokens >= 0 ? 0 : -1;
+}
+
+static const char *text_of(struct arena *a, struct span s)
+{
+	struct buf b;
+	const char *p;
+
+	if (!span_is_string(s))
+		return NULL;
+	buf_init(&b, 0);
+	span_put_text(&b, s);
+	p = b.failed ? NULL : arena_dup(a, b.p, b.n);
+	buf_release(&b);
+	return p;
+}
+
+/* "2026-01-01T00:00:00Z" to unix seconds; 0 when it is anything else. */
+static int64_t created_of(const char *text)
+{
+	int y, m, day, h, min, s;
+	int64_t days;
+
+	if (!text || sscanf(text, "%d-%d-%dT%d:%d:%d", &y, &m, &day, &h, &min, &s) != 6)
+		return 0;
+	/* Days from civil: years begin in March, so that the leap day is a year's last. */
+	y -= m <= 2;
+	days = (int64_t)y * 365 + y / 4 - y / 100 + y / 400 +
+	       (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + day - 1 - 719468;
+	return days * 86400 + h * 3600 + min * 60 + s;
+}
+
+static int anthropic_decode_models(struct arena *a, struct str body,
+				   void (*add)(void *ctx, const struct model_info *m), void *ctx)
+{
+	struct span doc = span_json(str_trim(body)), data;
+	struct scan it;
+
+	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL))
+		return -1;
+	data = json_get(doc, "data");
+	if (!json_each(data, &it))
+		return -1;
+	while (scan_element(&it)) {
+		struct span one = scan_value(&it);
+		struct model_info m = { .id = text_of(a, json_get(one, "id")) };
+
+		if (!m.id)
+			continue;
+		m.display_name = text_of(a, json_get(one, "display_name"));
+		m.created = created_of(text_of(a, json_get(one, "created_at")));
+		if (!span_int(json_get(one, "max_input_tokens"), &m.context_tokens))
+			m.context_tokens = 0;
+		if (!span_int(json_get(one, "max_tokens"), &m.max_output_tokens))
+			m.max_output_tokens = 0;
+		add(ctx, &m);
+	}
+	return 0;
+}
+
+const struct dialect dialect_anthropic = {
+	.name = "anthropic",
+	.encode = anthropic_encode,
+	.decoder_size = sizeof(struct anthropic_decoder),
+	.decode_start = anthropic_decode_start,
+	.decode_event = anthropic_decode_event,
+	.decode_body = anthropic_decode_body,
+	.decode_end = anthropic_decode_end,
+	.decode_error = anthropic_decode_error,
+	.decode_count = anthropic_decode_count,
+	.decode_models = anthropic_decode_models,
+};

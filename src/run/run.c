@@ -1,0 +1,429 @@
+/*
+ * One request against its target. An attempt is: encode, call, framing, decode; whatever goes wrong becomes one fault, and as long
+ * as no content has reached the client a transient one is tried again with backoff. The end of an upstream call is not the
+ * end of the message: only here EVENT_END is sent.
+ *
+ * What the backend answers is told by its first byte, not by its content type (servers mislabel both ways): '{' is a whole JSON
+ * answer, '<' a page of some proxy, anything else a stream of events.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "run/run.h"
+
+#define ERROR_BODY_MAX (256 * 1024)     /* bytes of an error answer that are read */
+#define RETRY_AFTER_MAX 5               /* seconds; a longer wait is the client's to make */
+#define BACKOFF_FIRST_MS 500            /* doubled each time, as the SDKs do */
+#define BACKOFF_MAX_MS 8000
+
+enum body_kind { BODY_UNKNOWN, BODY_EVENTS, BODY_WHOLE, BODY_ERROR };
+
+struct attempt {
+	const struct run_options *o;
+	const struct dialect *dialect;
+	struct arena arena;             /* what belongs to this call alone */
+	struct outgoing out;
+	struct decode_context context;
+	void *decoder;
+	struct upstream_head head;
+	enum body_kind kind;
+	struct sse sse;
+	struct buf body;                /* a whole or an error answer */
+	struct sink guard;              /* keeps faults from going down */
+	struct sink *next;
+	struct fault *fault;
+	bool faulted;
+	enum flow flow;                 /* what the sinks said last */
+};
+
+static enum flow guard_event(struct sink *self, const struct event *e)
+{
+	struct attempt *a = (struct attempt *)((char *)self - offsetof(struct attempt, guard));
+
+	if (e->type != EVENT_FAULT)
+		return sink_event(a->next, e);
+	*a->fault = *e->fault;
+	a->faulted = true;
+	return FLOW_ABORT;
+}
+
+static int on_event(void *ctx, struct str name, struct str data)
+{
+	struct attempt *a = ctx;
+
+	a->flow = a->dialect->decode_event(a->decoder, name, data, &a->guard);
+	return a->flow;
+}
+
+static int on_head(void *ctx, const struct upstream_head *h)
+{
+	struct attempt *a = ctx;
+
+	a->head = *h;
+	if (h->status < 200 || h->status > 299) {
+		a->kind = BODY_ERROR;
+		buf_init(&a->body, ERROR_BODY_MAX);
+	} else if (a->o->on_head) {
+		a->o->on_head(a->o->ctx, h, &a->out);
+	}
+	return 0;
+}
+
+/* White space and a byte order mark tell nothing yet; *p moves over them. */
+static void tell_kind(struct attempt *a, const char **p, size_t *n)
+{
+	while (*n && strchr(" \t\r\n\xEF\xBB\xBF", **p)) {
+		(*p)++;
+		(*n)--;
+	}
+	if (!*n)
+		return;
+	if (**p == '{' || **p == '[' || **p == '<') {
+		a->kind = **p == '<' ? BODY_ERROR : BODY_WHOLE;
+		buf_init(&a->body, a->kind == BODY_ERROR ? ERROR_BODY_MAX : a->o->max_answer);
+	} else {
+		a->kind = BODY_EVENTS;
+		sse_init(&a->sse, a->o->max_event);
+	}
+}
+
+static int too_large(struct attempt *a, const char *what, size_t max)
+{
+	a->faulted = true;
+	return fault_set(a->fault, FAULT_TRANSIENT, 502, "api_error",
+			 "backend %s sent %s larger than %zu bytes",
+			 a->o->target->backend->name, what, max);
+}
+
+static int on_data(void *ctx, const char *p, size_t n)
+{
+	struct attempt *a = ctx;
+	struct sse_handler h = { .event = on_event, .ctx = a };
+	int rc;
+
+	if (a->kind == BODY_UNKNOWN)
+		tell_kind(a, &p, &n);
+	switch (a->kind) {
+	case BODY_EVENTS:
+		rc = sse_feed(&a->sse, p, n, &h);
+		return rc < 0 ? too_large(a, "an event", a->o->max_event) : rc;
+	case BODY_WHOLE:
+		if (buf_put(&a->body, p, n))
+			return too_large(a, "an answer", a->o->max_answer);
+		return 0;
+	case BODY_ERROR:
+		/* The head of a long page says enough. */
+		return buf_put(&a->body, p, n) ? 1 : 0;
+	default:
+		return 0;
+	}
+}
+
+static int attempt_prepare(struct attempt *a, bool strip_thinking)
+{
+	const struct run_options *o = a->o;
+	struct encode_context ec = {
+		.arena = &a->arena, .request = o->request, .target = o->target,
+		.strip_thinking = strip_thinking, .want_stream = o->stream,
+	};
+
+	segs_init(&a->out.body, &a->arena);
+	if (a->dialect->encode(&ec, OP_MESSAGE, &a->out, a->fault))
+		return -1;
+	/* What the sinks and a fault may keep beyond this call lives in the request's arena. */
+	a->context = (struct decode_context){ .arena = o->arena, .request = o->request,
+					      .target = o->target, .streaming = o->stream };
+	a->decoder = arena_alloc(&a->arena, a->dialect->decoder_size);
+	if (!a->decoder || a->out.body.failed)
+		return fault_no_memory(a->fault);
+	a->dialect->decode_start(a->decoder, &a->context);
+	return 0;
+}
+
+static void fill_call(struct upstream_call *call, const struct run_options *o, const struct outgoing *out,
+		      int64_t deadline)
+{
+	*call = (struct upstream_call){
+		.method = out->method, .url = out->url,
+		.headers = out->headers, .nheaders = out->nheaders,
+		.body = out->body.total ? &out->body : NULL,
+		.backend = o->target->backend,
+		.caller_key = o->target->caller_key, .caller_bearer = o->target->caller_bearer,
+		.waiter = o->waiter, .deadline = deadline,
+	};
+}
+
+/* The answer has arrived as far as it will: what does it come to? */
+static int attempt_finish(struct attempt *a, enum upstream_result result)
+{
+	struct sse_handler h = { .event = on_event, .ctx = a };
+	struct fault cut = FAULT_INIT;
+	bool whole = result == UPSTREAM_DONE;
+
+	if (a->kind == BODY_EVENTS && whole && !a->flow)
+		sse_finish(&a->sse, &h);
+	else if (a->kind == BODY_WHOLE && whole)
+		a->flow = a->dialect->decode_body(a->decoder, buf_str(&a->body), &a->guard);
+	if (a->faulted)
+		return -1;
+	if (a->flow == FLOW_STOP)
+		return 0;
+	if (a->flow == FLOW_ABORT)
+		return fault_set(a->fault, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+	/* A connection that breaks after the end of the message has broken nothing. */
+	if (a->dialect->decode_end(a->decoder, &a->guard, &a->flow, &cut) == 0)
+		return a->faulted ? -1 : 0;
+	if (whole)
+		*a->fault = cut;
+	return -1;
+}
+
+static int attempt_error(struct attempt *a)
+{
+	int status = a->head.status > 299 ? a->head.status : 200;
+
+	a->dialect->decode_error(&a->context, status, buf_str(&a->body), a->fault);
+	if (a->fault->retry_after < 0)
+		a->fault->retry_after = a->head.retry_after;
+	if (a->fault->should_retry < 0)
+		a->fault->should_retry = a->head.should_retry;
+	a->fault->upstream_status = a->head.status;
+	return -1;
+}
+
+static int attempt_call(struct attempt *a, int64_t deadline)
+{
+	struct upstream_call call;
+	enum upstream_result result;
+
+	fill_call(&call, a->o, &a->out, deadline);
+	call.on_head = on_head;
+	call.on_data = on_data;
+	call.ctx = a;
+	result = upstream_perform(&call, a->fault);
+	if (result == UPSTREAM_CANCELLED)
+		return fault_set(a->fault, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+	if (a->faulted)
+		return -1;
+	if (a->kind == BODY_ERROR)
+		return attempt_error(a);
+	if (result == UPSTREAM_FAILED && !a->head.status)
+		return -1;
+	return attempt_finish(a, result);
+}
+
+static int attempt(const struct run_options *o, struct sink *sink, bool strip_thinking, int64_t deadline,
+		   struct run_report *rep, struct fault *f)
+{
+	struct attempt *a = arena_alloc(o->arena, sizeof(*a));
+	int rc;
+
+	*f = FAULT_INIT;
+	if (!a)
+		return fault_no_memory(f);
+	a->o = o;
+	a->fault = f;
+	a->next = sink;
+	a->guard.event = guard_event;
+	a->dialect = dialect_find(o->target->backend->dialect);
+	if (!a->dialect)
+		return fault_set(f, FAULT_CAPABILITY, 500, "api_error", "backend %s has an unknown dialect",
+				 o->target->backend->name);
+	arena_init(&a->arena, 0);
+	rc = attempt_prepare(a, strip_thinking);
+	if (rc == 0)
+		rc = attempt_call(a, deadline);
+	rep->upstream_status = a->head.status;
+	if (a->head.request_id[0])
+		memcpy(rep->upstream_id, a->head.request_id, sizeof(rep->upstream_id));
+	if (a->kind == BODY_EVENTS)
+		sse_release(&a->sse);
+	buf_release(&a->body);
+	arena_release(&a->arena);
+	return rc;
+}
+
+/* ---- retries ---- */
+
+static bool signature_refused(const struct fault *f)
+{
+	static const char *const phrases[] = {
+		"signature in `thinking`", "signature in thinking block", "invalid signature",
+		"bound to a different conversation", "invalid data in redacted_thinking block",
+		"invalid `data` in `redacted_thinking`",
+	};
+
+	if (f->status != 400)
+		return false;
+	for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++)
+		if (str_find_nocase(str_of(f->message), phrases[i]))
+			return true;
+	return false;
+}
+
+static int64_t backoff_ms(int attempt_number, const struct fault *f)
+{
+	int64_t wait = BACKOFF_FIRST_MS;
+
+	if (f->retry_after >= 0)
+		return (int64_t)f->retry_after * 1000 + id_random_below(250);
+	for (int i = 1; i < attempt_number && wait < BACKOFF_MAX_MS; i++)
+		wait *= 2;
+	return wait - id_random_below((uint32_t)(wait / 4));
+}
+
+static bool worth_retry(const struct run_options *o, const struct fault *f, int attempts, int64_t deadline)
+{
+	if (attempts > o->target->backend->retries || !fault_retryable(f))
+		return false;
+	if (f->retry_after > RETRY_AFTER_MAX || clock_ms() >= deadline)
+		return false;
+	return !o->content_sent || !o->content_sent(o->ctx);
+}
+
+static int send_end(struct sink *sink, struct fault *f)
+{
+	struct event end = { .type = EVENT_END, .index = -1 };
+
+	if (sink_event(sink, &end) == FLOW_ABORT)
+		return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+	return 0;
+}
+
+static int64_t whole_deadline(const struct backend *b)
+{
+	return b->timeout > 0 ? clock_ms() + (int64_t)b->timeout * 1000 : CLOCK_NEVER;
+}
+
+int run_message(const struct run_options *o, struct sink *sink, struct run_report *rep, struct fault *f)
+{
+	const struct backend *b = o->target->backend;
+	int64_t deadline = whole_deadline(b);
+	bool strip = false;
+
+	*rep = (struct run_report){ 0 };
+	for (;;) {
+		bool sent;
+
+		rep->attempts++;
+		if (attempt(o, sink, strip, deadline, rep, f) == 0)
+			return send_end(sink, f);
+		sent = o->content_sent && o->content_sent(o->ctx);
+		if (!strip && !sent && b->strip_thinking_retry && signature_refused(f)) {
+			strip = true;
+			continue;
+		}
+		if (!worth_retry(o, f, rep->attempts, deadline))
+			return -1;
+		log_info("backend %s: attempt %d failed with %d (%s), trying again", b->name, rep->attempts,
+			 f->status, f->site ? f->site : "");
+		if (wait_until(o->waiter, clock_ms() + backoff_ms(rep->attempts, f)) == WAIT_CANCEL)
+			return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+	}
+}
+
+/* ---- small calls: one answer, read whole ---- */
+
+struct small_call {
+	struct buf body;
+	struct upstream_head head;
+};
+
+static int small_head(void *ctx, const struct upstream_head *h)
+{
+	struct small_call *s = ctx;
+
+	s->head = *h;
+	return 0;
+}
+
+static int small_data(void *ctx, const char *p, size_t n)
+{
+	struct small_call *s = ctx;
+
+	return buf_put(&s->body, p, n);
+}
+
+/* 0 with status 2xx and the body read; -1 with the fault filled. */
+static int small_perform(struct small_call *s, const struct run_options *o, const struct dialect *d,
+			 const struct outgoing *out, int64_t deadline, struct fault *f)
+{
+	struct decode_context dc = { .arena = o->arena, .request = o->request, .target = o->target };
+	struct upstream_call call;
+	enum upstream_result result;
+
+	fill_call(&call, o, out, deadline);
+	call.on_head = small_head;
+	call.on_data = small_data;
+	call.ctx = s;
+	buf_init(&s->body, o->max_answer);
+	result = upstream_perform(&call, f);
+	if (result == UPSTREAM_CANCELLED)
+		return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+	if (result == UPSTREAM_FAILED)
+		return -1;
+	if (s->body.failed)
+		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
+				 "backend %s sent an answer larger than %zu bytes",
+				 o->target->backend->name, o->max_answer);
+	if (s->head.status >= 200 && s->head.status <= 299)
+		return 0;
+	d->decode_error(&dc, s->head.status, buf_str(&s->body), f);
+	f->upstream_status = s->head.status;
+	if (f->retry_after < 0)
+		f->retry_after = s->head.retry_after;
+	return -1;
+}
+
+int run_count(const struct run_options *o, int64_t *tokens, struct fault *f)
+{
+	const struct backend *b = o->target->backend;
+	const struct dialect *d = dialect_find(b->dialect);
+	struct encode_context ec = { .arena = o->arena, .request = o->request, .target = o->target };
+	struct outgoing out = { 0 };
+	struct small_call s = { 0 };
+	int rc;
+
+	*f = FAULT_INIT;
+	if (!d || !d->decode_count || !b->path_count)
+		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error",
+				 "backend %s cannot count tokens", b->name);
+	segs_init(&out.body, o->arena);
+	if (d->encode(&ec, OP_COUNT, &out, f))
+		return -1;
+	rc = small_perform(&s, o, d, &out, whole_deadline(b), f);
+	if (rc == 0 && d->decode_count(buf_str(&s.body), tokens))
+		rc = fault_set(f, FAULT_TRANSIENT, 502, "api_error",
+			       "backend %s answered a token count without one", b->name);
+	buf_release(&s.body);
+	return rc;
+}
+
+int run_models(const struct backend *b, const char *caller_key, bool caller_bearer, struct arena *a, int seconds,
+	       struct waiter *w, void (*add)(void *ctx, const struct model_info *m), void *ctx, struct fault *f)
+{
+	const struct dialect *d = dialect_find(b->dialect);
+	struct target target = { .backend = b, .caller_key = caller_key, .caller_bearer = caller_bearer };
+	struct run_options o = { .target = &target, .arena = a, .waiter = w, .max_answer = 16 << 20 };
+	struct encode_context ec = { .arena = a, .target = &target };
+	struct outgoing out = { 0 };
+	struct small_call s = { 0 };
+	int rc;
+
+	*f = FAULT_INIT;
+	if (!d || !d->decode_models || !b->path_models)
+		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error", "backend %s lists no models",
+				 b->name);
+	segs_init(&out.body, a);
+	if (d->encode(&ec, OP_MODELS, &out, f))
+		return -1;
+	rc = small_perform(&s, &o, d, &out, clock_ms() + (int64_t)seconds * 1000, f);
+	if (rc == 0 && d->decode_models(a, buf_str(&s.body), add, ctx))
+		rc = fault_set(f, FAULT_TRANSIENT, 502, "api_error",
+			       "backend %s answered without a model list", b->name);
+	buf_release(&s.body);
+	return rc;
+}
