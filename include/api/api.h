@@ -31,8 +31,11 @@ struct api_route {
 /* front_handler.handle: the whole way of one request. ctx unused. */
 void api_handle(void *ctx, struct front *f, bool busy);
 
-api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api_model, api_root, api_hello, api_status, api_health,
-	api_health_detailed;
+api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api_model, api_root, api_hello, api_status,
+	api_health, api_health_detailed;
+
+/* `messages.fcgi env`: prints the curl and the `claude` line for a gateway at `url` (api/env.c). An exit status. */
+int api_env(const struct config_load *load, const char *url, FILE *out);
 
 /* Estimated input tokens of a request (api/estimate.c); its error is measured in docs/count-tokens.md. */
 struct message_request;
@@ -47,5 +50,6 @@ int gate_enter(const struct config *c, size_t bytes, struct gate_ticket *t, stru
 int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes, struct fault *f) MUST_CHECK;
 void gate_shrink(struct gate_ticket *t, size_t bytes);  /* the body was freed; the request itself goes on */
 void gate_leave(struct gate_ticket *t);
+int gate_requests(void);                /* running now, in this process */
 
 #endif

@@ -8,7 +8,15 @@
 #include "config/config.h"
 #include "message/fault.h"
 
-/* Decides by the requested model's name. The target borrows from the config snapshot and the arena. */
-int route_select(const struct config *c, const char *model, struct arena *a, struct target *out, struct fault *f) MUST_CHECK;
+/* Decides by the requested model's name. The target borrows from the config snapshot, the arena and `model`. */
+int route_select(const struct config *c, const char *model, struct arena *a, struct target *out,
+		 struct fault *f) MUST_CHECK;
+
+/*
+ * Claude Code's model discovery hides ids that hold neither "claude" nor "anthropic", so the model list shows such a
+ * model a second time, with this prefix; route_select takes both.
+ */
+#define ROUTE_ALIAS_PREFIX "anthropic/"
+bool route_needs_alias(const char *model);
 
 #endif

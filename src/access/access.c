@@ -1,0 +1,310 @@
+/*
+ * The one place that decides whether a request may go on. Stands between the route table (which says what a path
+ * needs) and the endpoints.
+ *
+ * Each mode is one function that fills a fault with a sentence saying what to do. Every key and both of its secrets are
+ * compared whatever matched before, so the time an answer takes tells nothing about the keys that exist.
+ */
+#include <string.h>
+
+#include "access/access.h"
+#include "base/clock.h"
+
+#define HASH_CHARS 64
+
+/* What the request brought: either header is as good as the other, a client may send both. */
+struct credentials {
+	struct str api_key, bearer;
+};
+
+static struct str bearer_of(const char *header)
+{
+	struct str s = str_trim(str_of(header));
+
+	if (!str_starts_nocase(s, "bearer "))
+		return STR_NONE;
+	s.p += 7;
+	s.n -= 7;
+	return str_trim(s);
+}
+
+static struct credentials credentials_of(const struct http_request *r)
+{
+	return (struct credentials){
+		.api_key = str_trim(str_of(http_header(r, "x-api-key"))),
+		.bearer = bearer_of(http_header(r, "authorization")),
+	};
+}
+
+static struct str server_software(const struct http_request *r)
+{
+	return str_of(r->front->ops->param(r->front, "SERVER_SOFTWARE"));
+}
+
+static bool behind_apache(const struct http_request *r)
+{
+	return str_find_nocase(server_software(r), "apache") != NULL;
+}
+
+/* LiteSpeed reads .htaccess like Apache and serves shared hosts like it. */
+static bool on_shared_server(const struct http_request *r)
+{
+	return behind_apache(r) || str_find_nocase(server_software(r), "litespeed") != NULL;
+}
+
+static bool in_list(const char *const *list, struct str s)
+{
+	for (; list && *list; list++)
+		if (str_is_nocase(s, *list) || str_is(STR("*"), *list))
+			return true;
+	return false;
+}
+
+static void note_origin(const struct config *c, struct http_request *r)
+{
+	const char *origin = http_header(r, "origin");
+
+	r->cors_origin = origin && in_list(c->origins, str_of(origin)) ? origin : NULL;
+}
+
+static int denied(struct fault *f, const char *text)
+{
+	int rc = fault_set(f, FAULT_AUTH, 403, "permission_error", "%s", text);
+
+	f->scope = FAULT_OF_KEY;
+	return rc;
+}
+
+static int no_credential(const struct http_request *r, struct fault *f)
+{
+	const char *apache = behind_apache(r)
+		? " Apache keeps the Authorization header from programs: put `CGIPassAuth On` into the "
+		  "configuration of this directory (.htaccess will do), or send x-api-key."
+		: "";
+	int rc = fault_set(f, FAULT_AUTH, 401, "authentication_error",
+			   "No key was sent: this gateway wants one in x-api-key or as Authorization: Bearer.%s",
+			   apache);
+
+	f->scope = FAULT_OF_KEY;
+	return rc;
+}
+
+/* ---- access.mode "keys" ---- */
+
+/* Both secrets are always compared; a missing one against a text that no hash equals. */
+static bool secret_matches(const struct access_key *k, const char hash[65])
+{
+	static const char none[HASH_CHARS + 1] =
+		"----------------------------------------------------------------";
+	bool match = false;
+
+	for (int i = 0; i < 2; i++) {
+		const char *s = k->sha256[i] && strlen(k->sha256[i]) == HASH_CHARS ? k->sha256[i] : none;
+
+		match |= access_equal(s, hash, HASH_CHARS);
+	}
+	return match;
+}
+
+static const struct access_key *find_key(const struct config *c, struct str secret)
+{
+	const struct access_key *found = NULL;
+	char hash[65];
+
+	if (!secret.n)
+		return NULL;
+	access_hash(secret.p, secret.n, hash);
+	for (size_t i = 0; i < c->nkeys; i++)
+		if (secret_matches(&c->keys[i], hash) && (!found || found->disabled))
+			found = &c->keys[i];
+	return found;
+}
+
+static int check_keys(const struct config *c, const struct http_request *r, struct access_result *out,
+		      struct fault *f)
+{
+	struct credentials cred = credentials_of(r);
+	const struct access_key *k;
+
+	if (!cred.api_key.n && !cred.bearer.n)
+		return no_credential(r, f);
+	k = find_key(c, cred.api_key);
+	if (!k)
+		k = find_key(c, cred.bearer);
+	f->scope = FAULT_OF_KEY;
+	if (!k)
+		return fault_set(f, FAULT_AUTH, 401, "authentication_error",
+				 "This gateway does not know the key that was sent. Its keys stand under access.keys "
+				 "in its configuration; `messages.fcgi --new-key NAME` makes one.");
+	if (k->disabled)
+		return fault_set(f, FAULT_AUTH, 401, "authentication_error", "The key \"%s\" is disabled.", k->name);
+	if (k->expires && clock_wall_ms() >= k->expires) {
+		char when[32];
+
+		clock_rfc3339(when, sizeof(when), k->expires, 0);
+		return fault_set(f, FAULT_AUTH, 401, "authentication_error", "The key \"%s\" expired at %s.", k->name,
+				 when);
+	}
+	out->key_name = k->name;
+	out->owner = k->owner;
+	out->group = k->group;
+	return 0;
+}
+
+/* ---- access.mode "local" ---- */
+
+/* 127.0.0.0/8, ::1 and IPv4-mapped loopback, as web servers write them. */
+static bool loopback(const char *address)
+{
+	struct str s = str_of(address);
+
+	if (str_starts(s, "[") && str_ends(s, "]")) {
+		s.p++;
+		s.n -= 2;
+	}
+	if (str_starts_nocase(s, "::ffff:")) {
+		s.p += 7;
+		s.n -= 7;
+	}
+	return str_starts(s, "127.") || str_is(s, "::1") || str_is(s, "0:0:0:0:0:0:0:1");
+}
+
+/* Host without its port: "localhost:4000", "[::1]:4000". */
+static struct str host_name(struct str host)
+{
+	const char *end = memchr(host.p ? host.p : "", ']', host.n);
+	const char *colon;
+
+	if (end)
+		return (struct str){ host.p, (size_t)(end - host.p) + 1 };
+	colon = memchr(host.p ? host.p : "", ':', host.n);
+	return colon ? (struct str){ host.p, (size_t)(colon - host.p) } : host;
+}
+
+static bool host_is_local(const struct config *c, const struct http_request *r)
+{
+	static const char *const ours[] = { "localhost", "127.0.0.1", "[::1]", NULL };
+	struct str host = str_of(http_header(r, "host"));
+	struct str name = host_name(host);
+
+	return name.n && (in_list(ours, name) || in_list(c->hosts, name) || in_list(c->hosts, host));
+}
+
+/* A proxy's mark on the request: then the loopback address is the proxy's, not the client's. */
+static const char *forwarding_header(const struct http_request *r)
+{
+	static const char *const marks[] = { "HTTP_FORWARDED=", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP=", "HTTP_VIA=" };
+	const char *const *params = r->front->ops->params(r->front);
+
+	for (; params && *params; params++)
+		for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+			if (str_starts(str_of(*params), marks[i]))
+				return *params;
+	return NULL;
+}
+
+static bool json_body(const struct http_request *r)
+{
+	struct str type = str_of(r->front->ops->param(r->front, "CONTENT_TYPE")), first;
+
+	return str_split(&type, ';', &first) && str_is_nocase(str_trim(first), "application/json");
+}
+
+/* The rules of "local": without them any page open in a browser on this machine could spend the user's money. */
+static const char *not_local(const struct config *c, const struct http_request *r)
+{
+	struct front *f = r->front;
+
+	if (!loopback(f->ops->param(f, "REMOTE_ADDR")))
+		return "the client is not on this machine";
+	if (!loopback(f->ops->param(f, "SERVER_ADDR")))
+		return "the web server took the request on an address that is not loopback (or did not say SERVER_ADDR)";
+	if (!host_is_local(c, r))
+		return "the Host header names another host; further names go into access.hosts";
+	if (forwarding_header(r))
+		return "a proxy has passed the request on (it holds a Forwarded, X-Forwarded-*, X-Real-IP or Via header)";
+	if (http_header(r, "origin") && !r->cors_origin)
+		return "a web page sent it whose Origin is not listed in access.origins";
+	if (str_is(str_of(r->method), "POST") && !json_body(r))
+		return "its content type is not application/json";
+	return NULL;
+}
+
+static int check_local(const struct config *c, const struct http_request *r, struct fault *f)
+{
+	const char *why;
+
+	if (!c->access_mode_given && on_shared_server(r))
+		return denied(f, "No keys are configured, and under Apache and LiteSpeed requests of other users of the "
+				 "machine look local too, so keys are required here. Make one with "
+				 "`messages.fcgi --new-key NAME` and put it under access.keys in the configuration.");
+	why = not_local(c, r);
+	if (!why)
+		return 0;
+	f->scope = FAULT_OF_KEY;
+	return fault_set(f, FAULT_AUTH, 403, "permission_error",
+			 "access.mode is \"local\", and this request is refused: %s. To let others in, make a key with "
+			 "`messages.fcgi --new-key NAME` and put it under access.keys in the configuration.", why);
+}
+
+/* ---- access.mode "passthrough" ---- */
+
+/* The key goes into a header of ours: visible ASCII up to its end, nothing else. */
+static bool sendable(struct str key)
+{
+	for (size_t i = 0; i < key.n; i++)
+		if (key.p[i] <= ' ' || key.p[i] == 0x7f)
+			return false;
+	return key.p[key.n] == '\0';
+}
+
+static int check_passthrough(const struct config *c, const struct http_request *r, struct access_result *out,
+			     struct fault *f)
+{
+	struct credentials cred = credentials_of(r);
+	const struct backend *b = config_backend(c, c->passthrough_backend ? c->passthrough_backend : "");
+	struct str key = cred.api_key.n ? cred.api_key : cred.bearer;
+
+	if (!key.n)
+		return no_credential(r, f);
+	if (!sendable(key))
+		return fault_set(f, FAULT_AUTH, 401, "authentication_error",
+				 "The key that was sent holds white space or characters that no key has.");
+	if (!b)
+		return fault_set(f, FAULT_BAD_REQUEST, 500, "api_error",
+				 "access.mode is \"passthrough\", but access.passthrough_backend names no backend that is set up.");
+	if (str_starts(key, "sk-ant-") && !b->anthropic_host)
+		return denied(f, "The key that was sent is Anthropic's (sk-ant-…), and this gateway passes keys on to another "
+				 "provider: it was not sent there. Use that provider's key.");
+	/* OAuth tokens are good as a bearer only, and a client may send one value in both headers. */
+	out->caller_bearer = !cred.api_key.n || (str_eq(cred.api_key, cred.bearer) && str_starts(key, "sk-ant-oat"));
+	out->caller_key = key.p;
+	return 0;
+}
+
+int access_check(const struct config *c, struct http_request *r, enum access_need need, struct access_result *out,
+		 struct fault *f)
+{
+	*out = (struct access_result){ 0 };
+	note_origin(c, r);
+	if (need == NEED_NOTHING)
+		return 0;
+	switch (c->access_mode) {
+	case ACCESS_KEYS:
+		return check_keys(c, r, out, f);
+	case ACCESS_PASSTHROUGH:
+		return check_passthrough(c, r, out, f);
+	case ACCESS_OPEN:
+		return 0;
+	case ACCESS_UNSET:
+	case ACCESS_LOCAL:
+		break;
+	}
+	return check_local(c, r, f);
+}
+
+int access_preflight(const struct config *c, struct http_request *r)
+{
+	note_origin(c, r);
+	return r->cors_origin != NULL;
+}

@@ -1,0 +1,212 @@
+/*
+ * The host table: what all processes of one machine should know of each other, in one mapped file of fixed slots. Only
+ * atomics, no locks: a process that is killed between two stores leaves a value that is a little old, nothing else.
+ *
+ * A file of another version or shape is never converted: a fresh one takes its name by rename, and processes that still map the
+ * old one go on undisturbed until they end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/str.h"
+#include "state/host.h"
+
+#define HOST_MAGIC UINT64_C(0x31744f48732d666d)
+#define HOST_VERSION 1
+#define HOST_FILE "host.table"
+#define HEALTH_SLOTS 64
+
+/* One backend's reachability. A slot is taken once by its name's hash and never given back. */
+struct health_slot {
+	_Atomic uint64_t name;          /* hash, 0: free */
+	_Atomic int64_t claimed;        /* wall ms when a probe was last begun */
+	_Atomic int64_t checked;        /* wall ms when its result was stored */
+	_Atomic uint64_t result;        /* latency + 1 (32 bits), status (16), reachable (1) */
+};
+
+struct table {
+	uint64_t magic;
+	uint32_t version, size;
+	struct health_slot health[HEALTH_SLOTS];
+};
+
+static struct table *table;
+
+static uint64_t name_hash(const char *s)
+{
+	uint64_t h = UINT64_C(14695981039346656037);    /* FNV-1a */
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
+	return h ? h : 1;
+}
+
+static void table_init(struct table *t)
+{
+	t->version = HOST_VERSION;
+	t->size = sizeof(*t);
+	t->magic = HOST_MAGIC;
+}
+
+static bool table_valid(const struct table *t)
+{
+	return t->magic == HOST_MAGIC && t->version == HOST_VERSION && t->size == sizeof(*t);
+}
+
+static struct table *map_fd(int fd)
+{
+	void *p = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* The file as it stands; NULL with *fresh when it is missing or not ours to use. */
+static struct table *open_existing(const char *path, bool *fresh)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	struct table *t = NULL;
+	struct stat st;
+
+	*fresh = fd < 0 ? errno == ENOENT : true;
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == (off_t)sizeof(*t))
+		t = map_fd(fd);
+	close(fd);
+	if (t && !table_valid(t)) {
+		munmap(t, sizeof(*t));
+		t = NULL;
+	}
+	return t;
+}
+
+/* Writes a fresh table beside `path` and gives it that name. */
+static int make_fresh(const char *path)
+{
+	char tmp[4096], id[ID_SIZE];
+	struct table t;
+	int fd, rc;
+
+	id_make(id, ".");
+	if (snprintf(tmp, sizeof(tmp), "%s%s", path, id) >= (int)sizeof(tmp)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -1;
+	memset(&t, 0, sizeof(t));
+	table_init(&t);
+	rc = write(fd, &t, sizeof(t)) == (ssize_t)sizeof(t) ? rename(tmp, path) : -1;
+	if (rc < 0) {
+		int saved = errno;
+
+		unlink(tmp);
+		errno = saved;
+	}
+	close(fd);
+	return rc;
+}
+
+/* Two processes may start afresh at once: the later rename wins, and the other finds that out by opening again. */
+static struct table *open_file(const char *path)
+{
+	for (int tries = 0; tries < 3; tries++) {
+		bool fresh;
+		struct table *t = open_existing(path, &fresh);
+
+		if (t)
+			return t;
+		if (!fresh || make_fresh(path) < 0)
+			return NULL;
+	}
+	return NULL;
+}
+
+int host_open(const char *state_dir)
+{
+	char path[4000];
+	int saved;
+
+	host_close();
+	if (state_dir && snprintf(path, sizeof(path), "%s/%s", state_dir, HOST_FILE) < (int)sizeof(path))
+		table = open_file(path);
+	if (table)
+		return 0;
+	saved = errno;
+	table = map_fd(-1);
+	if (table)
+		table_init(table);
+	errno = saved;
+	return state_dir || !table ? -1 : 0;
+}
+
+void host_close(void)
+{
+	if (table)
+		munmap(table, sizeof(*table));
+	table = NULL;
+}
+
+/* The backend's slot, taken now if it has none; NULL when all are taken. */
+static struct health_slot *slot_of(const char *backend)
+{
+	uint64_t name = name_hash(backend);
+
+	for (size_t i = 0; table && i < HEALTH_SLOTS; i++) {
+		struct health_slot *s = &table->health[(name + i) % HEALTH_SLOTS];
+		uint64_t seen = atomic_load(&s->name);
+
+		if (seen == 0 && atomic_compare_exchange_strong(&s->name, &seen, name))
+			return s;
+		if (seen == name)
+			return s;
+	}
+	return NULL;
+}
+
+bool host_health_claim(const char *backend, int64_t interval_ms)
+{
+	struct health_slot *s = slot_of(backend);
+	int64_t now = clock_wall_ms(), last;
+
+	if (!s)
+		return false;
+	last = atomic_load(&s->claimed);
+	/* A time in the future is a clock that was set back. */
+	if (last && last <= now && now - last < interval_ms)
+		return false;
+	return atomic_compare_exchange_strong(&s->claimed, &last, now);
+}
+
+void host_health_get(const char *backend, struct host_health *out)
+{
+	struct health_slot *s = slot_of(backend);
+	uint64_t r = s ? atomic_load(&s->result) : 0;
+
+	*out = (struct host_health){
+		.checked_wall_ms = s ? atomic_load(&s->checked) : 0,
+		.latency_ms = (int32_t)(r >> 32) - 1,
+		.status = (int32_t)((r >> 1) & 0xffff),
+		.reachable = r & 1,
+	};
+}
+
+void host_health_put(const char *backend, const struct host_health *h)
+{
+	struct health_slot *s = slot_of(backend);
+	uint64_t latency = h->latency_ms < 0 ? 0 : (uint64_t)h->latency_ms + 1;
+
+	if (!s)
+		return;
+	atomic_store(&s->result, latency << 32 | (uint64_t)(h->status & 0xffff) << 1 | (h->reachable ? 1 : 0));
+	atomic_store(&s->checked, h->checked_wall_ms);
+}
