@@ -28,12 +28,13 @@ struct attempt {
 	struct outgoing out;
 	struct decode_context context;
 	void *decoder;
-	struct upstream_head head;
+	int status, retry_after, should_retry;  /* of the upstream's head */
 	enum body_kind kind;
 	struct sse sse;
 	struct buf body;                /* a whole or an error answer */
 	struct sink guard;              /* keeps faults from going down */
 	struct sink *next;
+	struct run_report *report;
 	struct fault *fault;
 	bool faulted;
 	enum flow flow;                 /* what the sinks said last */
@@ -62,7 +63,11 @@ static int on_head(void *ctx, const struct upstream_head *h)
 {
 	struct attempt *a = ctx;
 
-	a->head = *h;
+	a->status = h->status;
+	a->retry_after = h->retry_after;
+	a->should_retry = h->should_retry;
+	if (h->request_id[0])
+		memcpy(a->report->upstream_id, h->request_id, sizeof(a->report->upstream_id));
 	if (h->status < 200 || h->status > 299) {
 		a->kind = BODY_ERROR;
 		buf_init(&a->body, ERROR_BODY_MAX);
@@ -183,14 +188,14 @@ static int attempt_finish(struct attempt *a, enum upstream_result result)
 
 static int attempt_error(struct attempt *a)
 {
-	int status = a->head.status > 299 ? a->head.status : 200;
+	int status = a->status > 299 ? a->status : 200;
 
 	a->dialect->decode_error(&a->context, status, buf_str(&a->body), a->fault);
 	if (a->fault->retry_after < 0)
-		a->fault->retry_after = a->head.retry_after;
+		a->fault->retry_after = a->retry_after;
 	if (a->fault->should_retry < 0)
-		a->fault->should_retry = a->head.should_retry;
-	a->fault->upstream_status = a->head.status;
+		a->fault->should_retry = a->should_retry;
+	a->fault->upstream_status = a->status;
 	return -1;
 }
 
@@ -210,7 +215,7 @@ static int attempt_call(struct attempt *a, int64_t deadline)
 		return -1;
 	if (a->kind == BODY_ERROR)
 		return attempt_error(a);
-	if (result == UPSTREAM_FAILED && !a->head.status)
+	if (result == UPSTREAM_FAILED && !a->status)
 		return -1;
 	return attempt_finish(a, result);
 }
@@ -226,6 +231,7 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 		return fault_no_memory(f);
 	a->o = o;
 	a->fault = f;
+	a->report = rep;
 	a->next = sink;
 	a->guard.event = guard_event;
 	a->dialect = dialect_find(o->target->backend->dialect);
@@ -236,9 +242,7 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 	rc = attempt_prepare(a, strip_thinking);
 	if (rc == 0)
 		rc = attempt_call(a, deadline);
-	rep->upstream_status = a->head.status;
-	if (a->head.request_id[0])
-		memcpy(rep->upstream_id, a->head.request_id, sizeof(rep->upstream_id));
+	rep->upstream_status = a->status;
 	if (a->kind == BODY_EVENTS)
 		sse_release(&a->sse);
 	buf_release(&a->body);
@@ -329,14 +333,15 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 
 struct small_call {
 	struct buf body;
-	struct upstream_head head;
+	int status, retry_after;
 };
 
 static int small_head(void *ctx, const struct upstream_head *h)
 {
 	struct small_call *s = ctx;
 
-	s->head = *h;
+	s->status = h->status;
+	s->retry_after = h->retry_after;
 	return 0;
 }
 
@@ -369,12 +374,12 @@ static int small_perform(struct small_call *s, const struct run_options *o, cons
 		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s sent an answer larger than %zu bytes",
 				 o->target->backend->name, o->max_answer);
-	if (s->head.status >= 200 && s->head.status <= 299)
+	if (s->status >= 200 && s->status <= 299)
 		return 0;
-	d->decode_error(&dc, s->head.status, buf_str(&s->body), f);
-	f->upstream_status = s->head.status;
+	d->decode_error(&dc, s->status, buf_str(&s->body), f);
+	f->upstream_status = s->status;
 	if (f->retry_after < 0)
-		f->retry_after = s->head.retry_after;
+		f->retry_after = s->retry_after;
 	return -1;
 }
 
