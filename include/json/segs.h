@@ -23,6 +23,7 @@ struct segs {
 	size_t total;           /* bytes of the whole body */
 	char *room;             /* open copy chunk: where the next copied byte goes */
 	size_t left;
+	size_t chunk;           /* size of the last copy chunk */
 	bool failed;            /* sticky; out of memory or over the arena's limit */
 };
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 struct str str_of(const char *cstr)
 {
 	return cstr ? (struct str){ cstr, strlen(cstr) } : (struct str){ "", 0 };
@@ -168,36 +170,9 @@ struct str str_cut_utf8(struct str s, size_t max)
 	return (struct str){ s.p, n };
 }
 
-/* Bytes of the well-formed sequence at p (RFC 3629, table 3-7 of Unicode), 0 if there is none. */
-static size_t utf8_sequence(const unsigned char *p, size_t n)
-{
-	unsigned char lo = 0x80, hi = 0xbf;
-	size_t len;
-
-	if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-		len = 2;
-	} else if (p[0] >= 0xe0 && p[0] <= 0xef) {
-		len = 3;
-		lo = p[0] == 0xe0 ? 0xa0 : lo;
-		hi = p[0] == 0xed ? 0x9f : hi;
-	} else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-		len = 4;
-		lo = p[0] == 0xf0 ? 0x90 : lo;
-		hi = p[0] == 0xf4 ? 0x8f : hi;
-	} else {
-		return 0;
-	}
-	if (n < len || p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
 bool str_utf8(struct str s)
 {
-	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
+	const char *p = s.p, *end = p + s.n;
 
 	while (p < end) {
 		uint64_t w;
@@ -210,7 +185,7 @@ bool str_utf8(struct str s)
 				continue;
 			}
 		}
-		if (*p >= 0x80)
+		if ((unsigned char)*p >= 0x80)
 			len = utf8_sequence(p, (size_t)(end - p));
 		if (!len)
 			return false;

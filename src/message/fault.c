@@ -1,0 +1,79 @@
+/*
+ * Faults: filling them, and the API's table of error types.
+ */
+#include "message/fault.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void fault_set_text(struct fault *f, const char *fmt, va_list ap)
+{
+	int n = vsnprintf(f->message, sizeof(f->message), fmt, ap);
+
+	if (n < 0)
+		f->message[0] = '\0';
+	if (n < 0 || (size_t)n < sizeof(f->message))
+		return;
+	/* Cut by vsnprintf, perhaps inside a character. */
+	struct str cut = str_cut_utf8((struct str){ f->message, sizeof(f->message) - 1 },
+				      sizeof(f->message) - 4);
+	f->message[cut.n] = '\0';
+}
+
+int fault_set_at(const char *site, struct fault *f, enum fault_class class, int status,
+		 const char *type, const char *fmt, ...)
+{
+	va_list ap;
+
+	*f = FAULT_INIT;
+	f->class = class;
+	f->status = status;
+	f->type = type;
+	f->site = site;
+	va_start(ap, fmt);
+	fault_set_text(f, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int fault_no_memory(struct fault *f)
+{
+	fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error",
+		  "The gateway is out of memory for this request; try again in a moment.");
+	f->retry_after = 1;
+	return -1;
+}
+
+const char *fault_type_of_status(int status)
+{
+	/* anthropic-messages, "Errors". */
+	static const struct { int status; const char *type; } table[] = {
+		{ 400, "invalid_request_error" },
+		{ 401, "authentication_error" },
+		{ 402, "billing_error" },
+		{ 403, "permission_error" },
+		{ 404, "not_found_error" },
+		{ 405, "invalid_request_error" },
+		{ 409, "invalid_request_error" },
+		{ 413, "request_too_large" },
+		{ 415, "invalid_request_error" },
+		{ 422, "invalid_request_error" },
+		{ 429, "rate_limit_error" },
+		{ 500, "api_error" },
+		{ 502, "api_error" },
+		{ 504, "timeout_error" },
+		{ 529, "overloaded_error" },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
+		if (table[i].status == status)
+			return table[i].type;
+	return status >= 400 && status < 500 ? "invalid_request_error" : "api_error";
+}
+
+bool fault_retryable(const struct fault *f)
+{
+	if (f->should_retry == 0)
+		return false;
+	return f->class == FAULT_RATE || f->class == FAULT_OVERLOADED || f->class == FAULT_TRANSIENT;
+}
