@@ -12,7 +12,9 @@
  * Order keeper: opens and closes blocks and holds back what may not come yet, so that the writer sees a legal sequence whatever the upstream sends.
  * What it emits, and nothing else:
  *
- *   START ( OPEN delta* CLOSE | REDACTED | BLOCK )* END        with USAGE, STOP_REASON, MEMBER, MODEL, PING, FAULT anywhere after START
+ *   START ( OPEN delta* CLOSE | REDACTED | BLOCK )* END        with USAGE, STOP_REASON, MEMBER, MODEL, PING anywhere after START
+ *
+ * FAULT may come at any time, before START too, and is the last. Echo events (event.h) pass untouched.
  *
  * delta: TEXT or CITATION in a text block, THINKING or SIGNATURE in a thinking block, TOOL_DELTA in a tool block; .index is the block's place, from 0 without gaps.
  * One block is open at a time. Calls whose fragments interleave come one after the other: fragments of a later call are held until
