@@ -31,31 +31,48 @@ static inline uint64_t swar_special(uint64_t w)
 	return (w - SWAR_ONES * 0x20) | (quote - SWAR_ONES) | (backslash - SWAR_ONES);
 }
 
+/* The first byte that needs a look, if it lies in a whole word before end; else where fewer than 8 bytes are left. */
+static inline const char *swar_words(const char *p, const char *end)
+{
+	for (; end - p >= 8; p += 8) {
+		uint64_t w = swar_load(p), hits = (swar_special(w) | w) & SWAR_HIGH;
+
+		if (hits)
+			return p + (__builtin_ctzll(hits) >> 3);
+	}
+	return p;
+}
+
+/* True if one of the 32 bytes at p needs a look. */
+static inline int swar_block_hit(const char *p)
+{
+	uint64_t a = swar_load(p), b = swar_load(p + 8), c = swar_load(p + 16), d = swar_load(p + 24);
+
+	return ((swar_special(a) | swar_special(b) | swar_special(c) | swar_special(d) | a | b | c | d) &
+		SWAR_HIGH) != 0;
+}
+
+static inline int swar_look(char c)
+{
+	return (unsigned char)c < 0x20 || (unsigned char)c > 0x7f || c == '"' || c == '\\';
+}
+
 /* The first byte from p on that is a quote, a backslash, a control character or above 0x7f; end if there is none. */
 static inline const char *swar_ascii_run(const char *p, const char *end)
 {
-	uint64_t hits;
+	/* Most strings are short; long ones are worth four words at once. */
+	const char *near = end - p > 64 ? p + 32 : end;
 
-	/* Four words at once pay for long texts; the exact place is found below. */
-	while (end - p >= 32) {
-		uint64_t a = swar_load(p), b = swar_load(p + 8), c = swar_load(p + 16), d = swar_load(p + 24);
-
-		hits = swar_special(a) | swar_special(b) | swar_special(c) | swar_special(d);
-		if ((hits | a | b | c | d) & SWAR_HIGH)
-			break;
-		p += 32;
+	p = swar_words(p, near);
+	if (near - p >= 8)
+		return p;
+	if (near < end) {
+		while (end - p >= 32 && !swar_block_hit(p))
+			p += 32;
+		p = swar_words(p, end);
 	}
-	while (end - p >= 8) {
-		uint64_t w = swar_load(p);
-
-		hits = (swar_special(w) | w) & SWAR_HIGH;
-		if (hits)
-			return p + (__builtin_ctzll(hits) >> 3);
-		p += 8;
-	}
-	for (; p < end; p++)
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7f || *p == '"' || *p == '\\')
-			break;
+	while (p < end && !swar_look(*p))
+		p++;
 	return p;
 }
 

@@ -53,6 +53,11 @@ static inline bool is_hex(char c)
 	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
+static const bool escape_letter[256] = {
+	['"'] = true, ['\\'] = true, ['/'] = true, ['b'] = true,
+	['f'] = true, ['n'] = true, ['r'] = true, ['t'] = true,
+};
+
 /* p is at a backslash; returns what follows the escape, NULL on error. */
 static const char *skip_escape(struct scan *s, const char *p)
 {
@@ -61,7 +66,7 @@ static const char *skip_escape(struct scan *s, const char *p)
 	if (p == s->end)
 		goto cut;
 	if (*p != 'u') {
-		if (*p && strchr("\"\\/bfnrt", *p))
+		if (escape_letter[(unsigned char)*p])
 			return p + 1;
 		scan_fail(s, escape, "invalid escape in a string");
 		return NULL;
