@@ -1,0 +1,156 @@
+/*
+ * Runs a fuzz harness without a fuzzer, so that `make check` works with every compiler: each seed of
+ * the corpus folder as it stands, every prefix of the small ones, and a bounded number of mutations
+ * from a fixed starting point, the same on every machine.
+ *
+ * Usage: fuzz-NAME [FILE or FOLDER]…; without one, the folder tests/fuzz/corpus/NAME of the source tree.
+ */
+#include <dirent.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SEED_MAX (1 << 20)
+#define PREFIX_MAX 2048         /* seeds up to this size are also run cut at each byte */
+#define MUTATIONS 400           /* per seed */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint64_t state;
+
+/* xorshift64: repeatable is all that it has to be. */
+static uint32_t roll(uint32_t below)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)((state >> 32) * below >> 32);
+}
+
+/* A copy of exactly n bytes, so that a sanitizer or valgrind sees a read beyond the end. */
+static void run_exact(const uint8_t *data, size_t n)
+{
+	uint8_t *copy = malloc(n ? n : 1);
+
+	if (!copy)
+		exit(1);
+	memcpy(copy, data, n);
+	LLVMFuzzerTestOneInput(copy, n);
+	free(copy);
+}
+
+/* Changes a few bytes, or copies or removes a stretch; returns the new size, at most n. */
+static size_t mutate(uint8_t *p, size_t n)
+{
+	static const uint8_t telling[] = "{}[]\",:\\u0dn\xff\x80\xed\n\r\t -9e.";
+	size_t from, to, len;
+
+	for (uint32_t i = roll(4) + 1; n > 1 && i > 0; i--) {
+		from = roll((uint32_t)n);
+		to = roll((uint32_t)n);
+		len = roll(16) + 1;
+		if (len > n - (from > to ? from : to))
+			len = 1;
+		switch (roll(5)) {
+		case 0:
+			p[from] = (uint8_t)roll(256);
+			break;
+		case 1:
+			p[from] ^= (uint8_t)(1 << roll(8));
+			break;
+		case 2:
+			memmove(p + to, p + from, len);
+			break;
+		case 3:
+			memmove(p + from, p + from + len, n - from - len);
+			n -= len;
+			break;
+		default:
+			p[from] = telling[roll(sizeof(telling) - 1)];
+		}
+	}
+	return n;
+}
+
+static void run_seed(const uint8_t *seed, size_t n)
+{
+	uint8_t *work = malloc(n ? n : 1);
+
+	if (!work)
+		exit(1);
+	run_exact(seed, n);
+	for (size_t cut = 0; n <= PREFIX_MAX && cut < n; cut++)
+		run_exact(seed, cut);
+	for (int i = 0; i < MUTATIONS; i++) {
+		memcpy(work, seed, n);
+		run_exact(work, mutate(work, n));
+	}
+	free(work);
+}
+
+static int run_file(const char *path)
+{
+	uint8_t *seed = malloc(SEED_MAX);
+	FILE *f = fopen(path, "rb");
+	size_t n;
+
+	if (!f || !seed) {
+		fprintf(stderr, "%s can't be read\n", path);
+		exit(1);
+	}
+	n = fread(seed, 1, SEED_MAX, f);
+	fclose(f);
+	run_seed(seed, n);
+	free(seed);
+	return 1;
+}
+
+static int run_path(const char *path)
+{
+	char file[4096];
+	struct stat st;
+	struct dirent *e;
+	DIR *dir;
+	int n = 0;
+
+	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		return run_file(path);
+	dir = opendir(path);
+	while (dir && (e = readdir(dir))) {
+		snprintf(file, sizeof(file), "%s/%s", path, e->d_name);
+		if (e->d_name[0] != '.' && stat(file, &st) == 0 && S_ISREG(st.st_mode))
+			n += run_file(file);
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* "/build/tests/fuzz/fuzz-scan" -> "$srcdir/tests/fuzz/corpus/scan". */
+static void default_corpus(char *out, size_t size, const char *program)
+{
+	const char *srcdir = getenv("srcdir"), *name = strstr(program, "fuzz-");
+
+	for (const char *next = name; next; next = strstr(next + 1, "fuzz-"))
+		name = next;
+	snprintf(out, size, "%s/tests/fuzz/corpus/%s", srcdir ? srcdir : ".", name ? name + 5 : "");
+}
+
+int main(int argc, char **argv)
+{
+	char corpus[1024];
+	int n = 0;
+
+	state = UINT64_C(0x2545f4914f6cdd1d);
+	for (int i = 1; i < argc; i++)
+		n += run_path(argv[i]);
+	if (argc == 1) {
+		default_corpus(corpus, sizeof(corpus), argv[0]);
+		n = run_path(corpus);
+	}
+	printf("%d seeds\n", n);
+	/* A harness without its corpus proves nothing. */
+	return n ? 0 : 1;
+}
