@@ -32,6 +32,7 @@ struct body_member { const char *name; const char *json; };    /* json NULL: dro
 struct backend {
 	const char *name;               /* as in the config; "OPENROUTER" */
 	const char *origin;             /* lower case [a-z0-9-]: marks opaque state that may go back here only */
+	const char *preset;             /* preset it begins with; NULL: none */
 	const char *dialect;            /* name of the dialect table row */
 	const char *base_url;           /* without a slash at its end, "https://openrouter.ai/api/v1" */
 	const char *path_message;       /* appended to base_url: "/chat/completions" */
@@ -75,6 +76,9 @@ struct backend {
 	int tool_name_max;              /* longest tool name, 64 */
 	const char *model_prefix;       /* put before the model's name unless it begins so ("openrouter/"); NULL: none */
 	const char *model_big, *model_small;    /* what "big" and "small" mean here; NULL: models.big, models.small */
+	const char *session_member;     /* body member for the client's session id ("session_id"); NULL: not sent */
+	const char *beta_header;        /* header for the client's anthropic-beta values ("x-anthropic-beta"); NULL: none */
+	const char *const *pass_betas;  /* openai-chat: the values that go there (glob); NULL-terminated */
 	const char *max_tokens_member;  /* "max_tokens" or "max_completion_tokens"; NULL: by model name */
 	int64_t max_tokens_min, max_tokens_max; /* clamp; 0: none */
 	int64_t context_tokens;         /* the models' window where known; 0: not known */

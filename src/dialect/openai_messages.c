@@ -1,0 +1,563 @@
+/*
+ * The conversation as openai-chat messages. Two steps: turns become groups (neighbours of one role together, system entries where
+ * the backend wants them, turns without anything to say left out), then groups become messages.
+ *
+ * What backends insist on, and clients' histories don't always hold: each call of an assistant message is answered by exactly
+ * one tool message directly behind it, in the order of the calls. So results are looked up by call; a call without one gets
+ * a sentence, a result without a call becomes text of the user. Everything else of that user turn comes after the last tool message.
+ */
+#include <string.h>
+
+#include "dialect/openai_encode.h"
+
+#define LITERAL(text) span_utf8(STR(text))
+#define BILLING_MARK "x-anthropic-billing-header:"
+#define PARAGRAPH "\\n\\n"      /* between texts that become one string, as JSON string content */
+#define NEW_LINE "\\n"
+#define NO_RESULT "[No result was recorded for this call.]"
+#define NO_OUTPUT "(no output)"
+#define BETWEEN "I have the results."
+
+struct item {
+	const struct block *block;
+	struct item *next_same;         /* results of one call id, in their order */
+	bool reminder;                  /* text of a system entry that became user text */
+	bool used;                      /* a result that answers a call */
+};
+
+struct group {
+	enum role role;
+	struct item *items;
+	size_t n, cap;
+	bool done;                      /* folded into the tool message before it */
+};
+
+struct groups {
+	struct group *v;
+	size_t n, cap;
+};
+
+struct call {
+	const struct block *use;
+	struct item *result;            /* NULL: none was recorded */
+	unsigned repeat;                /* how many calls of this id came before it in the turn */
+};
+
+/* Call ids of one assistant turn: open addressing, since a request may hold any number of them. */
+struct slot {
+	struct span id;
+	struct item *first, *last;
+	unsigned calls;
+};
+
+struct slots {
+	struct slot *v;
+	size_t mask;
+};
+
+/* ---- groups ---- */
+
+static bool says_something(enum role role, const struct block *b)
+{
+	switch (b->type) {
+	case BLOCK_TEXT:
+		return !span_blank(b->text);
+	case BLOCK_THINKING:
+	case BLOCK_REDACTED_THINKING:
+		return false;
+	case BLOCK_TOOL_USE:
+		return role == ROLE_ASSISTANT;
+	case BLOCK_SERVER_TOOL_USE:
+	case BLOCK_SERVER_TOOL_RESULT:
+		return role != ROLE_SYSTEM;
+	case BLOCK_OTHER:
+		return role == ROLE_USER || (role == ROLE_ASSISTANT && !span_blank(history_other_text(b)));
+	default:
+		return role == ROLE_USER;
+	}
+}
+
+static bool turn_says_something(const struct turn *t)
+{
+	for (size_t i = 0; i < t->nblocks; i++) {
+		if (says_something(t->role, &t->blocks[i]))
+			return true;
+	}
+	return false;
+}
+
+static struct group *group_for(struct openai_encoder *e, struct groups *gs, enum role role)
+{
+	struct group *v;
+
+	if (gs->n && gs->v[gs->n - 1].role == role)
+		return &gs->v[gs->n - 1];
+	v = arena_grow(e->arena, gs->v, gs->n, &gs->cap, sizeof(*v));
+	if (!v)
+		return NULL;
+	gs->v = v;
+	v[gs->n] = (struct group){ .role = role };
+	return &v[gs->n++];
+}
+
+static void group_add(struct openai_encoder *e, struct group *g, const struct block *b, bool reminder)
+{
+	struct item *v = g ? arena_grow(e->arena, g->items, g->n, &g->cap, sizeof(*v)) : NULL;
+
+	if (!v)
+		return;
+	g->items = v;
+	v[g->n++] = (struct item){ .block = b, .reminder = reminder };
+}
+
+static void collect_groups(struct openai_encoder *e, struct groups *gs)
+{
+	const struct message_request *r = e->request;
+	bool to_user = e->backend->mid_system == MID_SYSTEM_USER;
+
+	for (size_t i = 0; i < r->nturns; i++) {
+		const struct turn *t = &r->turns[i];
+		bool system = t->role == ROLE_SYSTEM;
+		struct group *g;
+
+		if (!turn_says_something(t) || (system && e->backend->mid_system == MID_SYSTEM_HOIST))
+			continue;
+		g = group_for(e, gs, system && to_user ? ROLE_USER : t->role);
+		for (size_t j = 0; j < t->nblocks; j++)
+			group_add(e, g, &t->blocks[j], system && to_user);
+	}
+}
+
+/* ---- system ---- */
+
+/*
+ * Claude Code begins its system text with a line that changes with every request, so a prefix cache never matches. Only
+ * Anthropic's own API takes it out itself.
+ */
+static struct span without_billing(struct span text)
+{
+	bool escaped = text.form == SPAN_STR;
+
+	if (!str_starts((struct str){ text.p, text.n }, BILLING_MARK))
+		return text;
+	for (size_t i = 0; i < text.n; i++) {
+		size_t step = escaped && text.p[i] == '\\' ? 2 : 1;
+		bool line_end = step == 2 ? i + 1 < text.n && text.p[i + 1] == 'n' : text.p[i] == '\n';
+
+		if (line_end)
+			return (struct span){ text.p + i + step, text.n - i - step, text.form };
+		i += step - 1;
+	}
+	return (struct span){ text.p, 0, text.form };
+}
+
+static void add_system_block(struct parts *ps, const struct block *b)
+{
+	struct span text = ps->e->backend->billing_header ? b->text : without_billing(b->text);
+
+	if (b->type != BLOCK_TEXT || span_blank(text))
+		return;
+	parts_text(ps, text);
+	parts_cache(ps, b->cache_control);
+}
+
+static void begin_message(struct openai_encoder *e, const char *role, bool *first)
+{
+	struct segs *s = e->body;
+
+	segs_puts(s, *first ? "{\"role\":\"" : ",{\"role\":\"");
+	segs_puts(s, role);
+	segs_puts(s, "\"");
+	*first = false;
+}
+
+static void put_plain_message(struct openai_encoder *e, const char *role, struct parts *ps, bool several, bool *first)
+{
+	if (!ps->n)
+		return;
+	begin_message(e, role, first);
+	segs_puts(e->body, ",\"content\":");
+	parts_write(ps, PARAGRAPH, several);
+	segs_puts(e->body, "}");
+}
+
+static void put_system(struct openai_encoder *e, bool *first)
+{
+	const struct message_request *r = e->request;
+	struct parts ps;
+
+	parts_init(&ps, e, WANT_TEXT);
+	for (size_t i = 0; i < r->nsystem; i++)
+		add_system_block(&ps, &r->system[i]);
+	for (size_t i = 0; e->backend->mid_system == MID_SYSTEM_HOIST && i < r->nturns; i++) {
+		for (size_t j = 0; r->turns[i].role == ROLE_SYSTEM && j < r->turns[i].nblocks; j++)
+			add_system_block(&ps, &r->turns[i].blocks[j]);
+	}
+	put_plain_message(e, "system", &ps, false, first);
+}
+
+static void put_mid_system(struct openai_encoder *e, const struct group *g, bool *first)
+{
+	struct parts ps;
+
+	parts_init(&ps, e, WANT_TEXT);
+	for (size_t i = 0; i < g->n; i++)
+		add_system_block(&ps, g->items[i].block);
+	put_plain_message(e, "system", &ps, false, first);
+}
+
+/* ---- calls and their results ---- */
+
+static size_t hash_of(struct span id)
+{
+	uint64_t h = 14695981039346656037u;     /* FNV-1a */
+
+	for (size_t i = 0; i < id.n; i++)
+		h = (h ^ (unsigned char)id.p[i]) * 1099511628211u;
+	return (size_t)(h ^ h >> 32);
+}
+
+static bool slots_init(struct openai_encoder *e, struct slots *t, size_t ids)
+{
+	size_t size = 8;
+
+	while (size < ids * 2)
+		size *= 2;
+	t->mask = size - 1;
+	t->v = arena_alloc(e->arena, size * sizeof(*t->v));
+	return t->v != NULL;
+}
+
+static struct slot *slot_of(struct slots *t, struct span id)
+{
+	size_t i = hash_of(id) & t->mask;
+
+	while (span_given(t->v[i].id) && !span_eq(t->v[i].id, id))
+		i = (i + 1) & t->mask;
+	t->v[i].id = id;
+	return &t->v[i];
+}
+
+static void slots_add_results(struct slots *t, struct group *g)
+{
+	for (size_t i = 0; g && i < g->n; i++) {
+		struct item *it = &g->items[i];
+		struct slot *s;
+
+		if (it->block->type != BLOCK_TOOL_RESULT)
+			continue;
+		s = slot_of(t, it->block->id);
+		if (s->last)
+			s->last->next_same = it;
+		else
+			s->first = it;
+		s->last = it;
+	}
+}
+
+/*
+ * Pairs the calls of an assistant group with the results of the next user group. A client that was shown a call twice sends
+ * it twice: the second one stays only if it has a result of its own. Returns how many calls there are in *out.
+ */
+static size_t pair_calls(struct openai_encoder *e, const struct group *g, struct group *user, struct call **out)
+{
+	struct slots t;
+	size_t n = 0;
+
+	*out = arena_alloc(e->arena, g->n * sizeof(**out));
+	if (!*out || !slots_init(e, &t, g->n + (user ? user->n : 0)))
+		return 0;
+	slots_add_results(&t, user);
+	for (size_t i = 0; i < g->n; i++) {
+		const struct block *b = g->items[i].block;
+		struct slot *s;
+
+		if (b->type != BLOCK_TOOL_USE)
+			continue;
+		s = slot_of(&t, b->id);
+		if (s->calls && !s->first)
+			continue;
+		(*out)[n++] = (struct call){ b, s->first, s->calls++ };
+		if (s->first) {
+			s->first->used = true;
+			s->first = s->first->next_same;
+		}
+	}
+	return n;
+}
+
+/* ---- assistant ---- */
+
+static void add_assistant_block(struct parts *ps, const struct block *b, bool glued)
+{
+	size_t before = ps->n;
+
+	if (b->type == BLOCK_TEXT || b->type == BLOCK_SERVER_TOOL_USE || b->type == BLOCK_SERVER_TOOL_RESULT)
+		parts_add(ps, b);
+	else if (b->type == BLOCK_OTHER && !span_blank(history_other_text(b)))
+		parts_text(ps, history_other_text(b));
+	if (ps->n > before)
+		ps->v[before].glued = glued;
+}
+
+/* Neighbouring texts of one turn are pieces of one text, cut where a citation begins or ends. */
+static void add_assistant_texts(struct parts *ps, const struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		const struct block *b = g->items[i].block, *last = i ? g->items[i - 1].block : NULL;
+
+		add_assistant_block(ps, b, last && last + 1 == b && last->type == BLOCK_TEXT && b->type == BLOCK_TEXT);
+	}
+}
+
+static void put_arguments(struct openai_encoder *e, struct span input)
+{
+	if (span_is_object(input))
+		segs_string(e->body, input);
+	else
+		segs_puts(e->body, "\"{}\"");
+}
+
+static void put_calls(struct openai_encoder *e, const struct call *calls, size_t n)
+{
+	struct segs *s = e->body;
+
+	segs_puts(s, ",\"tool_calls\":[");
+	for (size_t i = 0; i < n; i++) {
+		segs_puts(s, i ? ",{\"id\":" : "{\"id\":");
+		openai_put_id(e, calls[i].use->id, calls[i].repeat);
+		segs_puts(s, ",\"type\":\"function\",\"function\":{\"name\":");
+		openai_put_name(e, calls[i].use->name);
+		segs_puts(s, ",\"arguments\":");
+		put_arguments(e, calls[i].use->input);
+		segs_puts(s, "}}");
+	}
+	segs_puts(s, "]");
+}
+
+static void put_thinking(struct openai_encoder *e, const struct group *g, bool calls)
+{
+	const struct block **v = arena_alloc(e->arena, g->n * sizeof(*v));
+	size_t n = 0;
+
+	for (size_t i = 0; v && i < g->n; i++) {
+		const struct block *b = g->items[i].block;
+
+		if (b->type == BLOCK_THINKING || b->type == BLOCK_REDACTED_THINKING)
+			v[n++] = b;
+	}
+	if (v)
+		openai_put_reasoning(e, v, n, calls);
+}
+
+static void put_assistant(struct openai_encoder *e, const struct group *g, const struct call *calls, size_t ncalls,
+			  bool *first)
+{
+	struct parts ps;
+
+	parts_init(&ps, e, WANT_TEXT);
+	add_assistant_texts(&ps, g);
+	if (!ps.n && !ncalls)
+		return;
+	begin_message(e, "assistant", first);
+	put_thinking(e, g, ncalls > 0);
+	segs_puts(e->body, ",\"content\":");
+	if (ps.n)
+		parts_write(&ps, PARAGRAPH, false);
+	else
+		segs_puts(e->body, "null");
+	if (ncalls)
+		put_calls(e, calls, ncalls);
+	segs_puts(e->body, "}");
+}
+
+/* ---- tool messages ---- */
+
+static bool begins_with_error(const struct block *b)
+{
+	return b->nblocks && b->blocks[0].type == BLOCK_TEXT && b->blocks[0].text.n >= 5 &&
+	       !memcmp(b->blocks[0].text.p, "Error", 5);
+}
+
+/* What a result says, as parts; the API's is_error has no counterpart but words. */
+static void add_result(struct parts *ps, const struct block *b)
+{
+	size_t at = ps->n;
+	bool mark = b->is_error && !begins_with_error(b);
+
+	if (mark)
+		parts_note(ps, "Error: ");
+	for (size_t i = 0; i < b->nblocks; i++)
+		parts_add(ps, &b->blocks[i]);
+	if (ps->n == at + mark)
+		parts_note(ps, NO_OUTPUT);
+	if (mark && ps->n > at + 1)
+		ps->v[at + 1].glued = true;
+	parts_cache(ps, b->cache_control);
+}
+
+static void put_tool_message(struct openai_encoder *e, const struct call *c, struct parts *ps, bool *first)
+{
+	begin_message(e, "tool", first);
+	segs_puts(e->body, ",\"tool_call_id\":");
+	openai_put_id(e, c->use->id, c->repeat);
+	segs_puts(e->body, ",\"content\":");
+	parts_write(ps, NEW_LINE, false);
+	segs_puts(e->body, "}");
+}
+
+/* Media of a result that its tool message could not hold, with a line that says where it belongs. */
+static void add_left_media(struct parts *ps, const struct block *result)
+{
+	unsigned want = ps->want;
+	size_t before = ps->n;
+	struct part *p = parts_text(ps, LITERAL("From the result of tool call "));
+
+	parts_piece(ps, p, result->id);
+	parts_piece(ps, p, LITERAL(":"));
+	ps->want = WANT_FILES | (ps->e->backend->tool_images ? 0 : WANT_IMAGES);
+	for (size_t i = 0; i < result->nblocks; i++)
+		parts_add(ps, &result->blocks[i]);
+	ps->want = want;
+	if (p && ps->n == before + 1)
+		ps->n = before;
+}
+
+static void add_orphan(struct parts *ps, const struct block *result)
+{
+	struct part *p = parts_text(ps, LITERAL("[Result of tool call "));
+
+	parts_piece(ps, p, result->id);
+	parts_piece(ps, p, LITERAL(", which is not part of this conversation any more]"));
+	add_result(ps, result);
+}
+
+static void add_reminder(struct parts *ps, const struct block *b)
+{
+	struct part *p;
+
+	if (b->type != BLOCK_TEXT || span_blank(b->text))
+		return;
+	p = parts_text(ps, LITERAL("<system-reminder>\n"));
+	parts_piece(ps, p, b->text);
+	parts_piece(ps, p, LITERAL("\n</system-reminder>"));
+	parts_cache(ps, b->cache_control);
+}
+
+/* Everything of a user group but the results that answered calls. */
+static void add_user(struct parts *ps, const struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->items[i].used)
+			add_left_media(ps, g->items[i].block);
+	}
+	for (size_t i = 0; i < g->n; i++) {
+		const struct item *it = &g->items[i];
+
+		if (it->used)
+			continue;
+		if (it->reminder)
+			add_reminder(ps, it->block);
+		else if (it->block->type == BLOCK_TOOL_RESULT)
+			add_orphan(ps, it->block);
+		else if (it->block->type != BLOCK_TOOL_USE)
+			parts_add(ps, it->block);
+	}
+}
+
+static void put_between(struct openai_encoder *e, bool *first)
+{
+	begin_message(e, "assistant", first);
+	segs_puts(e->body, ",\"content\":\"" BETWEEN "\"}");
+}
+
+/*
+ * Some chat templates refuse a user message after a tool message. Then the user's text goes into the last tool message; where it
+ * comes with media, which that can't hold, a short assistant message stands between.
+ */
+static void merge_user(struct openai_encoder *e, struct group *user, struct parts *last)
+{
+	struct parts ps;
+
+	parts_init(&ps, e, WANT_ALL);
+	add_user(&ps, user);
+	if (ps.media)
+		return;
+	for (size_t i = 0; i < ps.n; i++) {
+		struct part *p = parts_text(last, SPAN_ABSENT);
+
+		if (p)
+			*p = ps.v[i];
+	}
+	last->cached = last->cached || ps.cached;
+	user->done = true;
+}
+
+static void put_results(struct openai_encoder *e, const struct call *calls, size_t n, struct group *user, bool directly,
+			bool *first)
+{
+	bool merge = e->backend->tool_result_merge && user && directly;
+
+	for (size_t i = 0; i < n; i++) {
+		struct parts ps;
+
+		parts_init(&ps, e, WANT_TEXT | (e->backend->tool_images ? WANT_IMAGES : 0));
+		if (calls[i].result)
+			add_result(&ps, calls[i].result->block);
+		else
+			parts_note(&ps, NO_RESULT);
+		if (merge && i + 1 == n)
+			merge_user(e, user, &ps);
+		put_tool_message(e, &calls[i], &ps, first);
+	}
+	if (merge && n && !user->done)
+		put_between(e, first);
+}
+
+/* ---- the whole ---- */
+
+static struct group *next_user(struct groups *gs, size_t i)
+{
+	for (i++; i < gs->n && gs->v[i].role != ROLE_ASSISTANT; i++) {
+		if (gs->v[i].role == ROLE_USER)
+			return &gs->v[i];
+	}
+	return NULL;
+}
+
+static void put_group(struct openai_encoder *e, struct groups *gs, size_t i, bool *first)
+{
+	struct group *g = &gs->v[i];
+
+	if (g->role == ROLE_ASSISTANT) {
+		struct group *user = next_user(gs, i);
+		struct call *calls;
+		size_t n = pair_calls(e, g, user, &calls);
+
+		put_assistant(e, g, calls, n, first);
+		put_results(e, calls, n, user, user == g + 1, first);
+	} else if (g->role == ROLE_SYSTEM) {
+		put_mid_system(e, g, first);
+	} else if (!g->done) {
+		struct parts ps;
+
+		parts_init(&ps, e, WANT_ALL);
+		add_user(&ps, g);
+		put_plain_message(e, "user", &ps, true, first);
+	}
+}
+
+void openai_put_messages(struct openai_encoder *e)
+{
+	struct groups gs = { 0 };
+	bool first = true;
+
+	if (!openai_member(e, "messages"))
+		return;
+	collect_groups(e, &gs);
+	segs_puts(e->body, "[");
+	put_system(e, &first);
+	for (size_t i = 0; i < gs.n; i++)
+		put_group(e, &gs, i, &first);
+	segs_puts(e->body, "]");
+}

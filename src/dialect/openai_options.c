@@ -1,0 +1,323 @@
+/*
+ * Limits, sampling, stop sequences, thinking and who asks: the members of the body that say how to answer. What a backend takes is
+ * in its options (message/target.h); what a model family takes beside that is the table below. Numbers go out as they came.
+ */
+#include <openssl/sha.h>
+#include <string.h>
+
+#include "dialect/openai_encode.h"
+#include "json/scan.h"
+
+#define USER_MAX 64             /* characters that "user" and "prompt_cache_key" may have */
+#define STOP_MAX 4              /* stop sequences that the protocol allows */
+#define BUDGET_MIN 1024         /* tokens; the least thinking budget of the API and of OpenRouter */
+
+#define REASONER (TRAIT_COMPLETION | TRAIT_NO_SAMPLING | TRAIT_NO_STOP)
+
+/*
+ * glob | flags | effort for "thinking": disabled | highest effort. The first row that matches the name behind its last slash counts.
+ * Sources: the reference of chat completions (max_completion_tokens, reasoning_effort, stop), the vendors' pages on thinking; see
+ * docs/openai-chat.md.
+ */
+static const struct model_traits models[] = {
+	{ "gpt-5*-chat*",       TRAIT_COMPLETION | TRAIT_NO_REASONING, NULL, "high" },
+	{ "gpt-5.1-codex-max*", REASONER, "none", "xhigh" },
+	{ "gpt-5.1*",           REASONER, "none", "high" },
+	{ "gpt-5.*",            REASONER, "none", "xhigh" },
+	{ "gpt-5*",             REASONER, "minimal", "high" },
+	{ "gpt-oss*",           TRAIT_MUST_THINK, "low", "high" },
+	{ "gpt-4*",             TRAIT_NO_REASONING, NULL, "high" },
+	{ "gpt-3*",             TRAIT_NO_REASONING, NULL, "high" },
+	{ "chatgpt-*",          TRAIT_NO_REASONING, NULL, "high" },
+	{ "gpt-*",              REASONER, "none", "xhigh" },
+	{ "o1-mini*",           REASONER | TRAIT_NO_REASONING, NULL, "high" },
+	{ "o1-preview*",        REASONER | TRAIT_NO_REASONING, NULL, "high" },
+	{ "o1*",                REASONER | TRAIT_MUST_THINK, "low", "high" },
+	{ "o3*",                REASONER | TRAIT_MUST_THINK, "low", "high" },
+	{ "o4*",                REASONER | TRAIT_MUST_THINK, "low", "high" },
+	{ "*claude*",           TRAIT_CLAUDE, NULL, "max" },
+	{ "gemini-2.5-pro*",    TRAIT_MUST_THINK, "low", "high" },
+	{ "gemini-3*",          TRAIT_MUST_THINK, "low", "high" },
+	{ "deepseek-r1*",       TRAIT_MUST_THINK, NULL, "high" },
+	{ "deepseek-*",         0, NULL, "max" },
+	{ "kimi-k2.7-code*",    TRAIT_NO_SAMPLING | TRAIT_MUST_THINK, NULL, "high" },
+	{ "kimi-*-thinking*",   TRAIT_NO_SAMPLING | TRAIT_MUST_THINK, NULL, "high" },
+	{ "kimi-k3*",           TRAIT_NO_SAMPLING | TRAIT_MUST_THINK, NULL, "max" },
+	{ "kimi-*",             TRAIT_NO_SAMPLING, NULL, "high" },
+	{ "*-thinking*",        TRAIT_MUST_THINK, NULL, "high" },
+	{ "grok-4*",            TRAIT_NO_STOP, NULL, "high" },
+	{ "grok-3-mini*",       TRAIT_NO_STOP, "low", "high" },
+	{ "*",                  0, NULL, "high" },
+};
+
+const struct model_traits *openai_model_traits(const char *model)
+{
+	const char *slash = strrchr(model, '/');
+	struct str name = str_of(slash ? slash + 1 : model);
+	const struct model_traits *m = models;
+
+	while (!str_glob(m->glob, name))
+		m++;
+	return m;
+}
+
+/* ---- limits ---- */
+
+/* What max_tokens will be. 0, a cache pre-warm, has no counterpart: one token is the least that can be asked for. */
+static int64_t output_limit(const struct openai_encoder *e)
+{
+	const struct backend *b = e->backend;
+	int64_t n = e->request->max_tokens;
+
+	if (b->max_tokens_max && n > b->max_tokens_max)
+		n = b->max_tokens_max;
+	if (n < b->max_tokens_min)
+		n = b->max_tokens_min;
+	return n > 0 ? n : 1;
+}
+
+static void put_limit(struct openai_encoder *e)
+{
+	const char *member = e->backend->max_tokens_member;
+
+	if (!member)
+		member = e->model->flags & TRAIT_COMPLETION ? "max_completion_tokens" : "max_tokens";
+	if (openai_member(e, member))
+		segs_put_int(e->body, output_limit(e));
+}
+
+/* ---- sampling and stop ---- */
+
+static void put_number(struct openai_encoder *e, const char *member, struct span value)
+{
+	if (!span_is_null(value) && openai_member(e, member))
+		segs_value(e->body, value);
+}
+
+static void put_sampling(struct openai_encoder *e)
+{
+	const struct message_request *r = e->request;
+
+	if (!(e->model->flags & TRAIT_NO_SAMPLING)) {
+		put_number(e, "temperature", r->temperature);
+		put_number(e, "top_p", r->top_p);
+	}
+	if (e->backend->top_k)
+		put_number(e, "top_k", r->top_k);
+}
+
+static void put_stop(struct openai_encoder *e)
+{
+	const struct message_request *r = e->request;
+	size_t max = e->backend->stop_max > 0 ? (size_t)e->backend->stop_max : STOP_MAX;
+	bool takes = e->backend->stop && !(e->model->flags & TRAIT_NO_STOP);
+	size_t n = r->nstop_sequences < max ? r->nstop_sequences : max;
+
+	if (!takes || !n || !openai_member(e, "stop")) {
+		e->out->enforce_stop = r->nstop_sequences > 0;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		segs_puts(e->body, i ? "," : "[");
+		segs_string(e->body, r->stop_sequences[i]);
+	}
+	segs_puts(e->body, "]");
+	e->out->enforce_stop = n < r->nstop_sequences;
+}
+
+/* ---- who asks ---- */
+
+/* A name of at most USER_MAX characters: itself, or its SHA-256. Always the same for the same name, and tells nothing. */
+static struct span short_name(struct openai_encoder *e, struct span name)
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char md[SHA256_DIGEST_LENGTH];
+	char out[2 * SHA256_DIGEST_LENGTH];
+	struct buf *b = &e->scratch;
+
+	if (span_text_size(name) <= USER_MAX)
+		return name;
+	buf_reset(b);
+	if (span_put_text(b, name))
+		return SPAN_ABSENT;
+	SHA256((const unsigned char *)b->p, b->n, md);
+	for (size_t i = 0; i < sizeof(md); i++) {
+		out[2 * i] = hex[md[i] >> 4];
+		out[2 * i + 1] = hex[md[i] & 15];
+	}
+	return span_utf8(arena_str(e->arena, (struct str){ out, sizeof(out) }));
+}
+
+static void put_caller(struct openai_encoder *e)
+{
+	const struct message_request *r = e->request;
+	const char *member = e->backend->session_member;
+
+	if (e->backend->user && span_is_string(r->user_id) && !span_blank(r->user_id) && openai_member(e, "user"))
+		segs_string(e->body, short_name(e, r->user_id));
+	if (member && r->session_id && *r->session_id && openai_member(e, member))
+		segs_string(e->body, short_name(e, span_utf8(str_of(r->session_id))));
+}
+
+/* ---- thinking ---- */
+
+/* The effort that counts: a system entry may set it for the turns after it. */
+static struct span effort_of(const struct message_request *r)
+{
+	for (size_t i = r->nturns; i-- > 0;) {
+		struct span effort = json_get(r->turns[i].output_config, "effort");
+
+		if (span_is_string(effort))
+			return effort;
+	}
+	return span_is_string(r->effort) ? r->effort : SPAN_ABSENT;
+}
+
+/* A budget said as effort: a quarter of what Claude Code gives at most is low, half of it medium. */
+static const char *effort_of_budget(int64_t budget)
+{
+	return budget < 8000 ? "low" : budget < 16000 ? "medium" : "high";
+}
+
+/* What the client asks for, in the backend's words and no higher than the model goes; NULL: nothing. */
+static const char *effort_wanted(const struct openai_encoder *e)
+{
+	static const char *const levels[] = { "low", "medium", "high", "xhigh", "max" };
+	const size_t n = sizeof(levels) / sizeof(levels[0]);
+	struct span effort = effort_of(e->request);
+	const char *wanted = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (span_is(effort, levels[i]))
+			wanted = levels[i];
+		if (wanted && !strcmp(levels[i], e->model->effort_top))
+			return wanted;
+	}
+	if (wanted)
+		return e->model->effort_top;
+	return NULL;
+}
+
+static const char *effort_or_budget(const struct openai_encoder *e)
+{
+	const char *effort = effort_wanted(e);
+
+	if (!effort && e->request->thinking == THINKING_ENABLED && e->request->thinking_budget)
+		effort = effort_of_budget(e->request->thinking_budget);
+	return effort;
+}
+
+static void put_effort(struct openai_encoder *e, const char *effort)
+{
+	if (!effort || e->model->flags & TRAIT_NO_REASONING || !openai_member(e, "reasoning_effort"))
+		return;
+	segs_string(e->body, span_utf8(str_of(effort)));
+}
+
+/* {"type":"enabled"} and effort are two members; DeepSeek refuses an effort beside "disabled". */
+static void put_thinking_object(struct openai_encoder *e)
+{
+	enum thinking_mode mode = e->request->thinking;
+
+	if (mode == THINKING_DISABLED) {
+		if (!(e->model->flags & TRAIT_MUST_THINK) && openai_member(e, "thinking"))
+			segs_puts(e->body, "{\"type\":\"disabled\"}");
+		return;
+	}
+	if (mode != THINKING_NOT_GIVEN && openai_member(e, "thinking"))
+		segs_puts(e->body, "{\"type\":\"enabled\"}");
+	put_effort(e, effort_wanted(e));
+}
+
+/* The budget must leave room for the answer; 0 when there is not enough for any. */
+static int64_t budget_within(const struct openai_encoder *e)
+{
+	int64_t budget = e->request->thinking_budget, limit = output_limit(e);
+
+	if (budget >= limit)
+		budget = limit - 1;
+	return budget >= BUDGET_MIN ? budget : 0;
+}
+
+static void put_reasoning(struct openai_encoder *e, const char *member, const char *text)
+{
+	if (!openai_member(e, "reasoning"))
+		return;
+	segs_puts(e->body, "{\"");
+	segs_puts(e->body, member);
+	segs_puts(e->body, "\":");
+	segs_puts(e->body, text);
+	segs_puts(e->body, "}");
+}
+
+static void put_reasoning_effort(struct openai_encoder *e, const char *effort)
+{
+	const char *text = arena_printf(e->arena, "\"%s\"", effort);
+
+	if (text)
+		put_reasoning(e, "effort", text);
+}
+
+/*
+ * OpenRouter takes effort or a budget, not both, and refuses to switch off what a model can't do without. Claude thinks there only
+ * when told to, so an effort alone, which the API reads as how thorough to be, must not switch it on.
+ */
+static void put_openrouter(struct openai_encoder *e)
+{
+	const char *effort = effort_wanted(e);
+	const char *off = e->model->effort_off;
+	int64_t budget = budget_within(e);
+
+	switch (e->request->thinking) {
+	case THINKING_DISABLED:
+		if (off)
+			put_reasoning_effort(e, off);
+		else if (!(e->model->flags & TRAIT_MUST_THINK))
+			put_reasoning(e, "enabled", "false");
+		break;
+	case THINKING_ENABLED:
+		if (budget)
+			put_reasoning(e, "max_tokens", arena_printf(e->arena, "%lld", (long long)budget));
+		else if (!e->request->thinking_budget)
+			put_reasoning(e, "enabled", "true");
+		break;
+	case THINKING_ADAPTIVE:
+		if (effort)
+			put_reasoning_effort(e, effort);
+		else
+			put_reasoning(e, "enabled", "true");
+		break;
+	case THINKING_NOT_GIVEN:
+		if (effort && !(e->model->flags & TRAIT_CLAUDE))
+			put_reasoning_effort(e, effort);
+		break;
+	}
+}
+
+static void put_thinking(struct openai_encoder *e)
+{
+	bool off = e->request->thinking == THINKING_DISABLED;
+
+	switch (e->backend->reasoning) {
+	case REASONING_NONE:
+		break;
+	case REASONING_EFFORT:
+		put_effort(e, off ? e->model->effort_off : effort_or_budget(e));
+		break;
+	case REASONING_OPENROUTER:
+		put_openrouter(e);
+		break;
+	case REASONING_THINKING:
+		put_thinking_object(e);
+		break;
+	}
+}
+
+void openai_put_options(struct openai_encoder *e)
+{
+	put_limit(e);
+	put_sampling(e);
+	put_stop(e);
+	put_thinking(e);
+	put_caller(e);
+}

@@ -1,0 +1,120 @@
+/*
+ * Thinking of earlier turns on its way back. Most backends don't want it; DeepSeek and Kimi answer 400 when a message that calls
+ * tools comes without it; OpenRouter wants its own items back as they were, in their order. Those travelled through the
+ * client inside the signature (dialect/opaque.c) and go to the backend they came from only.
+ */
+#include "dialect/openai_encode.h"
+#include "json/scan.h"
+
+/* Where DeepSeek and Kimi demand the member and the history has nothing (another model wrote it), an empty text is refused. */
+#define PLACEHOLDER " "
+
+static bool has_text(const struct block *const *blocks, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (blocks[i]->type == BLOCK_THINKING && !span_blank(blocks[i]->text))
+			return true;
+	}
+	return false;
+}
+
+static void put_text(struct openai_encoder *e, const char *member, const struct block *const *blocks, size_t n)
+{
+	struct segs *s = e->body;
+	bool some = false;
+
+	segs_puts(s, member);
+	segs_puts(s, "\"");
+	for (size_t i = 0; i < n; i++) {
+		if (blocks[i]->type != BLOCK_THINKING || span_blank(blocks[i]->text))
+			continue;
+		segs_puts(s, some ? "\\n\\n" : "");
+		segs_content(s, blocks[i]->text);
+		some = true;
+	}
+	segs_puts(s, "\"");
+}
+
+static void put_content(struct openai_encoder *e, const struct block *const *blocks, size_t n, bool calls)
+{
+	if (has_text(blocks, n))
+		put_text(e, ",\"reasoning_content\":", blocks, n);
+	else if (calls && e->request->thinking != THINKING_DISABLED && e->backend->replay == REPLAY_TOOLS)
+		segs_puts(e->body, ",\"reasoning_content\":\"" PLACEHOLDER "\"");
+}
+
+/* A signature that Anthropic made, in the item that stands for it at OpenRouter. Valid for any host of Claude, for no other model. */
+static void put_claude_item(struct openai_encoder *e, const struct block *b, size_t index)
+{
+	struct segs *s = e->body;
+	bool text = b->type == BLOCK_THINKING;
+
+	segs_puts(s, text ? "{\"type\":\"reasoning.text\",\"text\":" : "{\"type\":\"reasoning.encrypted\"");
+	if (text)
+		segs_string(s, b->text);
+	segs_puts(s, text ? ",\"signature\":" : ",\"data\":");
+	segs_string(s, b->signature);
+	segs_puts(s, ",\"format\":\"anthropic-claude-v1\",\"index\":");
+	segs_put_int(s, (int64_t)index);
+	segs_puts(s, "}");
+}
+
+/* State is one item or an array of them; the array's brackets go, since several blocks make one list. */
+static struct str items_of(struct openai_encoder *e, const struct block *b)
+{
+	struct buf *state = &e->scratch;
+	struct str text;
+
+	buf_reset(state);
+	if (opaque_get(state, e->backend->origin, b->signature) != 1 || json_check(buf_str(state), NULL, NULL))
+		return STR_NONE;
+	text = str_trim(arena_str(e->arena, buf_str(state)));
+	if (span_is_array(span_json(text)))
+		return str_trim((struct str){ text.p + 1, text.n - 2 });
+	return span_is_object(span_json(text)) ? text : STR_NONE;
+}
+
+/* True when at least one item was written. */
+static bool put_details(struct openai_encoder *e, const struct block *const *blocks, size_t n)
+{
+	struct segs *s = e->body;
+	size_t items = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bool ours = opaque_ours(blocks[i]->signature);
+		struct str text = ours ? items_of(e, blocks[i]) : STR_NONE;
+
+		if (ours ? !text.n : span_blank(blocks[i]->signature) || !(e->model->flags & TRAIT_CLAUDE))
+			continue;
+		segs_puts(s, items ? "," : ",\"reasoning_details\":[");
+		if (ours)
+			segs_add(s, text);
+		else
+			put_claude_item(e, blocks[i], items);
+		items++;
+	}
+	segs_puts(s, items ? "]" : "");
+	return items > 0;
+}
+
+void openai_put_reasoning(struct openai_encoder *e, const struct block *const *blocks, size_t n, bool calls)
+{
+	bool gone = e->context->strip_thinking;
+
+	switch (e->backend->replay) {
+	case REPLAY_DROP:
+		break;
+	case REPLAY_TOOLS:
+		if (calls)
+			put_content(e, blocks, gone ? 0 : n, calls);
+		break;
+	case REPLAY_ALL:
+		put_content(e, blocks, gone ? 0 : n, calls);
+		break;
+	case REPLAY_DETAILS:
+		/* Claude refuses thinking without a signature, others read it. */
+		if (!gone && !put_details(e, blocks, n) && !(e->model->flags & TRAIT_CLAUDE) && has_text(blocks, n))
+			put_text(e, ",\"reasoning\":", blocks, n);
+		break;
+	}
+}

@@ -1,0 +1,159 @@
+/*
+ * Tools, the choice among them and the answer's format. Schemas go out byte for byte, unless the preset says that the backend
+ * refuses what Claude Code is known to send in them. Tools that only the API itself runs are left out and noted.
+ */
+#include "dialect/openai_encode.h"
+#include "json/edit.h"
+#include "json/scan.h"
+
+static bool sent(const struct tool *t)
+{
+	return !t->server && span_given(t->name);
+}
+
+/* ---- schemas ---- */
+
+/* Members whose values are data, not schema: nothing in them is touched. */
+static bool is_data(struct span key)
+{
+	return span_is(key, "default") || span_is(key, "const") || span_is(key, "enum") || span_is(key, "examples");
+}
+
+/* Strict validators refuse "required": null and "type": null, and some "$schema". A property may be called by any of these names. */
+static enum edit_action strip_null(void *ctx, const struct span *path, unsigned depth, struct span value, struct str *with)
+{
+	struct span key = path[depth];
+
+	if (depth && span_is(path[depth - 1], "properties"))
+		return EDIT_KEEP;
+	for (unsigned i = 0; i < depth; i++) {
+		if (is_data(path[i]) && !(i && span_is(path[i - 1], "properties")))
+			return EDIT_KEEP;
+	}
+	if (span_is(key, "$schema"))
+		return EDIT_DROP;
+	if (span_is_null(value) && (span_is(key, "required") || span_is(key, "type")))
+		return EDIT_DROP;
+	return EDIT_KEEP;
+}
+
+static void put_schema(struct openai_encoder *e, struct span schema)
+{
+	const struct edit_rule rule = { .member = strip_null };
+	struct buf b;
+
+	if (!e->backend->strip_schema_null) {
+		segs_value(e->body, schema);
+		return;
+	}
+	buf_init(&b, 0);
+	if (edit_rewrite(&b, (struct str){ schema.p, schema.n }, &rule) == 0)
+		segs_add(e->body, arena_str(e->arena, buf_str(&b)));
+	else
+		segs_value(e->body, schema);
+	buf_release(&b);
+}
+
+/* ---- tools ---- */
+
+static void put_tool(struct openai_encoder *e, const struct tool *t)
+{
+	struct segs *s = e->body;
+
+	segs_puts(s, "{\"type\":\"function\",\"function\":{\"name\":");
+	openai_put_name(e, t->name);
+	if (span_given(t->description)) {
+		segs_puts(s, ",\"description\":");
+		segs_string(s, t->description);
+	}
+	segs_puts(s, ",\"parameters\":");
+	if (span_is_object(t->input_schema))
+		put_schema(e, t->input_schema);
+	else
+		segs_puts(s, "{\"type\":\"object\",\"properties\":{}}");
+	if (span_given(t->strict)) {
+		segs_puts(s, ",\"strict\":");
+		segs_value(s, t->strict);
+	}
+	segs_puts(s, "}}");
+}
+
+static const struct tool *find_tool(const struct message_request *r, struct span name)
+{
+	for (size_t i = 0; i < r->ntools; i++) {
+		if (sent(&r->tools[i]) && span_eq(r->tools[i].name, name))
+			return &r->tools[i];
+	}
+	return NULL;
+}
+
+static void put_choice(struct openai_encoder *e)
+{
+	const struct message_request *r = e->request;
+	struct segs *s = e->body;
+
+	if (r->tool_choice == CHOICE_NONE_GIVEN || !openai_member(e, "tool_choice"))
+		return;
+	if (r->tool_choice == CHOICE_TOOL && find_tool(r, r->tool_choice_name)) {
+		segs_puts(s, "{\"type\":\"function\",\"function\":{\"name\":");
+		openai_put_name(e, r->tool_choice_name);
+		segs_puts(s, "}}");
+	} else if (r->tool_choice == CHOICE_ANY) {
+		segs_puts(s, "\"required\"");
+	} else if (r->tool_choice == CHOICE_NONE) {
+		segs_puts(s, "\"none\"");
+	} else {
+		/* Also where the tool that was asked for had to be left out. */
+		segs_puts(s, "\"auto\"");
+	}
+}
+
+void openai_put_tools(struct openai_encoder *e)
+{
+	const struct message_request *r = e->request;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->ntools; i++) {
+		n += sent(&r->tools[i]);
+		if (!sent(&r->tools[i]))
+			openai_dropped(e, span_given(r->tools[i].type) ? r->tools[i].type : r->tools[i].name);
+	}
+	if (span_given(r->mcp_servers))
+		openai_dropped(e, span_utf8(STR("mcp_servers")));
+	if (!n)
+		return;
+	if (openai_member(e, "tools")) {
+		const char *comma = "[";
+
+		for (size_t i = 0; i < r->ntools; i++) {
+			if (!sent(&r->tools[i]))
+				continue;
+			segs_puts(e->body, comma);
+			put_tool(e, &r->tools[i]);
+			comma = ",";
+		}
+		segs_puts(e->body, "]");
+	}
+	put_choice(e);
+	if (r->no_parallel_tools && e->backend->parallel_tool_calls && openai_member(e, "parallel_tool_calls"))
+		segs_puts(e->body, "false");
+}
+
+/* ---- the answer's format ---- */
+
+void openai_put_format(struct openai_encoder *e)
+{
+	struct span schema = json_get(e->request->format, "schema");
+
+	if (!span_is_object(schema))
+		return;
+	if (!e->backend->response_format) {
+		openai_dropped(e, span_utf8(STR("output_config.format")));
+		return;
+	}
+	if (!openai_member(e, "response_format"))
+		return;
+	segs_puts(e->body, "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"output\",\"schema\":");
+	put_schema(e, schema);
+	segs_puts(e->body, ",\"strict\":true}}");
+}
