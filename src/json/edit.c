@@ -74,7 +74,8 @@ static bool rewrite_member(struct rewrite *r, unsigned depth, const char *lead, 
 		rewrite_value(r, depth + 1);
 		return true;
 	}
-	buf_put_str(r->out, with);
+	if (action == EDIT_REPLACE)
+		buf_put_str(r->out, with);
 	r->scan = ahead;
 	return action == EDIT_REPLACE;
 }
