@@ -1,0 +1,59 @@
+/*
+ * POST /v1/messages/count_tokens: the backend's own count where it has one, else the local estimate; a header says which. A count
+ * that can't be had is no reason to refuse: the client would fall back to a cruder guess of its own.
+ */
+#include <cjson/cJSON.h>
+
+#include "api/api.h"
+
+#define COUNT_ANSWER_MAX 65536
+
+/* What the caller must hear of: the request or the caller's own key is wrong. */
+static bool is_verdict(const struct fault *f, const struct target *t)
+{
+	if (f->class == FAULT_BAD_REQUEST || f->class == FAULT_OVERFLOW)
+		return t->backend->anthropic_host;
+	return f->class == FAULT_AUTH && t->caller_key;
+}
+
+/* -1: no count, and f says why; FAULT_NONE in it means that there is no need to say so. */
+static int ask_backend(struct api_call *c, const struct message_request *r, int64_t *tokens, struct fault *f)
+{
+	struct target t;
+	struct run_options o = { .request = r, .target = &t, .arena = c->arena, .max_answer = COUNT_ANSWER_MAX };
+
+	if (api_route_select(c, r->model_name, &t, f))
+		return -1;
+	if (!t.backend->path_count) {
+		*f = FAULT_INIT;
+		return -1;
+	}
+	if (run_count(&o, tokens, f) == 0)
+		return 0;
+	if (!is_verdict(f, &t))
+		*f = FAULT_INIT;
+	return -1;
+}
+
+int api_count_tokens(struct api_call *c)
+{
+	struct fault f = FAULT_INIT;
+	struct api_body body;
+	int64_t tokens = 0;
+	bool exact = false;
+	cJSON *root;
+
+	if (api_body_read(c, OP_COUNT, &body, &f) == 0) {
+		exact = ask_backend(c, &body.request, &tokens, &f) == 0;
+		if (!exact && !f.status)
+			tokens = estimate_tokens(&body.request);
+	}
+	api_body_release(&body);
+	if (f.status)
+		return api_fault(c, &f);
+	root = cJSON_CreateObject();
+	if (root)
+		cJSON_AddNumberToObject(root, "input_tokens", (double)tokens);
+	answer_header(c->answer, "x-messages-count", exact ? "backend" : "estimate");
+	return api_json(c, 200, root);
+}

@@ -1,0 +1,309 @@
+/*
+ * Input tokens without a tokenizer: the text is cut where tokenizers cut it (words at a change of case, groups of three
+ * digits, runs of punctuation, line ends, single CJK characters), the pieces are counted by kind, and each kind has a weight that was fitted
+ * against a real tokenizer (docs/count-tokens.md has the method and the errors measured). One pass, no allocation; images and PDFs
+ * are not walked.
+ */
+#include <string.h>
+
+#include "api/api.h"
+
+enum kind {
+	WORDS,          /* runs of letters, a capital after a small letter begins a new one */
+	WORD_EXTRA,     /* letters beyond LONG_WORD of each word */
+	CAPITALS,       /* letters beyond the second in words that are all capitals */
+	DIGITS,         /* groups of up to three digits */
+	PUNCT,          /* runs of punctuation */
+	PUNCT_EXTRA,    /* characters beyond the first of each */
+	LINES,          /* runs of white space with a line end in them */
+	GAPS,           /* runs of two or more blanks inside a line or before its text */
+	LATIN,          /* letters of two bytes: accents, Greek, Cyrillic, Hebrew, Arabic */
+	HAN, KANA, HANGUL,
+	OTHER,          /* any other character, by its UTF-8 bytes */
+	KINDS
+};
+
+#define LONG_WORD 7
+
+/* 1/1024 tokens each. */
+static const int weight[KINDS] = {
+	[WORDS] = 1024, [WORD_EXTRA] = 200, [CAPITALS] = 300, [DIGITS] = 1024, [PUNCT] = 1024, [PUNCT_EXTRA] = 300, [LINES] = 600,
+	[GAPS] = 600, [LATIN] = 350, [HAN] = 800, [KANA] = 700, [HANGUL] = 700, [OTHER] = 500,
+};
+
+/* What the text around a part costs, in tokens. */
+#define REQUEST_TOKENS 4
+#define MESSAGE_TOKENS 4
+#define TOOL_TOKENS 8
+#define CALL_TOKENS 10
+#define IMAGE_TOKENS 1500
+#define PDF_PAGE_BYTES 50000    /* of base64 */
+#define PDF_PAGE_TOKENS 2000
+#define DEPTH_MAX 4             /* blocks in results in documents: deeper ones do not exist */
+
+enum run { IN_NOTHING, IN_WORD, IN_DIGITS, IN_PUNCT, IN_SPACE };
+
+struct tally {
+	int64_t n[KINDS];
+	enum run run;
+	unsigned length;        /* of the run */
+	unsigned capitals;      /* of the word, while it has no small letter */
+	bool small, line;       /* last letter was a small one; the white space holds a line end */
+};
+
+static void end_run(struct tally *t)
+{
+	if (t->run == IN_SPACE && t->line)
+		t->n[LINES]++;
+	else if (t->run == IN_SPACE && t->length > 1)
+		t->n[GAPS]++;
+	else if (t->run == IN_WORD && t->capitals == t->length && t->length > 2)
+		t->n[CAPITALS] += t->length - 2;
+	t->run = IN_NOTHING;
+	t->length = 0;
+}
+
+static void begin_run(struct tally *t, enum run run)
+{
+	/* Indentation is a piece of its own, the line end before it another. */
+	if (t->run == IN_SPACE && t->line && t->length > 2 && run != IN_SPACE)
+		t->n[GAPS]++;
+	end_run(t);
+	t->run = run;
+	t->line = t->small = false;
+	t->capitals = 0;
+}
+
+static void add_letter(struct tally *t, bool capital)
+{
+	if (t->run != IN_WORD || (capital && t->small)) {
+		begin_run(t, IN_WORD);
+		t->n[WORDS]++;
+	}
+	if (++t->length > LONG_WORD)
+		t->n[WORD_EXTRA]++;
+	t->capitals += capital;
+	t->small = !capital;
+}
+
+static void add_digit(struct tally *t)
+{
+	if (t->run != IN_DIGITS)
+		begin_run(t, IN_DIGITS);
+	if (t->length++ % 3 == 0)
+		t->n[DIGITS]++;
+}
+
+static void add_punct(struct tally *t)
+{
+	if (t->run != IN_PUNCT) {
+		begin_run(t, IN_PUNCT);
+		t->n[PUNCT]++;
+	} else {
+		t->n[PUNCT_EXTRA]++;
+	}
+	t->length++;
+}
+
+static void add_space(struct tally *t, unsigned c)
+{
+	if (t->run != IN_SPACE)
+		begin_run(t, IN_SPACE);
+	t->length++;
+	if (c == '\n')
+		t->line = true;
+}
+
+static void add_ascii(struct tally *t, unsigned c)
+{
+	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+		add_letter(t, c < 'a');
+	else if (c >= '0' && c <= '9')
+		add_digit(t);
+	else if (c == ' ' || c == '\n' || c == '\t' || c == '\r')
+		add_space(t, c);
+	else
+		add_punct(t);
+}
+
+static void add_wide(struct tally *t, unsigned c)
+{
+	if (c < 0x800) {
+		t->n[LATIN]++;
+		return;
+	}
+	begin_run(t, IN_NOTHING);
+	if ((c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x3ffff))
+		t->n[HAN]++;
+	else if (c >= 0x3040 && c <= 0x30ff)
+		t->n[KANA]++;
+	else if ((c >= 0xac00 && c <= 0xd7a3) || (c >= 0x1100 && c <= 0x11ff))
+		t->n[HANGUL]++;
+	else if ((c >= 0x3000 && c <= 0x303f) || (c >= 0xff00 && c <= 0xffef) || (c >= 0x2010 && c <= 0x2027))
+		add_punct(t);
+	else
+		t->n[OTHER] += c < 0x10000 ? 3 : 4;
+}
+
+static void add_char(struct tally *t, unsigned c)
+{
+	if (c < 0x80)
+		add_ascii(t, c);
+	else
+		add_wide(t, c);
+}
+
+/* One character of UTF-8 that the scanner has checked. */
+static const char *take_utf8(const char *p, const char *end, unsigned *c)
+{
+	unsigned lead = (unsigned char)*p++;
+	int more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+
+	*c = more ? lead & (0x3fu >> more) : lead;
+	for (; more && p < end; more--)
+		*c = *c << 6 | ((unsigned char)*p++ & 0x3f);
+	return p;
+}
+
+static unsigned hex4(const char *p)
+{
+	unsigned v = 0;
+
+	for (int i = 0; i < 4; i++) {
+		unsigned c = (unsigned char)p[i];
+
+		v = v << 4 | (c <= '9' ? c - '0' : ((c | 0x20) - 'a' + 10));
+	}
+	return v & 0xffff;
+}
+
+/* What stands behind a backslash. A surrogate pair counts as two of three bytes: near enough to an emoji's four. */
+static const char *take_escape(const char *p, const char *end, unsigned *c)
+{
+	static const char from[] = "nrtbf", to[] = "\n\r\t\b\f";
+	const char *at;
+
+	if (*p == 'u' && end - p > 4) {
+		*c = hex4(p + 1);
+		return p + 5;
+	}
+	at = strchr(from, *p);
+	*c = at && *at ? (unsigned char)to[at - from] : (unsigned char)*p;
+	return p + 1;
+}
+
+static void add_text(struct tally *t, struct span s)
+{
+	const char *p = s.p, *end = s.p + s.n;
+
+	while (span_given(s) && p < end) {
+		unsigned c;
+
+		if (*p == '\\' && s.form == SPAN_STR && end - p > 1)
+			p = take_escape(p + 1, end, &c);
+		else
+			p = take_utf8(p, end, &c);
+		add_char(t, c);
+	}
+	begin_run(t, IN_NOTHING);
+}
+
+static int64_t tally_tokens(const struct tally *t)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < KINDS; i++)
+		sum += t->n[i] * weight[i];
+	return (sum + 1023) / 1024;
+}
+
+/* ---- a request ---- */
+
+static int64_t document_tokens(struct tally *t, const struct block *b)
+{
+	add_text(t, b->title);
+	add_text(t, b->context);
+	if (b->source == SOURCE_TEXT) {
+		add_text(t, b->data);
+		return 0;
+	}
+	if (b->source == SOURCE_BASE64)
+		return (1 + (int64_t)(b->data.n / PDF_PAGE_BYTES)) * PDF_PAGE_TOKENS;
+	return b->source == SOURCE_CONTENT ? 0 : PDF_PAGE_TOKENS;
+}
+
+/* Counts texts into t and returns what is known in tokens. */
+static int64_t block_tokens(struct tally *t, const struct block *b, int depth)
+{
+	int64_t known = 0;
+
+	switch (b->type) {
+	case BLOCK_IMAGE:
+		known = IMAGE_TOKENS;
+		break;
+	case BLOCK_DOCUMENT:
+		known = document_tokens(t, b);
+		break;
+	case BLOCK_TOOL_USE:
+	case BLOCK_SERVER_TOOL_USE:
+		add_text(t, b->name);
+		add_text(t, b->input);
+		known = CALL_TOKENS;
+		break;
+	case BLOCK_REDACTED_THINKING:
+		break;
+	case BLOCK_SERVER_TOOL_RESULT:
+	case BLOCK_OTHER:
+		add_text(t, b->raw);
+		break;
+	case BLOCK_TOOL_REFERENCE:
+		add_text(t, b->name);
+		break;
+	case BLOCK_TOOL_RESULT:
+		known = CALL_TOKENS;
+		break;
+	case BLOCK_TEXT:
+	case BLOCK_THINKING:
+	case BLOCK_SEARCH_RESULT:
+		add_text(t, b->title);
+		add_text(t, b->text);
+		break;
+	}
+	for (size_t i = 0; depth < DEPTH_MAX && i < b->nblocks; i++)
+		known += block_tokens(t, &b->blocks[i], depth + 1);
+	return known;
+}
+
+static int64_t blocks_tokens(struct tally *t, const struct block *v, size_t n)
+{
+	int64_t known = 0;
+
+	for (size_t i = 0; i < n; i++)
+		known += block_tokens(t, &v[i], 0);
+	return known;
+}
+
+int64_t estimate_tokens(const struct message_request *r)
+{
+	int64_t known = REQUEST_TOKENS;
+	struct tally t = { .run = IN_NOTHING };
+
+	known += blocks_tokens(&t, r->system, r->nsystem);
+	for (size_t i = 0; i < r->nturns; i++)
+		known += MESSAGE_TOKENS + blocks_tokens(&t, r->turns[i].blocks, r->turns[i].nblocks);
+	for (size_t i = 0; i < r->ntools; i++) {
+		add_text(&t, r->tools[i].name);
+		add_text(&t, r->tools[i].description);
+		add_text(&t, r->tools[i].input_schema);
+		known += TOOL_TOKENS;
+	}
+	return known + tally_tokens(&t);
+}
+
+int64_t estimate_text(struct str utf8)
+{
+	struct tally t = { .run = IN_NOTHING };
+
+	add_text(&t, span_utf8(utf8));
+	return tally_tokens(&t);
+}

@@ -1,0 +1,336 @@
+/*
+ * POST /v1/messages: body in, target chosen, the chain of sinks built, the run driven with the client watched, the end written.
+ *
+ *   run() ─► observer ─► [stopper] ─► keeper ─► writer ─► front
+ *
+ * The observer stands first so that, after each event, it sees what the writer behind it has done: when time is due next, and
+ * whether content has gone out (then nothing will be sent again and the body can be freed).
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "ingress/ingress.h"
+#include "run/filters.h"
+
+#define ANSWER_MAX (64u << 20)          /* bytes of a whole answer, from the backend or to the client */
+
+struct exchange {
+	struct api_call *call;
+	struct api_body body;
+	struct target target;
+	struct writer *writer;
+	struct keeper *keeper;
+	struct stopper *stopper;
+	struct sink observer, *next;
+	struct waiter waiter;
+	bool stopped;                   /* the program ends */
+	bool drop_due;                  /* the body can go as soon as no decoder is on the stack */
+	const char *dropped;            /* what the dialect left out, for a header */
+	struct str pass;                /* the backend's headers for the client, "name: value\n" each */
+};
+
+/* ---- target ---- */
+
+int api_route_select(struct api_call *c, const char *model, struct target *t, struct fault *f)
+{
+	if (route_select(c->config, model, c->arena, t, f))
+		return -1;
+	if (c->config->access_mode == ACCESS_PASSTHROUGH) {
+		t->caller_key = c->access.caller_key;
+		t->caller_bearer = c->access.caller_bearer;
+	}
+	c->account.backend = t->backend->name;
+	c->account.routed = t->model;
+	c->account.rule = t->rule;
+	return 0;
+}
+
+/* A continued thread holds only the newest turn: a backend that has not kept the rest would answer without memory. The client
+ * knows this refusal and sends everything again. */
+static int check_thread(const struct exchange *x, struct fault *f)
+{
+	if (!x->body.request.thread_continue || x->target.backend->anthropic_host)
+		return 0;
+	fault_bad(f, "capability_rejected: beta_header:message-threads-2026-08-12; this backend keeps no thread state. "
+		     "Resend the full conversation.");
+	f->details = "{\"error_code\":\"thread_unsupported_request\"}";
+	return -1;
+}
+
+/* ---- the waiter: client, stop, time ---- */
+
+static struct exchange *of_waiter(struct waiter *w)
+{
+	return (struct exchange *)((char *)w - offsetof(struct exchange, waiter));
+}
+
+static int waiter_ready(struct waiter *w, int i)
+{
+	struct exchange *x = of_waiter(w);
+	struct front *f = x->call->front;
+
+	if (i == 1) {
+		x->stopped = true;
+		return WAIT_CANCEL;
+	}
+	if (f->ops->gone(f)) {
+		x->call->account.gone = true;
+		return WAIT_CANCEL;
+	}
+	w->fd[0] = -1;
+	return WAIT_GO;
+}
+
+static int waiter_tick(struct waiter *w, int64_t now)
+{
+	struct exchange *x = of_waiter(w);
+
+	if (x->drop_due) {
+		x->drop_due = false;
+		api_body_drop(x->call, &x->body);
+	}
+	if (now >= writer_due(x->writer) && writer_tick(x->writer, now) < 0) {
+		x->call->account.gone = true;
+		return WAIT_CANCEL;
+	}
+	w->due = writer_due(x->writer);
+	return WAIT_GO;
+}
+
+static void waiter_setup(struct exchange *x)
+{
+	struct front *f = x->call->front;
+
+	x->waiter = (struct waiter){
+		.fd = { f->ops->watch_fd(f), stop_fd() },
+		.ready = waiter_ready,
+		.tick = waiter_tick,
+		.due = writer_due(x->writer),
+	};
+}
+
+/* ---- the chain ---- */
+
+static enum flow observe(struct sink *self, const struct event *e)
+{
+	struct exchange *x = (struct exchange *)((char *)self - offsetof(struct exchange, observer));
+	enum flow flow = sink_event(x->next, e);
+
+	x->waiter.due = writer_due(x->writer);
+	if (x->body.buf.p && writer_content(x->writer)) {
+		x->drop_due = true;
+		x->waiter.due = 0;
+	}
+	return flow;
+}
+
+static bool needs_stopper(const struct exchange *x)
+{
+	const struct backend *b = x->target.backend;
+	size_t n = x->body.request.nstop_sequences;
+
+	return n && (!b->stop || (b->stop_max > 0 && n > (size_t)b->stop_max));
+}
+
+static void add_passed(const struct exchange *x, struct answer *a)
+{
+	struct str rest = x->pass, line, name;
+
+	while (str_split(&rest, '\n', &line)) {
+		if (!str_split(&line, ':', &name) || !name.n)
+			continue;
+		line = str_trim(line);
+		answer_header(a, arena_dup(x->call->arena, name.p, name.n), arena_dup(x->call->arena, line.p, line.n));
+	}
+}
+
+static void add_headers(void *ctx, struct answer *a)
+{
+	struct exchange *x = ctx;
+
+	answer_header(a, "x-messages-backend", x->target.backend->name);
+	answer_header(a, "x-messages-model", x->target.model);
+	if (x->dropped)
+		answer_header(a, "x-messages-dropped", x->dropped);
+	add_passed(x, a);
+}
+
+static const char *join_dropped(struct arena *a, const struct outgoing *out)
+{
+	struct buf b;
+	const char *text;
+
+	if (!out->ndropped)
+		return NULL;
+	buf_init(&b, 1024);
+	for (size_t i = 0; i < out->ndropped; i++) {
+		buf_puts(&b, i ? ", " : "");
+		buf_puts(&b, out->dropped[i]);
+	}
+	text = arena_dup(a, b.p ? b.p : "", b.n);
+	buf_release(&b);
+	return text;
+}
+
+static void note_head(void *ctx, const struct upstream_head *h, const struct outgoing *out)
+{
+	struct exchange *x = ctx;
+	struct arena *a = x->call->arena;
+
+	x->dropped = join_dropped(a, out);
+	x->pass = arena_str(a, h->pass);
+	snprintf(x->call->account.upstream_cost, sizeof(x->call->account.upstream_cost), "%s", h->cost);
+}
+
+static bool content_sent(void *ctx)
+{
+	struct exchange *x = ctx;
+
+	return writer_content(x->writer);
+}
+
+static struct writer *make_writer(struct exchange *x)
+{
+	const struct message_request *r = &x->body.request;
+	const struct config *c = x->call->config;
+	struct str raw = arena_str(x->call->arena, (struct str){ r->model.p, r->model.n });
+	struct writer_options o = {
+		.answer = x->call->answer, .arena = x->call->arena,
+		.model = r->model_name, .model_raw = raw.p, .model_mapped = x->target.mapped,
+		.stream = r->stream, .input_estimate = estimate_tokens(r),
+		.stream_settings = {
+			.commit_after_ms = c->commit_after * 1000LL,
+			.ping_ms = c->ping_interval * 1000LL,
+			.probe_ms = c->probe_interval * 1000LL,
+		},
+		.on_commit = add_headers, .ctx = x, .max_whole = ANSWER_MAX,
+	};
+
+	return raw.p ? writer_new(&o) : NULL;
+}
+
+static int chain_setup(struct exchange *x, struct fault *f)
+{
+	struct arena *a = x->call->arena;
+
+	x->writer = make_writer(x);
+	x->keeper = x->writer ? keeper_new(writer_sink(x->writer), a, (size_t)x->call->config->max_event) : NULL;
+	if (!x->keeper)
+		return fault_no_memory(f);
+	x->next = keeper_sink(x->keeper);
+	if (needs_stopper(x)) {
+		x->stopper = stopper_new(x->next, &x->body.request, a);
+		if (!x->stopper)
+			return fault_no_memory(f);
+		x->next = stopper_sink(x->stopper);
+	}
+	x->observer.event = observe;
+	return 0;
+}
+
+static void chain_release(struct exchange *x)
+{
+	if (x->stopper)
+		stopper_release(x->stopper);
+	if (x->keeper)
+		keeper_release(x->keeper);
+	if (x->writer)
+		writer_release(x->writer);
+}
+
+/* ---- the run and its end ---- */
+
+static void restarting(struct fault *f)
+{
+	fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error", "The gateway is restarting; try again.");
+	f->retry_after = 1;
+}
+
+static int end_with_fault(struct exchange *x, struct fault *f)
+{
+	struct api_call *c = x->call;
+
+	if (x->stopped)
+		restarting(f);
+	if (writer_gone(x->writer))
+		c->account.gone = true;
+	account_fault(&c->account, f);
+	if (c->account.gone || f->class == FAULT_CANCELLED)
+		return -1;
+	return writer_fault(x->writer, f);
+}
+
+static void fill_account(struct exchange *x)
+{
+	struct account *a = &x->call->account;
+
+	a->stop = writer_stop_reason(x->writer);
+	a->usage = *writer_usage(x->writer);
+	if (!a->usage.cost[0])
+		snprintf(a->usage.cost, sizeof(a->usage.cost), "%.23s", a->upstream_cost);
+	a->reported = arena_str(x->call->arena, writer_backend_model(x->writer));
+}
+
+static int run_and_finish(struct exchange *x, struct fault *f)
+{
+	struct api_call *c = x->call;
+	struct run_options o = {
+		.request = &x->body.request, .target = &x->target, .arena = c->arena, .waiter = &x->waiter,
+		.stream = x->body.request.stream, .max_event = (size_t)c->config->max_event, .max_answer = ANSWER_MAX,
+		.content_sent = content_sent, .on_head = note_head, .ctx = x,
+	};
+	int rc;
+
+	waiter_setup(x);
+	if (run_message(&o, &x->observer, &c->account.run, f))
+		rc = end_with_fault(x, f);
+	else
+		rc = writer_finish(x->writer);
+	if (writer_gone(x->writer))
+		c->account.gone = true;
+	fill_account(x);
+	return rc;
+}
+
+/* Up to the call everything is a plain refusal; from there on the writer knows what has already been said. */
+static int prepare(struct exchange *x, bool always_stream, struct fault *f)
+{
+	struct api_call *c = x->call;
+
+	if (api_body_read(c, OP_MESSAGE, &x->body, f))
+		return -1;
+	if (always_stream)
+		x->body.request.stream = c->account.stream = true;
+	if (api_route_select(c, x->body.request.model_name, &x->target, f) || check_thread(x, f))
+		return -1;
+	return chain_setup(x, f);
+}
+
+static int exchange_run(struct api_call *c, bool always_stream)
+{
+	struct exchange *x = arena_alloc(c->arena, sizeof(*x));
+	struct fault f = FAULT_INIT;
+	int rc;
+
+	if (!x) {
+		fault_no_memory(&f);
+		return api_fault(c, &f);
+	}
+	x->call = c;
+	rc = prepare(x, always_stream, &f) ? api_fault(c, &f) : run_and_finish(x, &f);
+	chain_release(x);
+	api_body_release(&x->body);
+	return rc;
+}
+
+int api_messages(struct api_call *c)
+{
+	return exchange_run(c, false);
+}
+
+int api_messages_stream(struct api_call *c)
+{
+	return exchange_run(c, true);
+}
