@@ -1,0 +1,140 @@
+/*
+ * Headers of a call. Credentials come in four kinds (enum auth_kind), each a row; a caller's own key (passthrough)
+ * takes the place of the backend's and goes out in the form in which it came.
+ */
+#include "config.h"
+#include "upstream/auth.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+/* A credential longer than this is none: OAuth tokens take 2 KB, signed ones a bit more. */
+#define KEY_MAX 8192
+
+/* RFC 9110, section 5.5: no controls in a value; a CR LF would begin another header. */
+static bool header_safe(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 ? s.p[i] != '\t' : s.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static int add(struct curl_slist **list, const char *line)
+{
+	struct curl_slist *l = curl_slist_append(*list, line);
+
+	if (!l)
+		return -1;
+	*list = l;
+	return 0;
+}
+
+static int add_credential(struct curl_slist **list, const char *name, const char *scheme, const char *key)
+{
+	struct buf b;
+	int r;
+
+	buf_init(&b, 0);
+	buf_printf(&b, "%s: %s%s", name, scheme, key);
+	r = b.failed ? -1 : add(list, buf_cstr(&b));
+	buf_release(&b);
+	return r;
+}
+
+static int bearer(struct curl_slist **list, const struct backend *b, const char *key)
+{
+	return add_credential(list, "Authorization", "Bearer ", key);
+}
+
+static int own_header(struct curl_slist **list, const struct backend *b, const char *key)
+{
+	return add_credential(list, b->auth_header ? b->auth_header : "x-api-key", "", key);
+}
+
+/* key: "user:password". */
+static int basic(struct curl_slist **list, const struct backend *b, const char *key)
+{
+	size_t n = strlen(key);
+	struct buf coded;
+	char *room;
+	int r = -1;
+
+	buf_init(&coded, 0);
+	room = buf_room(&coded, n / 3 * 4 + 5);
+	if (room) {
+		coded.n = (size_t)EVP_EncodeBlock((unsigned char *)room, (const unsigned char *)key, (int)n);
+		r = add_credential(list, "Authorization", "Basic ", buf_cstr(&coded));
+	}
+	buf_release(&coded);
+	return r;
+}
+
+static int (*const kinds[])(struct curl_slist **list, const struct backend *b, const char *key) = {
+	[AUTH_NONE] = NULL,
+	[AUTH_BEARER] = bearer,
+	[AUTH_HEADER] = own_header,
+	[AUTH_BASIC] = basic,
+};
+
+static int credential(const struct upstream_call *c, struct curl_slist **list, struct fault *f)
+{
+	const struct backend *b = c->backend;
+	const char *key = c->caller_key ? c->caller_key : b->api_key;
+	int (*put)(struct curl_slist **, const struct backend *, const char *) = kinds[b->auth];
+	int r;
+
+	if (c->caller_key)
+		put = c->caller_bearer ? bearer : put ? put : own_header;
+	if (!key || !*key || !put)
+		return 0;
+	if (strlen(key) > KEY_MAX || !header_safe(str_of(key))) {
+		r = fault_set(f, FAULT_AUTH, 502, "api_error",
+			      "backend %s: its key (%s) is too long or holds a control character, such as a line's end.", b->name,
+			      c->caller_key ? "the caller's own" : b->api_key_from ? b->api_key_from : "api_key");
+		f->should_retry = 0;
+		return r;
+	}
+	return put(list, b, key) ? fault_no_memory(f) : 0;
+}
+
+static bool is_header(const char *line, const char *name)
+{
+	size_t n = strlen(name);
+
+	return str_starts_nocase(str_of(line), name) && line[n] == ':';
+}
+
+/* The encoder's own lines. A line with a control character inside can only be an attack on us or the backend. */
+static int add_given(const struct upstream_call *c, struct curl_slist **list, bool *typed, struct fault *f)
+{
+	for (size_t i = 0; i < c->nheaders; i++) {
+		if (!header_safe(str_of(c->headers[i])))
+			return fault_bad(f, "a header for backend %s holds a control character.", c->backend->name);
+		*typed = *typed || is_header(c->headers[i], "content-type");
+		if (add(list, c->headers[i]))
+			return fault_no_memory(f);
+	}
+	return 0;
+}
+
+int auth_headers(const struct upstream_call *c, struct curl_slist **out, struct fault *f)
+{
+	bool typed = false;
+	int r;
+
+	*out = NULL;
+	if (add_given(c, out, &typed, f) || credential(c, out, f))
+		goto fail;
+	r = typed || !c->body ? 0 : add(out, "Content-Type: application/json");
+	/* Empty: libcurl would wait a full second for "100 Continue" with every body over 1 MB. */
+	if (r || add(out, "Expect:")) {
+		fault_no_memory(f);
+		goto fail;
+	}
+	return 0;
+fail:
+	curl_slist_free_all(*out);
+	*out = NULL;
+	return -1;
+}
