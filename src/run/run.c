@@ -24,7 +24,7 @@ enum body_kind { BODY_UNKNOWN, BODY_EVENTS, BODY_WHOLE, BODY_ERROR };
 struct attempt {
 	const struct run_options *o;
 	const struct dialect *dialect;
-	struct arena arena;             /* what belongs to this call alone */
+	struct arena arena;             /* the converted request; gone when the answer begins */
 	struct outgoing out;
 	struct decode_context context;
 	void *decoder;
@@ -74,6 +74,9 @@ static int on_head(void *ctx, const struct upstream_head *h)
 	} else if (a->o->on_head) {
 		a->o->on_head(a->o->ctx, h, &a->out);
 	}
+	/* The upstream call has no use for the body any more, and a stream may go on for an hour. */
+	arena_release(&a->arena);
+	a->out = (struct outgoing){ 0 };
 	return 0;
 }
 
@@ -141,7 +144,7 @@ static int attempt_prepare(struct attempt *a, bool strip_thinking)
 	/* What the sinks and a fault may keep beyond this call lives in the request's arena. */
 	a->context = (struct decode_context){ .arena = o->arena, .request = o->request,
 					      .target = o->target, .streaming = o->stream };
-	a->decoder = arena_alloc(&a->arena, a->dialect->decoder_size);
+	a->decoder = arena_alloc(o->arena, a->dialect->decoder_size);
 	if (!a->decoder || a->out.body.failed)
 		return fault_no_memory(a->fault);
 	a->dialect->decode_start(a->decoder, &a->context);
@@ -157,7 +160,7 @@ static void fill_call(struct upstream_call *call, const struct run_options *o, c
 		.body = out->body.total ? &out->body : NULL,
 		.backend = o->target->backend,
 		.caller_key = o->target->caller_key, .caller_bearer = o->target->caller_bearer,
-		.waiter = o->waiter, .deadline = deadline,
+		.compress = !out->stream, .waiter = o->waiter, .deadline = deadline,
 	};
 }
 
@@ -313,7 +316,8 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 		bool sent;
 
 		rep->attempts++;
-		if (attempt(o, sink, strip, deadline, rep, f) == 0)
+		/* The first attempt has the call's own timeout, which does not count waiting for a slow client. */
+		if (attempt(o, sink, strip, rep->attempts > 1 ? deadline : CLOCK_NEVER, rep, f) == 0)
 			return send_end(sink, f);
 		sent = o->content_sent && o->content_sent(o->ctx);
 		if (!strip && !sent && b->strip_thinking_retry && signature_refused(f)) {
