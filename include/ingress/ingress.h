@@ -30,6 +30,9 @@ struct stream_settings {
 /*
  * Last sink for stream and whole answers. The 200 comes late: nothing is written before the first event or commit_after.
  * writer_fault before the commit answers with the fault's status; after it with an `error` event (stream) or an error object (whole).
+ *
+ * What the events of one upstream read come to goes out together, with one write and one flush: it is collected, and as long as
+ * something waits writer_due() is 0, so that the owner's next look at the clock calls writer_tick (16 KB do not wait).
  */
 struct writer;
 struct writer_options {
@@ -41,7 +44,7 @@ struct writer_options {
 	bool stream;
 	int64_t input_estimate;         /* tokens, for message_start when the upstream has not said */
 	struct stream_settings stream_settings;
-	/* Called once right before the head is written: adds headers that depend on the upstream's. */
+	/* Called once right before the head of a 200 is written: adds headers that depend on the upstream's. */
 	void (*on_commit)(void *ctx, struct answer *a);
 	void *ctx;
 	size_t max_whole;               /* bytes of a whole answer that may be collected */
@@ -55,9 +58,12 @@ int64_t writer_due(const struct writer *w);
 bool writer_committed(const struct writer *w);
 bool writer_content(const struct writer *w);    /* content has gone out (or been collected): no retry any more */
 bool writer_gone(const struct writer *w);       /* a write failed */
-/* Ends the message: message_delta and message_stop, or the whole Message. */
+/* Ends the message: message_delta and message_stop, or the whole Message. Nothing happens after a fault. -1: the client has gone. */
 int writer_finish(struct writer *w);
+/* Ends it with a fault; only the first one counts, be it this or an EVENT_FAULT. */
 int writer_fault(struct writer *w, const struct fault *f);
+/* The fault that the client was told, NULL when there was none: filters and the writer itself make some (too large, illegal order). */
+const struct fault *writer_ended_with(const struct writer *w);
 /* For the log. */
 const struct usage *writer_usage(const struct writer *w);
 enum stop_reason writer_stop_reason(const struct writer *w);

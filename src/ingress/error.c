@@ -1,0 +1,64 @@
+/* Faults as the Messages API says them: the only place where a fault becomes HTTP and JSON. */
+#include "base/utf8.h"
+#include "ingress/ingress.h"
+
+/* Messages may quote what a backend sent; a byte that is no UTF-8 must not make our JSON invalid. */
+static void put_message(struct buf *b, struct str m)
+{
+	size_t from = 0, at = 0;
+
+	buf_putc(b, '"');
+	while (at < m.n) {
+		size_t n = (unsigned char)m.p[at] < 0x80 ? 1 : utf8_sequence(m.p + at, m.n - at);
+
+		if (n) {
+			at += n;
+			continue;
+		}
+		span_put_content(b, span_utf8((struct str){ m.p + from, at - from }));
+		buf_puts(b, "\xEF\xBF\xBD");
+		from = ++at;
+	}
+	span_put_content(b, span_utf8((struct str){ m.p + from, at - from }));
+	buf_putc(b, '"');
+}
+
+int anthropic_error_body(struct buf *b, const struct fault *f, const char *request_id)
+{
+	const char *type = f->type ? f->type : fault_type_of_status(f->status);
+
+	if (f->raw.p)
+		return buf_put_str(b, f->raw);
+	buf_puts(b, "{\"type\":\"error\",\"error\":{\"type\":");
+	span_put_string(b, span_utf8(str_of(type)));
+	buf_puts(b, ",\"message\":");
+	put_message(b, str_of(f->message));
+	if (f->details) {
+		buf_puts(b, ",\"details\":");
+		buf_puts(b, f->details);
+	}
+	buf_puts(b, "},\"request_id\":");
+	span_put_string(b, span_utf8(str_of(request_id)));
+	return buf_putc(b, '}');
+}
+
+int anthropic_error_answer(struct answer *a, const struct fault *f)
+{
+	struct str body = STR("{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
+			      "\"message\":\"The gateway is out of memory.\"}}");
+	struct buf b;
+	int rc;
+
+	if (f->retry_after >= 0)
+		answer_header_int(a, "retry-after", f->retry_after);
+	if (f->should_retry >= 0)
+		answer_header(a, "x-should-retry", f->should_retry ? "true" : "false");
+	if (f->allow)
+		answer_header(a, "Allow", f->allow);
+	buf_init(&b, 0);
+	if (anthropic_error_body(&b, f, a->request->id) == 0)
+		body = buf_str(&b);
+	rc = answer_whole(a, f->status ? f->status : 500, "application/json", body);
+	buf_release(&b);
+	return rc;
+}

@@ -1,0 +1,495 @@
+/*
+ * A Messages request: one pass over the body with the pull scanner, driven by tables of members. Values that are only passed on (texts,
+ * schemas, images) are spans and are never looked at again. Wording and paths of errors are those of the API, since clients
+ * and their users know them: "messages.3.content.0.text: Field required".
+ *
+ * Liberal where the API's list of members is open (unknown ones are skipped, null is absent, the last of equal members counts), strict
+ * where a wrong type could only be guessed at.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingress/parse.h"
+
+#define MODEL_MAX 1024
+
+/* ---- faults ---- */
+
+int parse_no_memory(struct parser *p)
+{
+	return fault_no_memory(p->f);
+}
+
+void parse_enter(struct parser *p, const char *name, size_t index)
+{
+	if (p->depth < PATH_MAX_DEPTH)
+		p->path[p->depth] = (struct path_part){ name, index };
+	p->depth++;
+}
+
+void parse_leave(struct parser *p)
+{
+	p->depth--;
+}
+
+int parse_bad(struct parser *p, const char *problem)
+{
+	char path[512];
+	size_t n = 0;
+
+	path[0] = '\0';
+	for (unsigned i = 0; i < p->depth && i < PATH_MAX_DEPTH && n < sizeof(path) - 64; i++) {
+		const struct path_part *part = &p->path[i];
+		const char *dot = i ? "." : "";
+
+		if (part->name)
+			n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%.40s", dot, part->name);
+		else
+			n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%zu", dot, part->index);
+	}
+	return fault_bad(p->f, "%s: %s", n ? path : "request body", problem);
+}
+
+int parse_bad_member(struct parser *p, const char *name, const char *problem)
+{
+	int rc;
+
+	parse_enter(p, name, 0);
+	rc = parse_bad(p, problem);
+	parse_leave(p);
+	return rc;
+}
+
+/* Where byte `at` is for a person who wrote the body by hand; only worth saying when it has lines. */
+static void line_of(const struct scan *s, size_t at, size_t *line, size_t *column)
+{
+	const char *from = s->start, *end = s->start + at, *nl;
+
+	*line = 1;
+	while ((nl = memchr(from, '\n', (size_t)(end - from))) != NULL) {
+		(*line)++;
+		from = nl + 1;
+	}
+	*column = (size_t)(end - from) + 1;
+}
+
+int parse_syntax_fault(struct parser *p)
+{
+	const struct scan *s = &p->s;
+	const char *error = s->error ? s->error : "unexpected end of the text";
+	size_t at = s->error ? s->error_at : (size_t)(s->end - s->start);
+	size_t line, column;
+
+	if (s->start == s->end)
+		return fault_bad(p->f, "The request body is empty; a JSON object is needed.");
+	line_of(s, at, &line, &column);
+	if (line == 1)
+		return fault_bad(p->f, "The request body is not valid JSON: %s at byte %zu", error, at);
+	return fault_bad(p->f, "The request body is not valid JSON: %s at byte %zu (line %zu, column %zu)",
+			 error, at, line, column);
+}
+
+/* ---- vectors ---- */
+
+void *parse_vec_push(struct parse_vec *v)
+{
+	char *item;
+
+	if (v->n == v->cap) {
+		size_t cap = v->cap ? v->cap * 2 : 16;
+		char *grown = realloc(v->p, cap * v->item);
+
+		if (!grown)
+			return NULL;
+		v->p = grown;
+		v->cap = cap;
+	}
+	item = v->p + v->n++ * v->item;
+	memset(item, 0, v->item);
+	return item;
+}
+
+int parse_vec_take(struct parser *p, struct parse_vec *v, size_t from, void *out, size_t *n)
+{
+	size_t count = v->n - from;
+	void *items = NULL;
+
+	if (count) {
+		items = arena_alloc(p->arena, count * v->item);
+		if (!items)
+			return parse_no_memory(p);
+		memcpy(items, v->p + from * v->item, count * v->item);
+	}
+	memcpy(out, &items, sizeof(items));
+	*n = count;
+	v->n = from;
+	return 0;
+}
+
+/* ---- values ---- */
+
+static const struct { char first[4]; const char *problem; } wants[] = {
+	[WANT_ANY] = { "", "" },
+	[WANT_STRING] = { "\"", PARSE_NOT_STRING },
+	[WANT_NUMBER] = { "0", "Input should be a valid number" },
+	[WANT_BOOL] = { "tf", "Input should be a valid boolean" },
+	[WANT_OBJECT] = { "{", PARSE_NOT_OBJECT },
+};
+
+int parse_value(struct parser *p, enum want want, struct span *out)
+{
+	char first = scan_peek(&p->s);
+
+	if (!first)
+		return parse_syntax_fault(p);
+	if (want != WANT_ANY && first != 'n' && !strchr(wants[want].first, first))
+		return parse_bad(p, wants[want].problem);
+	*out = scan_any(&p->s);
+	if (p->s.error)
+		return parse_syntax_fault(p);
+	if (span_is_null(*out))
+		*out = SPAN_ABSENT;
+	return 0;
+}
+
+static const struct parse_field *find_field(const struct parse_field *fields, struct span key)
+{
+	for (; fields->name; fields++)
+		if ((fields->name[0] == key.p[0] || key.p[0] == '\\') && span_is(key, fields->name))
+			return fields;
+	return NULL;
+}
+
+static int read_field(struct parser *p, const struct parse_field *field, void *object)
+{
+	struct span *place = (struct span *)((char *)object + field->at);
+	struct span ignored;
+	int rc;
+
+	parse_enter(p, field->name, 0);
+	if (field->want != WANT_READ)
+		rc = parse_value(p, field->want, place);
+	else if (scan_peek(&p->s) == 'n')
+		rc = parse_value(p, WANT_ANY, &ignored);
+	else
+		rc = field->read(p, object);
+	parse_leave(p);
+	return rc;
+}
+
+int parse_object(struct parser *p, const struct parse_field *fields, void *object)
+{
+	char first = scan_peek(&p->s);
+	struct span key;
+
+	if (first != '{')
+		return first ? parse_bad(p, PARSE_NOT_OBJECT) : parse_syntax_fault(p);
+	if (!scan_object(&p->s))
+		return parse_syntax_fault(p);
+	while (scan_member(&p->s, &key)) {
+		const struct parse_field *field = key.n ? find_field(fields, key) : NULL;
+
+		if (!field)
+			scan_value(&p->s);
+		else if (read_field(p, field, object))
+			return -1;
+	}
+	return p->s.error ? parse_syntax_fault(p) : 0;
+}
+
+int parse_list(struct parser *p, int (*read)(struct parser *p, void *object), void *object)
+{
+	char first = scan_peek(&p->s);
+	int rc = 0;
+
+	if (first != '[')
+		return first ? parse_bad(p, PARSE_NOT_LIST) : parse_syntax_fault(p);
+	if (!scan_array(&p->s))
+		return parse_syntax_fault(p);
+	for (size_t i = 0; rc == 0 && scan_element(&p->s); i++) {
+		parse_enter(p, NULL, i);
+		rc = read(p, object);
+		parse_leave(p);
+	}
+	if (rc == 0 && p->s.error)
+		rc = parse_syntax_fault(p);
+	return rc;
+}
+
+/* An integer, also when it is written with a fraction of zeros or an exponent, as some JSON printers do. */
+static int parse_integer(struct parser *p, int64_t *out)
+{
+	struct span v;
+	double d;
+
+	if (parse_value(p, WANT_ANY, &v))
+		return -1;
+	if (span_int(v, out))
+		return 0;
+	if (!span_double(v, &d) || d < -9e15 || d > 9e15)
+		return parse_bad(p, "Input should be a valid integer");
+	if (d != (double)(int64_t)d)
+		return parse_bad(p, "Input should be a valid integer, got a number with a "
+				 "fractional part");
+	*out = (int64_t)d;
+	return 0;
+}
+
+/* ---- members of the request ---- */
+
+static int read_model(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+	struct buf name;
+	bool odd = false;
+
+	if (parse_value(p, WANT_STRING, &r->model))
+		return -1;
+	buf_init(&name, 6 * MODEL_MAX);
+	span_put_text(&name, r->model);
+	for (size_t i = 0; i < name.n; i++)
+		odd = odd || (unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f;
+	r->model_name = odd || name.failed ? "" : arena_dup(p->arena, name.p, name.n);
+	odd = odd || name.failed || name.n > MODEL_MAX;
+	buf_release(&name);
+	if (!r->model_name)
+		return parse_no_memory(p);
+	if (odd)
+		return parse_bad(p, "Input should be a model's name without control characters, "
+				 "at most 1024 bytes long");
+	if (span_blank(r->model))
+		return parse_bad(p, "String should have at least 1 character");
+	return 0;
+}
+
+static int read_max_tokens(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+	struct span ignored;
+
+	if (p->what == PARSE_COUNT)     /* means nothing there: not worth an error */
+		return parse_value(p, WANT_ANY, &ignored);
+	if (parse_integer(p, &r->max_tokens))
+		return -1;
+	if (r->max_tokens < 0)
+		return parse_bad(p, "Input should be greater than or equal to 0");
+	p->has_max_tokens = true;
+	return 0;
+}
+
+static int read_messages(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+
+	p->has_messages = true;
+	p->turns.n = 0;
+	if (parse_list(p, parse_turn, NULL) ||
+	    parse_vec_take(p, &p->turns, 0, &r->turns, &r->nturns))
+		return -1;
+	if (!r->nturns)
+		return parse_bad(p, "at least one message is required");
+	return 0;
+}
+
+static int read_system(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+
+	return parse_content(p, &r->system, &r->nsystem);
+}
+
+static int read_tools(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+
+	p->tools.n = 0;
+	if (parse_list(p, parse_tool, NULL))
+		return -1;
+	return parse_vec_take(p, &p->tools, 0, &r->tools, &r->ntools);
+}
+
+static int read_stop_sequence(struct parser *p, void *unused)
+{
+	struct span v, *place;
+
+	if (parse_value(p, WANT_STRING, &v))
+		return -1;
+	if (!span_given(v))
+		return parse_bad(p, PARSE_NOT_STRING);
+	if (span_blank(v))
+		return 0;
+	place = parse_vec_push(&p->stops);
+	if (!place)
+		return parse_no_memory(p);
+	*place = v;
+	return 0;
+}
+
+static int read_stop_sequences(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+
+	p->stops.n = 0;
+	if (parse_list(p, read_stop_sequence, NULL))
+		return -1;
+	return parse_vec_take(p, &p->stops, 0, &r->stop_sequences, &r->nstop_sequences);
+}
+
+static int read_metadata(struct parser *p, void *request)
+{
+	static const struct parse_field fields[] = {
+		{ "user_id", WANT_STRING, offsetof(struct message_request, user_id), NULL },
+		{ NULL, WANT_ANY, 0, NULL },
+	};
+
+	return parse_object(p, fields, request);
+}
+
+static int read_budget(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+
+	if (parse_integer(p, &r->thinking_budget))
+		return -1;
+	return r->thinking_budget < 0 ? parse_bad(p, "Input should be greater than or equal to 0") : 0;
+}
+
+/* An open list: a type that is not known here still means that the model decides for itself. */
+static int read_thinking_type(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+	struct span type;
+
+	if (parse_value(p, WANT_STRING, &type))
+		return -1;
+	r->thinking = span_is(type, "enabled") ? THINKING_ENABLED :
+		      span_is(type, "disabled") ? THINKING_DISABLED : THINKING_ADAPTIVE;
+	return 0;
+}
+
+static int read_thinking(struct parser *p, void *request)
+{
+	static const struct parse_field fields[] = {
+		{ "type", WANT_READ, 0, read_thinking_type },
+		{ "budget_tokens", WANT_READ, 0, read_budget },
+		{ NULL, WANT_ANY, 0, NULL },
+	};
+	struct message_request *r = request;
+
+	r->thinking = THINKING_NOT_GIVEN;
+	r->thinking_budget = 0;
+	if (parse_object(p, fields, request))
+		return -1;
+	if (r->thinking == THINKING_NOT_GIVEN)
+		return parse_bad_member(p, "type", PARSE_REQUIRED);
+	return 0;
+}
+
+static int read_output_config(struct parser *p, void *request)
+{
+	static const struct parse_field fields[] = {
+		{ "effort", WANT_STRING, offsetof(struct message_request, effort), NULL },
+		{ "format", WANT_OBJECT, offsetof(struct message_request, format), NULL },
+		{ NULL, WANT_ANY, 0, NULL },
+	};
+
+	return parse_object(p, fields, request);
+}
+
+/* The older name of output_config.format, which wins when both are there. */
+static int read_output_format(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+	struct span format;
+
+	if (parse_value(p, WANT_OBJECT, &format))
+		return -1;
+	if (!span_given(r->format))
+		r->format = format;
+	return 0;
+}
+
+static int read_thread(struct parser *p, void *request)
+{
+	struct message_request *r = request;
+
+	if (parse_value(p, WANT_ANY, &r->thread))
+		return -1;
+	r->thread_continue = span_is(json_get(r->thread, "type"), "continue");
+	return 0;
+}
+
+#define SPAN_FIELD(name, want) { #name, want, offsetof(struct message_request, name), NULL }
+
+static const struct parse_field request_fields[] = {
+	{ "model", WANT_READ, 0, read_model },
+	{ "max_tokens", WANT_READ, 0, read_max_tokens },
+	{ "messages", WANT_READ, 0, read_messages },
+	{ "system", WANT_READ, 0, read_system },
+	{ "tools", WANT_READ, 0, read_tools },
+	{ "tool_choice", WANT_READ, 0, parse_tool_choice },
+	{ "stop_sequences", WANT_READ, 0, read_stop_sequences },
+	{ "metadata", WANT_READ, 0, read_metadata },
+	{ "thinking", WANT_READ, 0, read_thinking },
+	{ "output_config", WANT_READ, 0, read_output_config },
+	{ "output_format", WANT_READ, 0, read_output_format },
+	{ "thread", WANT_READ, 0, read_thread },
+	{ "stream", WANT_BOOL, offsetof(struct message_request, stream_value), NULL },
+	SPAN_FIELD(temperature, WANT_NUMBER),
+	SPAN_FIELD(top_p, WANT_NUMBER),
+	SPAN_FIELD(top_k, WANT_NUMBER),
+	SPAN_FIELD(service_tier, WANT_STRING),
+	SPAN_FIELD(cache_control, WANT_ANY),
+	SPAN_FIELD(safeguards, WANT_ANY),
+	SPAN_FIELD(context_management, WANT_ANY),
+	SPAN_FIELD(mcp_servers, WANT_ANY),
+	SPAN_FIELD(container, WANT_ANY),
+	{ NULL, WANT_ANY, 0, NULL },
+};
+
+static int check_required(struct parser *p)
+{
+	if (!span_given(p->r->model))
+		return parse_bad_member(p, "model", PARSE_REQUIRED);
+	if (p->what == PARSE_MESSAGE && !p->has_max_tokens)
+		return parse_bad_member(p, "max_tokens", PARSE_REQUIRED);
+	if (!p->has_messages)
+		return parse_bad_member(p, "messages", PARSE_REQUIRED);
+	return 0;
+}
+
+static int parse_request(struct parser *p)
+{
+	char first = scan_peek(&p->s);
+
+	if (first && first != '{')
+		return fault_bad(p->f, "The request body is valid JSON but no object.");
+	if (parse_object(p, request_fields, p->r))
+		return -1;
+	if (!scan_end(&p->s))
+		return parse_syntax_fault(p);
+	p->r->stream = span_true(p->r->stream_value);
+	return check_required(p);
+}
+
+int anthropic_parse(struct message_request *r, struct str body, enum parse_for what, struct arena *a,
+		    struct fault *f)
+{
+	struct parser p = {
+		.r = r, .arena = a, .f = f, .what = what,
+		.turns.item = sizeof(struct turn), .blocks.item = sizeof(struct block),
+		.tools.item = sizeof(struct tool), .stops.item = sizeof(struct span),
+	};
+	int rc;
+
+	*r = (struct message_request){ .body = body, .model_name = "" };
+	scan_init(&p.s, body);
+	rc = parse_request(&p);
+	free(p.turns.p);
+	free(p.blocks.p);
+	free(p.tools.p);
+	free(p.stops.p);
+	return rc;
+}
