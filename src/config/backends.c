@@ -1,0 +1,538 @@
+/*
+ * Backends: each is the options' defaults, its dialect's settings, its preset's, the file's and the environment's, in this order. The one
+ * in use must have what it needs; of the others those that lack something are left out, with a warning if they were written down.
+ */
+#include "config/snapshot.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config/secret.h"
+
+struct draft {
+	struct backend b;
+	struct option_set set;
+	const struct preset *preset;    /* NULL: none */
+	bool own_name;                  /* it has its preset's name: that one's variables count */
+	const config_setting_t *group;  /* NULL: not in the file */
+	const char *lacks;              /* why it can't be used; NULL when it can */
+};
+
+struct drafts {
+	struct draft *v;
+	size_t n;
+};
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && !strcasecmp(a, b);
+}
+
+static struct origin draft_origin(struct loader *l, const struct draft *d)
+{
+	if (d->group)
+		return origin_setting(l, d->group);
+	return (struct origin){ .kind = ORIGIN_PRESET, .where = d->b.name };
+}
+
+static void put_settings(struct loader *l, struct draft *d, const struct preset_setting *p, struct origin from)
+{
+	for (; p->option; p++)
+		option_set_text(l, &d->set, p->option, p->value, from);
+}
+
+static void put_preset_env(struct loader *l, struct draft *d)
+{
+	const struct preset_env *e;
+
+	for (e = d->preset->env; e->option; e++) {
+		struct origin from = { .kind = ORIGIN_ENV };
+		const char *text = option_env(l, e->vars, &from.where);
+
+		if (text)
+			option_set_text(l, &d->set, e->option,
+					arena_printf(l->arena, "%s%s", e->before ? e->before : "", text), from);
+	}
+}
+
+/* The file's word on which preset and dialect to begin with, needed before the rest is read. */
+static const char *group_text(const struct draft *d, const char *name)
+{
+	const char *text = NULL;
+
+	if (d->group)
+		config_setting_lookup_string(d->group, name, &text);
+	return text;
+}
+
+static const struct dialect_preset *draft_dialect(struct loader *l, struct draft *d)
+{
+	const char *name = group_text(d, "dialect");
+	const struct dialect_preset *dp;
+	struct origin at = draft_origin(l, d);
+
+	if (!name && d->preset)
+		name = d->preset->dialect;
+	dp = dialect_preset_find(name);
+	if (dp)
+		return dp;
+	if (name)
+		report_error(l->report, &at, "backends.%s.dialect: \"%s\" is none of openai-chat, anthropic", d->b.name,
+			     name);
+	else
+		report_error(l->report, &at, "backends.%s needs a dialect (openai-chat or anthropic): no preset has this "
+			     "name", d->b.name);
+	return NULL;
+}
+
+static bool name_ok(const char *name)
+{
+	return name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0';
+}
+
+/* All values of one backend, in rising precedence. False when it can't be one. */
+static bool draft_fill(struct loader *l, struct draft *d)
+{
+	const char *prefix = arena_printf(l->arena, "backends.%s.", d->b.name);
+	struct origin at = draft_origin(l, d);
+	const struct dialect_preset *dp;
+
+	if (!name_ok(d->b.name)) {
+		report_error(l->report, &at, "backends.%s: a name has letters, digits, _ and - only", d->b.name);
+		return false;
+	}
+	dp = draft_dialect(l, d);
+	if (!dp || !prefix || !option_set_init(l, &d->set, &options_backend, &d->b, prefix))
+		return false;
+	option_set_defaults(l, &d->set);
+	put_settings(l, d, dp->settings, (struct origin){ .kind = ORIGIN_PRESET, .where = dp->name });
+	if (d->preset) {
+		at = (struct origin){ .kind = ORIGIN_PRESET, .where = d->preset->name };
+		put_settings(l, d, d->preset->settings, at);
+		option_set_text(l, &d->set, "dialect", dp->name, at);
+		option_set_text(l, &d->set, "preset", d->preset->name, at);
+	}
+	if (d->group)
+		option_set_group(l, &d->set, d->group);
+	if (d->preset && d->own_name)
+		put_preset_env(l, d);
+	option_set_env(l, &d->set);
+	return true;
+}
+
+static bool take_tail(struct str *url, const char *tail)
+{
+	size_t n = strlen(tail);
+
+	if (!str_ends(*url, tail))
+		return false;
+	url->n -= n;
+	return true;
+}
+
+static void take_slashes(struct str *url)
+{
+	while (url->n && url->p[url->n - 1] == '/')
+		url->n--;
+}
+
+/* People copy base URLs in every form: with the endpoint's path, with a slash, without the version. */
+static void fix_base_url(struct loader *l, struct draft *d)
+{
+	const struct dialect_preset *dp = dialect_preset_find(d->b.dialect);
+	struct str url = str_of(d->b.base_url);
+	const char *host;
+	size_t i;
+
+	if (!url.n || !dp)
+		return;
+	take_slashes(&url);
+	for (i = 0; dp->tails[i]; i++)
+		if (take_tail(&url, dp->tails[i]))
+			take_slashes(&url);
+	host = strstr(d->b.base_url, "://");
+	host = host ? host + 3 : d->b.base_url;
+	d->b.base_url = arena_printf(l->arena, "%.*s%s", STR_ARGS(url),
+		dp->bare && !memchr(host, '/', (size_t)(url.p + url.n - host)) ? dp->bare : "");
+}
+
+/* The host of a checked URL, without brackets and port. */
+static struct str url_host(const char *url)
+{
+	const char *host = strstr(url, "://"), *end;
+
+	host = host ? host + 3 : url;
+	if (*host == '[') {
+		end = strchr(++host, ']');
+		return (struct str){ host, end ? (size_t)(end - host) : strlen(host) };
+	}
+	return (struct str){ host, strcspn(host, ":/") };
+}
+
+static bool host_is(const char *url, const char *name)
+{
+	return url && str_is_nocase(url_host(url), name);
+}
+
+static bool host_loopback(const char *url)
+{
+	return host_is(url, "localhost") || host_is(url, "::1") || str_starts(url_host(url), "127.");
+}
+
+/* Empty texts say "none". */
+static void drop_empty(struct backend *b)
+{
+	const char **texts[] = { &b->path_count, &b->path_models, &b->model_big, &b->model_small, &b->model_prefix,
+		&b->auth_header, &b->api_key, &b->max_tokens_member };
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (*texts[i] && !**texts[i])
+			*texts[i] = NULL;
+}
+
+static const char *lower_name(struct loader *l, const char *name)
+{
+	char *p, *out = arena_printf(l->arena, "%s", name);
+
+	for (p = out; p && *p; p++)
+		*p = *p == '_' ? '-' : (char)tolower((unsigned char)*p);
+	return out;
+}
+
+static const char *key_source(struct loader *l, const struct origin *from)
+{
+	struct buf b;
+	const char *text;
+
+	if (from->ref && !strncmp(from->ref, "env:", 4))
+		return arena_printf(l->arena, "%s in the environment", from->ref + 4);
+	if (from->ref)
+		return arena_printf(l->arena, "the file %s", from->ref + 5);
+	buf_init(&b, 8192);
+	origin_put(&b, from);
+	text = arena_printf(l->arena, "%s", buf_cstr(&b));
+	buf_release(&b);
+	return text;
+}
+
+/* A key with a line end or a space in it would break the header it goes into. */
+static void check_key(struct loader *l, struct draft *d, struct origin *from)
+{
+	const char *p;
+
+	if (!d->b.api_key)
+		return;
+	d->b.api_key_from = key_source(l, from);
+	for (p = d->b.api_key; *p; p++)
+		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) {
+			report_error(l->report, from, "backends.%s.api_key: the key from %s has a space, a line end or another "
+				     "character that no key has", d->b.name, d->b.api_key_from);
+			return;
+		}
+	if (d->b.base_url && str_starts_nocase(str_of(d->b.base_url), "http:") && !host_loopback(d->b.base_url))
+		report_warn(l->report, option_from(&d->set, "base_url"), "backends.%s: the key travels unencrypted to %s",
+			    d->b.name, d->b.base_url);
+}
+
+/* Members to drop are body members without a value for dialects that write the body anew. */
+static void drop_to_body(struct loader *l, struct draft *d)
+{
+	size_t n = 0, m = 0, i;
+	struct body_member *list;
+
+	if (strcmp(d->b.dialect, "openai-chat") || !d->b.drop_members)
+		return;
+	while (d->b.body && d->b.body[n].name)
+		n++;
+	while (d->b.drop_members[m])
+		m++;
+	list = arena_alloc(l->arena, (n + m + 1) * sizeof(*list));
+	for (i = 0; list && i < n; i++)
+		list[i] = d->b.body[i];
+	for (i = 0; list && i < m; i++)
+		list[n + i] = (struct body_member){ d->b.drop_members[i], NULL };
+	if (list)
+		d->b.body = list;
+}
+
+static const char *missing_key(struct loader *l, const struct draft *d)
+{
+	const struct preset_env *e;
+
+	for (e = d->preset->env; e->option; e++)
+		if (!strcmp(e->option, "api_key"))
+			return arena_printf(l->arena, "has no API key: set %.*s in the environment, or backends.%s.api_key",
+					    (int)strcspn(e->vars, " "), e->vars, d->b.name);
+	return "has no API key";
+}
+
+static const char *draft_lacks(struct loader *l, const struct draft *d, const struct origin *key)
+{
+	if (!d->b.base_url)
+		return "has no base_url";
+	if (d->b.auth == AUTH_HEADER && !d->b.auth_header)
+		return "has auth = \"header\" but no auth_header";
+	if (d->b.passthrough || d->b.api_key)
+		return NULL;
+	if (key->problem)
+		return arena_printf(l->arena, "has no API key: %s", key->problem);
+	return d->preset && d->preset->needs_key ? missing_key(l, d) : NULL;
+}
+
+static void draft_finish(struct loader *l, struct draft *d, const struct config *c)
+{
+	struct origin *key = option_from(&d->set, "api_key");
+
+	drop_empty(&d->b);
+	fix_base_url(l, d);
+	d->b.origin = lower_name(l, d->b.name);
+	d->b.anthropic_host = host_is(d->b.base_url, "api.anthropic.com");
+	d->b.passthrough = c->access_mode == ACCESS_PASSTHROUGH &&
+		same(d->b.name, c->passthrough_backend ? c->passthrough_backend : c->proxy_backend);
+	drop_to_body(l, d);
+	check_key(l, d, key);
+	if (!d->b.tls_verify)
+		report_warn(l->report, option_from(&d->set, "tls_verify"), "backends.%s.tls_verify is false: anyone on the "
+			    "way can read the key and the conversations", d->b.name);
+	d->lacks = draft_lacks(l, d, key);
+	if (!d->b.api_key && !d->b.passthrough)
+		d->b.auth = AUTH_NONE;
+}
+
+static bool draft_add(struct loader *l, struct drafts *all, const char *name, const config_setting_t *group)
+{
+	struct draft *d = &all->v[all->n];
+	const char *as;
+
+	*d = (struct draft){ .group = group };
+	d->b.name = arena_printf(l->arena, "%s", name);
+	if (!d->b.name)
+		return false;
+	as = group_text(d, "preset");
+	d->preset = preset_find(as ? as : name);
+	d->own_name = d->preset && same(d->preset->name, name);
+	if (as && !d->preset) {
+		struct origin at = draft_origin(l, d);
+
+		report_error(l->report, &at, "backends.%s.preset: there is no preset \"%s\"", name, as);
+		return false;
+	}
+	if (!draft_fill(l, d))
+		return false;
+	all->n++;
+	return true;
+}
+
+/* A preset that the file does not mention counts when it is named as the one to use, or its key or address is in the environment. */
+static bool preset_wanted(struct loader *l, const struct preset *p, const struct config *c)
+{
+	const struct preset_env *e;
+	const char *name;
+
+	if (same(p->name, c->proxy_backend) || same(p->name, c->passthrough_backend))
+		return true;
+	for (e = p->env; e->option; e++)
+		if (strcmp(e->option, "headers") && option_env(l, e->vars, &name))
+			return true;
+	return false;
+}
+
+static bool drafted(const struct drafts *all, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < all->n; i++)
+		if (same(all->v[i].b.name, name))
+			return true;
+	return false;
+}
+
+static void draft_file(struct loader *l, struct drafts *all, const config_setting_t *group)
+{
+	int i, n = config_setting_length(group);
+
+	for (i = 0; i < n; i++) {
+		const config_setting_t *g = config_setting_get_elem(group, (unsigned)i);
+		struct origin at = origin_setting(l, g);
+
+		if (!config_setting_is_group(g))
+			report_error(l->report, &at, "backends.%s must be a group", config_setting_name(g));
+		else if (drafted(all, config_setting_name(g)))
+			report_error(l->report, &at, "backends.%s: there is a backend of this name already",
+				     config_setting_name(g));
+		else
+			draft_add(l, all, config_setting_name(g), g);
+	}
+}
+
+static const config_setting_t *backends_group(struct loader *l, const config_setting_t *root)
+{
+	const config_setting_t *g = root ? config_setting_get_member(root, "backends") : NULL;
+	struct origin at;
+
+	if (!g || config_setting_is_group(g))
+		return g;
+	at = origin_setting(l, g);
+	report_error(l->report, &at, "backends must be a group, { NAME = { … }; }");
+	return NULL;
+}
+
+static void unknown_backend(struct loader *l, const struct snapshot *s, const struct drafts *all, const char *option,
+			    const char *name)
+{
+	struct origin *at = option_from((struct option_set *)&s->globals, option);
+	const struct preset_absent *a;
+	const struct preset *p;
+	struct nearest near;
+	size_t i;
+
+	for (a = presets_absent; a->name; a++)
+		if (same(a->name, name)) {
+			report_error(l->report, at, "%s: backend %s is known, but this version does not serve it yet", option,
+				     a->name);
+			return;
+		}
+	nearest_init(&near, name);
+	for (i = 0; i < all->n; i++)
+		nearest_see(&near, all->v[i].b.name);
+	for (p = presets; p->name; p++)
+		nearest_see(&near, p->name);
+	if (near.best)
+		report_error(l->report, at, "%s: there is no backend \"%s\"; did you mean \"%s\"?", option, name, near.best);
+	else
+		report_error(l->report, at, "%s: there is no backend \"%s\" (presets: OPENROUTER, OPENAI, …; others need "
+			     "backends.%s)", option, name, name);
+}
+
+/* The one in use by the option's word; NULL when there is none (reported). */
+static struct draft *named_draft(struct loader *l, struct snapshot *s, struct drafts *all, const char *option,
+				 const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < all->n; i++)
+		if (same(all->v[i].b.name, name)) {
+			if (!all->v[i].lacks)
+				return &all->v[i];
+			report_error(l->report, option_from(&s->globals, option), "%s: backend %s %s", option,
+				     all->v[i].b.name, all->v[i].lacks);
+			return NULL;
+		}
+	unknown_backend(l, s, all, option, name);
+	return NULL;
+}
+
+/* Without a name: what the file configures comes first, then the presets' order decides. */
+static struct draft *first_draft(struct loader *l, struct drafts *all)
+{
+	struct draft *first = NULL;
+	struct buf others;
+	size_t i;
+
+	buf_init(&others, 1024);
+	for (i = 0; i < all->n; i++) {
+		if (all->v[i].lacks)
+			continue;
+		if (!first)
+			first = &all->v[i];
+		else
+			buf_printf(&others, "%s%s", others.n ? ", " : "", all->v[i].b.name);
+	}
+	if (first && others.n)
+		report_warn(l->report, NULL, "proxy_backend is not set: %s is used, although %s could be too", first->b.name,
+			    buf_cstr(&others));
+	if (!first && all->n == 1)
+		report_error(l->report, NULL, "backend %s %s", all->v[0].b.name, all->v[0].lacks);
+	else if (!first)
+		report_error(l->report, NULL, "there is no backend to use: set OPENROUTER_API_KEY, OPENAI_API_KEY, ANTHROPIC_API_KEY "
+			     "or LITELLM_BASE_URL in the environment, or proxy_backend and backends in a config file");
+	buf_release(&others);
+	return first;
+}
+
+/* Copies what is usable into the snapshot and points everything at it. */
+static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all, const struct draft *used)
+{
+	struct backend *list = arena_alloc(l->arena, (all->n + 1) * sizeof(*list));
+	size_t i;
+
+	s->sets = arena_alloc(l->arena, (all->n + 1) * sizeof(*s->sets));
+	for (i = 0; list && s->sets && i < all->n; i++) {
+		struct draft *d = &all->v[i];
+		size_t n = s->c.nbackends;
+
+		if (d->lacks) {
+			struct origin at = draft_origin(l, d);
+
+			if (d->group)
+				report_warn(l->report, &at, "backend %s %s", d->b.name, d->lacks);
+			continue;
+		}
+		list[n] = d->b;
+		s->sets[n] = d->set;
+		s->sets[n].base = &list[n];
+		if (d == used)
+			s->c.backend = &list[n];
+		s->c.nbackends++;
+	}
+	s->c.backends = list;
+	if (s->c.backend)
+		s->c.proxy_backend = s->c.backend->name;
+}
+
+/* models.big and models.small: the environment's word, then what the file says of this backend, then of all, then the preset. */
+static void choose_model(struct snapshot *s, struct option_set *set, const char *global, const char *own,
+			 const char **model, const char *backends)
+{
+	struct origin *g = option_from(&s->globals, global), *b = option_from(set, own);
+
+	if (backends && (!*model || (g->kind != ORIGIN_ENV && b->kind == ORIGIN_FILE))) {
+		*model = backends;
+		*g = *b;
+	}
+}
+
+static void choose_models(struct snapshot *s)
+{
+	struct config *c = &s->c;
+	struct option_set *set;
+
+	if (!c->backend)
+		return;
+	set = &s->sets[c->backend - c->backends];
+	choose_model(s, set, "models.big", "model_big", &c->model_big, c->backend->model_big);
+	choose_model(s, set, "models.small", "model_small", &c->model_small, c->backend->model_small);
+	if (!c->model_small && c->model_big) {
+		c->model_small = c->model_big;
+		*option_from(&s->globals, "models.small") = *option_from(&s->globals, "models.big");
+	}
+}
+
+void load_backends(struct loader *l, struct snapshot *s, const config_setting_t *root)
+{
+	const config_setting_t *group = backends_group(l, root);
+	struct drafts all = { NULL, 0 };
+	const struct preset *p;
+	struct draft *used;
+	size_t i, n = group ? (size_t)config_setting_length(group) : 0;
+
+	for (p = presets; p->name; p++)
+		n++;
+	all.v = arena_alloc(l->arena, (n + 1) * sizeof(*all.v));
+	if (!all.v)
+		return;
+	if (group)
+		draft_file(l, &all, group);
+	for (p = presets; p->name; p++)
+		if (!drafted(&all, p->name) && preset_wanted(l, p, &s->c))
+			draft_add(l, &all, p->name, NULL);
+	for (i = 0; i < all.n; i++)
+		draft_finish(l, &all.v[i], &s->c);
+	used = s->c.proxy_backend ? named_draft(l, s, &all, "proxy_backend", s->c.proxy_backend) : first_draft(l, &all);
+	if (s->c.passthrough_backend && !named_draft(l, s, &all, "access.passthrough_backend", s->c.passthrough_backend))
+		used = NULL;
+	keep_drafts(l, s, &all, used);
+	choose_models(s);
+}

@@ -1,0 +1,186 @@
+/*
+ * Which file is read, and reading it. libconfig resolves each include against one folder, that of the main file; before it parses, the
+ * includes are walked here, so that a missing one is named, none lies where a web server hands it out, and all are watched.
+ */
+#include "config/snapshot.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/secret.h"
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+#define INCLUDE_DEPTH 10        /* libconfig's own limit */
+#define FILE_MAX (4 * 1024 * 1024)
+#define BESIDE ".htmessages.conf"
+
+/* libconfig before 1.7 puts the include folder before absolute paths too. */
+#define MIXED_INCLUDES (LIBCONFIG_VER_MAJOR > 1 || (LIBCONFIG_VER_MAJOR == 1 && LIBCONFIG_VER_MINOR >= 7))
+
+/* True if it is there; it is watched either way, since it would win once it appears. */
+static bool try_place(struct loader *l, const char *path)
+{
+	return path && !watch_add(l->watch, path) && !access(path, F_OK);
+}
+
+static const char *beside(struct loader *l, const char *program)
+{
+	const char *slash = program ? strrchr(program, '/') : NULL;
+
+	if (!slash)
+		return NULL;
+	return arena_printf(l->arena, "%.*s/" BESIDE, (int)(slash - program), program);
+}
+
+/* Beside the name that it was started by (which may be a link) and beside the file itself. A CGI's current folder is its own. */
+static const char *find_beside(struct loader *l, const struct config_load *how)
+{
+	const char *path = beside(l, how->argv0);
+	char *self;
+	ssize_t n;
+
+	if (!path && how->cgi)
+		path = "./" BESIDE;
+	if (path && try_place(l, path))
+		return path;
+	self = arena_alloc(l->arena, PATH_MAX);
+	n = self ? readlink("/proc/self/exe", self, PATH_MAX - 1) : -1;
+	path = n > 0 ? beside(l, self) : NULL;
+	return path && try_place(l, path) ? path : NULL;
+}
+
+static const char *find_user(struct loader *l)
+{
+	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME"), *path = NULL;
+
+	if (xdg && *xdg == '/')
+		path = arena_printf(l->arena, "%s/messages/messages.conf", xdg);
+	else if (home && *home == '/')
+		path = arena_printf(l->arena, "%s/.config/messages/messages.conf", home);
+	return path && try_place(l, path) ? path : NULL;
+}
+
+const char *find_file(struct loader *l, const struct config_load *how, bool *named)
+{
+	static const char *const system_places[] = { SYSCONFDIR "/messages/messages.conf",
+		"/etc/messages/messages.conf" };
+	const char *path = how->path ? how->path : getenv("MESSAGES_CONF");
+	size_t i;
+
+	*named = path && *path;
+	if (*named) {
+		path = arena_printf(l->arena, "%s", path);
+		try_place(l, path);
+		return path;
+	}
+	path = find_beside(l, how);
+	if (!path)
+		path = find_user(l);
+	for (i = 0; !path && i < 2; i++)
+		path = try_place(l, system_places[i]) ? system_places[i] : NULL;
+	return path;
+}
+
+struct includes {
+	bool absolute, relative, failed;
+};
+
+/* The file that a line `@include "name"` names, as libconfig recognises it; NULL for any other line. */
+static const char *include_name(struct loader *l, struct str line)
+{
+	struct str s = str_trim(line);
+	const char *end;
+
+	if (!str_starts(s, "@include"))
+		return NULL;
+	s = str_trim((struct str){ s.p + 8, s.n - 8 });
+	if (!s.n || *s.p != '"' || !(end = memchr(s.p + 1, '"', s.n - 1)))
+		return NULL;
+	return arena_dup(l->arena, s.p + 1, (size_t)(end - s.p - 1));
+}
+
+static void walk_includes(struct loader *l, const char *path, unsigned depth, struct includes *inc);
+
+static void walk_include(struct loader *l, const char *name, struct origin *at, unsigned depth, struct includes *inc)
+{
+	const char *path = path_resolve(l, name);
+
+	if (!path || watch_add(l->watch, path))
+		return;
+	*(*name == '/' ? &inc->absolute : &inc->relative) = true;
+	if (access(path, R_OK)) {
+		report_error(l->report, at, "@include \"%s\": %s", name, strerror(errno));
+		inc->failed = true;
+	} else if (path_exposed(l, "@include", path, at)) {
+		inc->failed = true;
+	} else if (depth == INCLUDE_DEPTH) {
+		report_error(l->report, at, "@include \"%s\": files include each other more than %d deep", name,
+			     INCLUDE_DEPTH);
+		inc->failed = true;
+	} else {
+		walk_includes(l, path, depth + 1, inc);
+	}
+}
+
+static void walk_includes(struct loader *l, const char *path, unsigned depth, struct includes *inc)
+{
+	struct origin at = { .kind = ORIGIN_FILE, .where = path };
+	struct str rest, line;
+	const char *name;
+	size_t n;
+	char *text = path_read(l, path, FILE_MAX, &n);
+
+	if (!text)
+		return;
+	rest = (struct str){ text, n };
+	while (!inc->failed && str_split(&rest, '\n', &line)) {
+		at.line++;
+		name = include_name(l, line);
+		if (name)
+			walk_include(l, name, &at, depth, inc);
+	}
+}
+
+static const char *folder_of(struct loader *l, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return ".";
+	return slash == path ? "/" : arena_dup(l->arena, path, (size_t)(slash - path));
+}
+
+bool find_read(struct loader *l, const char *path, config_t *cfg)
+{
+	struct origin at = { .kind = ORIGIN_FILE, .where = path };
+	struct includes inc = { false, false, false };
+
+	l->dir = folder_of(l, path);
+	if (path_exposed(l, "the config", path, &at))
+		return false;
+	if (access(path, R_OK)) {
+		report_error(l->report, &at, "cannot be read: %s", strerror(errno));
+		return false;
+	}
+	walk_includes(l, path, 0, &inc);
+	if (inc.failed)
+		return false;
+	if (inc.absolute && inc.relative && !MIXED_INCLUDES) {
+		report_error(l->report, &at, "includes absolute and relative paths: this libconfig takes one kind only");
+		return false;
+	}
+	config_set_include_dir(cfg, inc.absolute && !inc.relative ? "" : l->dir);
+	if (config_read_file(cfg, path) == CONFIG_TRUE)
+		return true;
+	if (config_error_file(cfg))
+		at.where = arena_printf(l->arena, "%s", config_error_file(cfg));
+	at.line = config_error_line(cfg);
+	report_error(l->report, &at, "%s", config_error_text(cfg) ? config_error_text(cfg) : "cannot be read");
+	return false;
+}

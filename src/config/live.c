@@ -1,0 +1,156 @@
+/*
+ * The snapshot in force in this process. Any worker may find that a file has changed; one loads, the others go on with the old
+ * snapshot. A broken change is logged once, since its files are watched in place of the old ones.
+ */
+#include "config/snapshot.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define LOOK_EVERY 1000         /* ms between two rounds of stat */
+
+static struct {
+	pthread_mutex_t lock;
+	struct config *now;             /* holds one reference; NULL before config_start */
+	struct config_load how;
+	struct watch watch;             /* only the thread that has set `busy` changes it */
+	int64_t look_at;                /* clock_ms of the next round */
+	int64_t generation;
+	bool busy;                      /* a thread is looking or loading */
+} live = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+struct config *config_ref(struct config *c)
+{
+	if (c)
+		atomic_fetch_add_explicit(&((struct snapshot *)c)->refs, 1, memory_order_relaxed);
+	return c;
+}
+
+void config_unref(struct config *c)
+{
+	if (c && atomic_fetch_sub_explicit(&((struct snapshot *)c)->refs, 1, memory_order_acq_rel) == 1)
+		snapshot_free((struct snapshot *)c);
+}
+
+/* All errors, or when there are none the warnings are kept for the log. */
+static struct config *load(const struct config_load *how, struct watch *w, struct report *r)
+{
+	struct snapshot *s;
+
+	report_init(r);
+	s = snapshot_load(how, r, w);
+	if (s)
+		s->c.generation = 1;
+	return s ? &s->c : NULL;
+}
+
+struct config *config_load(const struct config_load *how, struct buf *err)
+{
+	struct watch w = { NULL, 0, 0 };
+	struct report r;
+	struct config *c = load(how, &w, &r);
+
+	buf_put_str(err, buf_str(&r.errors));
+	report_release(&r);
+	watch_release(&w);
+	return c;
+}
+
+static void log_report(enum log_level level, struct str lines)
+{
+	struct str line;
+
+	while (str_split(&lines, '\n', &line))
+		if (line.n)
+			log_msg(level, "config: %.*s", STR_ARGS(line));
+}
+
+int config_start(const struct config_load *how, struct buf *err)
+{
+	struct report r;
+
+	config_stop();
+	live.how = *how;
+	live.now = load(how, &live.watch, &r);
+	live.look_at = clock_ms() + LOOK_EVERY;
+	live.generation = 1;
+	buf_put_str(err, buf_str(&r.errors));
+	report_release(&r);
+	if (!live.now)
+		watch_release(&live.watch);
+	return live.now ? 0 : -1;
+}
+
+void config_stop(void)
+{
+	config_unref(live.now);
+	live.now = NULL;
+	watch_release(&live.watch);
+}
+
+/* Called by the one thread that holds `busy`, without the lock. */
+static void reload(void)
+{
+	struct watch w = { NULL, 0, 0 };
+	struct config *next, *old = NULL;
+	struct report r;
+
+	next = load(&live.how, &w, &r);
+	pthread_mutex_lock(&live.lock);
+	watch_release(&live.watch);
+	live.watch = w;
+	if (next) {
+		next->generation = ++live.generation;
+		old = live.now;
+		live.now = next;
+	}
+	pthread_mutex_unlock(&live.lock);
+	config_unref(old);
+	if (next) {
+		log_info("config: loaded anew, generation %lld", (long long)next->generation);
+		log_report(LOG_LEVEL_WARN, buf_str(&r.warnings));
+	} else {
+		log_error("config: the change is refused, the old settings stay");
+		log_report(LOG_LEVEL_ERROR, buf_str(&r.errors));
+	}
+	report_release(&r);
+}
+
+struct config *config_current(void)
+{
+	int64_t now = clock_ms();
+	struct config *c;
+	bool look;
+
+	pthread_mutex_lock(&live.lock);
+	look = live.now && !live.busy && now >= live.look_at;
+	if (look) {
+		live.busy = true;
+		live.look_at = now + LOOK_EVERY;
+	}
+	c = look ? NULL : config_ref(live.now);
+	pthread_mutex_unlock(&live.lock);
+	if (!look)
+		return c;
+	if (watch_changed(&live.watch))
+		reload();
+	pthread_mutex_lock(&live.lock);
+	live.busy = false;
+	c = config_ref(live.now);
+	pthread_mutex_unlock(&live.lock);
+	return c;
+}
+
+const struct backend *config_backend(const struct config *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->nbackends; i++)
+		if (!strcasecmp(c->backends[i].name, name))
+			return &c->backends[i];
+	return NULL;
+}

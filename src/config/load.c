@@ -1,0 +1,214 @@
+/*
+ * One load: defaults, file and environment into a new snapshot. It goes on after a problem, so that all are reported at once; the
+ * snapshot counts only if there was none.
+ */
+#include "config/snapshot.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "config/secret.h"
+
+/* Two workers that see the same change would read it twice at once for nothing. */
+static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
+
+#define MB (1024 * 1024LL)
+
+static int64_t clamp(int64_t n, int64_t least, int64_t most)
+{
+	return n < least ? least : n > most ? most : n;
+}
+
+/* Bytes of memory that this process can have: the machine's, or its control group's where that is less. */
+static int64_t machine_memory(void)
+{
+	int64_t n = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), group;
+	char text[32];
+	FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
+
+	if (f && fgets(text, sizeof(text), f) && str_int(str_trim(str_of(text)), &group) && group > 0 && group < n)
+		n = group;
+	if (f)
+		fclose(f);
+	return n > 0 ? n : 256 * MB;
+}
+
+static int64_t worker_cap(int64_t requests)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_max == RLIM_INFINITY)
+		return requests + 8;
+	return clamp(requests + 8, 4, clamp(((int64_t)files.rlim_max - 32) / 4, 4, requests + 8));
+}
+
+void load_limits(struct loader *l, struct snapshot *s)
+{
+	int64_t machine = machine_memory();
+	struct config *c = &s->c;
+
+	if (!c->memory)
+		c->memory = machine / 4 > 2 * c->max_body ? machine / 4 : 2 * c->max_body;
+	if (!c->requests)
+		c->requests = (int)clamp(machine / (MB / 2), 16, 4096);
+	if (!c->workers)
+		c->workers = (int)worker_cap(c->requests);
+	if (c->memory < c->max_body)
+		report_error(l->report, option_from(&s->globals, "limits.memory"),
+			     "limits.memory (%lld) is less than limits.max_body (%lld): no request of that size could pass",
+			     (long long)c->memory, (long long)c->max_body);
+}
+
+static bool load_rule(struct loader *l, const config_setting_t *row, int i, struct model_rule *out)
+{
+	struct option_set set;
+	struct origin at = origin_setting(l, row);
+	const char *prefix = arena_printf(l->arena, "models.map[%d].", i);
+
+	if (!config_setting_is_group(row)) {
+		report_error(l->report, &at, "models.map[%d] must be a group, { match = \"…\"; to = \"…\"; }", i);
+		return false;
+	}
+	if (!prefix || !option_set_init(l, &set, &options_rule, out, prefix))
+		return false;
+	option_set_group(l, &set, row);
+	if (out->match && out->to)
+		return true;
+	report_error(l->report, &at, "models.map[%d] needs both match and to", i);
+	return false;
+}
+
+static void load_rule_list(struct loader *l, struct snapshot *s, const config_setting_t *list)
+{
+	int i, n = config_setting_length(list);
+	struct model_rule *rules = arena_alloc(l->arena, ((size_t)n + 1) * sizeof(*rules));
+
+	for (i = 0; rules && i < n; i++)
+		if (load_rule(l, config_setting_get_elem(list, (unsigned)i), i, &rules[s->c.nrules]))
+			s->c.nrules++;
+	s->c.rules = rules;
+}
+
+/* Without rules of its own a backend whose names aren't Claude's gets two, as far as there are models for them. */
+static void default_rules(struct snapshot *s)
+{
+	const struct backend *b = s->c.backend;
+	const struct preset *p = b ? preset_find(b->preset) : NULL;
+
+	if (!b || (p && p->claude_names) || !s->c.model_small)
+		return;
+	s->c.rules = preset_claude_rules;
+	s->c.nrules = s->c.model_big ? 2 : 1;
+	*option_from(&s->globals, "models.map") = (struct origin){ .kind = ORIGIN_PRESET, .where = b->name };
+}
+
+void load_rules(struct loader *l, struct snapshot *s, const config_setting_t *root)
+{
+	const config_setting_t *models = root ? config_setting_get_member(root, "models") : NULL;
+	const config_setting_t *map = models ? config_setting_get_member(models, "map") : NULL;
+	struct origin at;
+
+	if (!map) {
+		default_rules(s);
+		return;
+	}
+	at = origin_setting(l, map);
+	if (!config_setting_is_list(map)) {
+		report_error(l->report, &at, "models.map must be a list, ( { match = \"…\"; to = \"…\"; } )");
+		return;
+	}
+	*option_from(&s->globals, "models.map") = at;
+	load_rule_list(l, s, map);
+}
+
+static void decide_access(struct loader *l, struct snapshot *s)
+{
+	struct origin *at = option_from(&s->globals, "access.mode");
+	struct config *c = &s->c;
+
+	c->access_mode_given = c->access_mode != ACCESS_UNSET;
+	if (!c->access_mode_given)
+		c->access_mode = c->nkeys ? ACCESS_KEYS : ACCESS_LOCAL;
+	if (c->access_mode == ACCESS_OPEN)
+		report_warn(l->report, at, "access.mode is \"open\": whoever reaches the web server spends your money");
+	if (c->access_mode == ACCESS_KEYS && !c->nkeys)
+		report_warn(l->report, at, "access.mode is \"keys\", but there are none: every request is refused "
+			    "(messages.fcgi --new-key NAME makes one)");
+	if (c->access_mode != ACCESS_KEYS && c->nkeys)
+		report_warn(l->report, at, "access.keys are configured but not asked for: access.mode is not \"keys\"");
+}
+
+static void load_all(struct loader *l, struct snapshot *s, const config_setting_t *root)
+{
+	if (!option_set_init(l, &s->globals, &options_global, &s->c, ""))
+		return;
+	option_set_defaults(l, &s->globals);
+	if (root)
+		option_set_group(l, &s->globals, root);
+	option_set_env(l, &s->globals);
+	load_backends(l, s, root);
+	load_rules(l, s, root);
+	load_keys(l, s, root);
+	decide_access(l, s);
+	load_limits(l, s);
+}
+
+static void load_file(struct loader *l, struct snapshot *s, const struct config_load *how)
+{
+	config_t cfg;
+	bool named;
+	const char *path = find_file(l, how, &named);
+
+	if (!path) {
+		load_all(l, s, NULL);
+		return;
+	}
+	s->c.source = path;
+	config_init(&cfg);
+	pthread_mutex_lock(&load_lock);
+	if (find_read(l, path, &cfg))
+		load_all(l, s, config_root_setting(&cfg));
+	config_destroy(&cfg);
+	pthread_mutex_unlock(&load_lock);
+}
+
+struct snapshot *snapshot_try(const struct config_load *how, struct report *r, struct watch *w)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+	struct loader l = { .report = r, .watch = w, .docroot = getenv("DOCUMENT_ROOT"), .prefix = "" };
+
+	if (!s)
+		return NULL;
+	arena_init(&s->arena, 0);
+	atomic_init(&s->refs, 1);
+	l.arena = &s->arena;
+	load_file(&l, s, how);
+	if (s->arena.failed)
+		report_error(r, NULL, "no memory for the configuration");
+	return s;
+}
+
+struct snapshot *snapshot_load(const struct config_load *how, struct report *r, struct watch *w)
+{
+	struct snapshot *s = snapshot_try(how, r, w);
+
+	if (!s)
+		report_error(r, NULL, "no memory for the configuration");
+	if (s && r->nerrors) {
+		snapshot_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+	if (!s)
+		return;
+	arena_release(&s->arena);
+	free(s);
+}

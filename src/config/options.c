@@ -1,0 +1,228 @@
+/*
+ * The one table of options. Adding a setting is adding a row here (and the struct member it fills): the loader, --check,
+ * --print-config, the sample file, docs/configuration.md and the man page follow from it, and a test compares them.
+ *
+ * Columns: path, type, where it is stored, default, least, most, environment variables (the first that is set wins), words that
+ * it may be, the default in words where it is computed, help.
+ */
+#include "config/option.h"
+
+#include "config/config.h"
+
+#define GLOBAL(member) offsetof(struct config, member)
+#define BACKEND(member) offsetof(struct backend, member)
+#define RULE(member) offsetof(struct model_rule, member)
+#define KEY(member) offsetof(struct access_key, member)
+#define ROWS(t) t, sizeof(t) / sizeof((t)[0])
+
+#define MB (1024 * 1024LL)
+#define DAY 86400
+
+static const char *const access_modes[] = { "auto", "keys", "local", "passthrough", "open", NULL };
+static const char *const log_levels[] = { "debug", "info", "warn", "error", "none", NULL };
+static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
+static const char *const auths[] = { "none", "bearer", "header", "basic", NULL };
+static const char *const mid_systems[] = { "keep", "user", "hoist", NULL };
+static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", NULL };
+static const char *const replays[] = { "drop", "tools", "all", "details", NULL };
+static const char *const max_tokens_names[] = { "max_tokens", "max_completion_tokens", NULL };
+
+static const struct option global_rows[] = {
+	{ "proxy_backend", TYPE_TEXT, GLOBAL(proxy_backend), NULL, 0, 0, "PROXY_BACKEND", NULL,
+		"the one that is configured, or the first preset that has its key",
+		"Backend that requests go to: a preset's name or one of `backends`." },
+
+	{ "models.big", TYPE_TEXT, GLOBAL(model_big), NULL, 0, 0, "MESSAGES_MODEL ANTHROPIC_MODEL", NULL, "the backend's",
+		"The backend's model that `big` stands for." },
+	{ "models.small", TYPE_TEXT, GLOBAL(model_small), NULL, 0, 0,
+		"MESSAGES_SMALL_MODEL ANTHROPIC_SMALL_FAST_MODEL ANTHROPIC_DEFAULT_HAIKU_MODEL", NULL, "the backend's, else `big`",
+		"The backend's model that `small` stands for: Claude Code's background work." },
+	{ "models.default", TYPE_TEXT, GLOBAL(model_default), NULL, 0, 0, "MESSAGES_DEFAULT_MODEL", NULL,
+		"the name goes on as it came",
+		"Model for names that no rule matches: `big`, `small` or a model of the backend." },
+	{ "models.map", TYPE_RULES, GLOBAL(rules), NULL, 0, 0, NULL, NULL,
+		"claude-*haiku* to small, claude-* to big, unless the backend's own names are Claude's",
+		"Rules from requested names to models; the first that matches wins." },
+
+	{ "backends", TYPE_BACKENDS, 0, NULL, 0, 0, NULL, NULL, "the presets that have their key",
+		"Settings of each backend by its name: over a preset's, or all of it." },
+
+	{ "access.mode", TYPE_WORD, GLOBAL(access_mode), "auto", 0, 0, "MESSAGES_ACCESS_MODE", access_modes,
+		"keys when there are any, else local",
+		"Who may use the gateway: holders of a key, this machine alone, callers with their own key for the backend, anyone." },
+	{ "access.keys", TYPE_KEYS, GLOBAL(keys), NULL, 0, 0, NULL, NULL, NULL,
+		"Keys of clients, by the SHA-256 of each; `messages.fcgi --new-key NAME` makes one." },
+	{ "access.keys_file", TYPE_PATH, GLOBAL(keys_file), NULL, 0, 0, "MESSAGES_KEYS_FILE", NULL, NULL,
+		"File with further keys, one a line: name sha256 [sha256] [owner=…] [group=…] [expires=…] [disabled]." },
+	{ "access.hosts", TYPE_LIST, GLOBAL(hosts), NULL, 0, 0, "MESSAGES_HOSTS", NULL, NULL,
+		"Names besides localhost, 127.0.0.1 and [::1] under which mode `local` may be called." },
+	{ "access.origins", TYPE_LIST, GLOBAL(origins), NULL, 0, 0, "MESSAGES_ORIGINS", NULL, NULL,
+		"Web origins whose pages may call the gateway (CORS): \"https://chat.example.org\"." },
+	{ "access.passthrough_backend", TYPE_TEXT, GLOBAL(passthrough_backend), NULL, 0, 0, "MESSAGES_PASSTHROUGH_BACKEND", NULL,
+		"proxy_backend", "The one backend that gets callers' own keys in mode `passthrough`." },
+
+	{ "limits.max_body", TYPE_SIZE, GLOBAL(max_body), "32M", 1024, 1024 * MB, "MESSAGES_MAX_BODY", NULL, NULL,
+		"Largest request body, in bytes; a larger one is refused with 413." },
+	{ "limits.memory", TYPE_SIZE, GLOBAL(memory), NULL, 1 * MB, 1024 * 1024 * MB, "MESSAGES_MEMORY", NULL,
+		"a quarter of the machine's memory, at least twice limits.max_body",
+		"Request bodies held at once by a process, in bytes; more are refused with 529." },
+	{ "limits.requests", TYPE_INT, GLOBAL(requests), NULL, 1, 1000000, "MESSAGES_REQUESTS", NULL,
+		"two for each MB of the machine's memory, 16 to 4096",
+		"Requests served at once by a process; more are refused with 529." },
+	{ "limits.workers", TYPE_INT, GLOBAL(workers), NULL, 1, 1000000, "MESSAGES_WORKERS", NULL,
+		"limits.requests and 8, as far as open files allow (4 for each)",
+		"Threads of a process, made when they are needed." },
+	{ "limits.idle_worker", TYPE_INT, GLOBAL(idle_worker), "60", 1, DAY, "MESSAGES_IDLE_WORKER", NULL, NULL,
+		"Seconds after which a thread without work ends." },
+	{ "limits.max_event", TYPE_SIZE, GLOBAL(max_event), "16M", 4096, 1024 * MB, "MESSAGES_MAX_EVENT", NULL, NULL,
+		"Largest single event of a backend's stream, in bytes." },
+
+	{ "stream.commit_after", TYPE_INT, GLOBAL(commit_after), "25", 0, 3600, "MESSAGES_COMMIT_AFTER", NULL, NULL,
+		"Seconds that the backend's own status is waited for before the answer begins with 200 and comments." },
+	{ "stream.ping_interval", TYPE_INT, GLOBAL(ping_interval), "10", 1, 3600, "MESSAGES_PING_INTERVAL", NULL, NULL,
+		"Seconds between pings in a stream that has begun." },
+	{ "stream.probe_interval", TYPE_INT, GLOBAL(probe_interval), "2", 1, 3600, "MESSAGES_PROBE_INTERVAL", NULL, NULL,
+		"Seconds of silence after which a comment is written: most web servers tell only then that a client has gone." },
+
+	{ "client_read_timeout", TYPE_INT, GLOBAL(client_read_timeout), "60", 1, DAY, "MESSAGES_CLIENT_READ_TIMEOUT", NULL, NULL,
+		"Seconds without a byte of the request's body after which it is given up." },
+	{ "client_write_timeout", TYPE_INT, GLOBAL(client_write_timeout), "60", 1, DAY, "MESSAGES_CLIENT_WRITE_TIMEOUT", NULL, NULL,
+		"Seconds after which a client that stops reading is cut." },
+	{ "shutdown_grace", TYPE_INT, GLOBAL(shutdown_grace), "6", 0, 3600, "MESSAGES_SHUTDOWN_GRACE", NULL, NULL,
+		"Seconds that running streams get after SIGTERM; mod_fcgid kills after 8." },
+
+	{ "log.level", TYPE_TEXT, GLOBAL(log_level), "info", 0, 0, "MESSAGES_LOG_LEVEL LOG_LEVEL", log_levels, NULL,
+		"Least weight of what is logged." },
+	{ "log.dest", TYPE_LOG, GLOBAL(log_dest), "stderr", 0, 0, "MESSAGES_LOG_DEST", log_places, NULL,
+		"Where the log goes: stderr, syslog, none, or a file." },
+	{ "log.requests", TYPE_BOOL, GLOBAL(log_requests), "true", 0, 0, "MESSAGES_LOG_REQUESTS", NULL, NULL,
+		"One line for each request: ids, models, status, tokens, times; never contents or keys." },
+
+	{ "state.dir", TYPE_PATH, GLOBAL(state_dir), NULL, 0, 0, "MESSAGES_STATE_DIR", NULL, "each process keeps its own",
+		"Folder of what all processes of this host share." },
+	{ "health.interval", TYPE_INT, GLOBAL(health_interval), "30", 1, DAY, "MESSAGES_HEALTH_INTERVAL", NULL, NULL,
+		"Seconds between probes of a backend, for all processes together." },
+};
+const struct option_table options_global = { "", "Settings of the gateway.", ROWS(global_rows) };
+
+static const struct option backend_rows[] = {
+	{ "preset", TYPE_TEXT, BACKEND(preset), NULL, 0, 0, NULL, NULL, "the one of that name",
+		"Preset whose settings this backend begins with, for a second one of the same provider." },
+	{ "dialect", TYPE_TEXT, BACKEND(dialect), NULL, 0, 0, NULL, NULL, "the preset's",
+		"Wire format: `openai-chat` or `anthropic`." },
+	{ "base_url", TYPE_URL, BACKEND(base_url), NULL, 0, 0, NULL, NULL, "the preset's",
+		"Where the API begins. openai-chat: a URL without a path gets /v1; anthropic: an ending /v1 is taken off." },
+	{ "api_key", TYPE_SECRET, BACKEND(api_key), NULL, 0, 0, NULL, NULL, "the preset's variable",
+		"Credential: \"env:NAME\", \"file:PATH\", or the key itself (--check warns)." },
+	{ "model_big", TYPE_TEXT, BACKEND(model_big), NULL, 0, 0, NULL, NULL, "the preset's",
+		"What `big` stands for when this backend is in use." },
+	{ "model_small", TYPE_TEXT, BACKEND(model_small), NULL, 0, 0, NULL, NULL, "the preset's",
+		"What `small` stands for when this backend is in use." },
+	{ "model_prefix", TYPE_TEXT, BACKEND(model_prefix), NULL, 0, 0, NULL, NULL, NULL,
+		"Put before each model's name that does not begin with it: \"openrouter/\"." },
+
+	{ "connect_timeout", TYPE_INT, BACKEND(connect_timeout), "10", 1, 3600, "MESSAGES_CONNECT_TIMEOUT", NULL, NULL,
+		"Seconds for name, connection and TLS." },
+	{ "first_byte_timeout", TYPE_INT, BACKEND(first_byte_timeout), "600", 1, DAY, "MESSAGES_FIRST_BYTE_TIMEOUT", NULL, NULL,
+		"Seconds until the backend's first byte." },
+	{ "idle_timeout", TYPE_INT, BACKEND(idle_timeout), "300", 1, DAY, "MESSAGES_IDLE_TIMEOUT", NULL, NULL,
+		"Seconds of silence in the middle of an answer." },
+	{ "timeout", TYPE_INT, BACKEND(timeout), "3600", 1, 7 * DAY, "MESSAGES_TIMEOUT REQUEST_TIMEOUT", NULL, NULL,
+		"Seconds for a whole call, its retries included." },
+	{ "retries", TYPE_INT, BACKEND(retries), "2", 0, 20, "MESSAGES_RETRIES MAX_RETRIES", NULL, NULL,
+		"Further tries after the first, before any content has come." },
+
+	{ "max_tokens_max", TYPE_COUNT, BACKEND(max_tokens_max), "0", 0, INT32_MAX, "MESSAGES_MAX_TOKENS MAX_TOKENS_LIMIT", NULL,
+		NULL, "Most output tokens that are asked for; larger wishes are lowered. 0: no limit." },
+	{ "max_tokens_min", TYPE_COUNT, BACKEND(max_tokens_min), "0", 0, INT32_MAX, NULL, NULL, NULL,
+		"Least output tokens that are asked for, for backends that refuse fewer. 0: no limit." },
+	{ "context_tokens", TYPE_COUNT, BACKEND(context_tokens), "0", 0, INT32_MAX, "MESSAGES_CONTEXT_TOKENS", NULL, NULL,
+		"The models' window in tokens, published in /v1/models. 0: not known." },
+
+	{ "headers", TYPE_HEADERS, BACKEND(headers), NULL, 0, 0, NULL, NULL, NULL,
+		"Further headers: ( { name = \"X-Team\"; value = \"blue\"; } ); a value may be env: or file:." },
+	{ "body", TYPE_BODY, BACKEND(body), NULL, 0, 0, NULL, NULL, NULL,
+		"Members put into each request's body: { provider = { sort = \"price\"; }; }." },
+	{ "drop_members", TYPE_LIST, BACKEND(drop_members), NULL, 0, 0, NULL, NULL, NULL,
+		"Members of the body that this backend refuses; they are left out." },
+	{ "drop_betas", TYPE_LIST, BACKEND(drop_betas), NULL, 0, 0, NULL, NULL, NULL,
+		"Values of anthropic-beta that this backend refuses; `*` and `?` match." },
+
+	{ "proxy", TYPE_PROXY, BACKEND(proxy), NULL, 0, 0, "MESSAGES_PROXY", NULL, "https_proxy, all_proxy, no_proxy",
+		"Proxy for this backend's calls; \"\" for none. Loopback never goes through one." },
+	{ "ca_file", TYPE_CA, BACKEND(ca_file), NULL, 0, 0, "MESSAGES_CA_FILE", NULL, "the system's",
+		"PEM file with the authorities that the backend's certificate is checked against." },
+	{ "tls_verify", TYPE_BOOL, BACKEND(tls_verify), "true", 0, 0, NULL, NULL, NULL,
+		"Check the backend's certificate and name." },
+	{ "http2", TYPE_BOOL, BACKEND(http2), "false", 0, 0, NULL, NULL, NULL, "Use HTTP/2 where the backend offers it." },
+	{ "auth", TYPE_WORD, BACKEND(auth), "bearer", 0, 0, NULL, auths, NULL,
+		"How the credential is sent: Authorization: Bearer, a header of its own, Basic, or not at all." },
+	{ "auth_header", TYPE_TEXT, BACKEND(auth_header), NULL, 0, 0, NULL, NULL, NULL,
+		"Name of that header for auth = \"header\"." },
+	{ "path_message", TYPE_TEXT, BACKEND(path_message), NULL, 0, 0, NULL, NULL, "the dialect's",
+		"Appended to base_url for a message." },
+	{ "path_count", TYPE_TEXT, BACKEND(path_count), NULL, 0, 0, NULL, NULL, "the dialect's",
+		"Appended to base_url to count tokens; \"\" when the backend cannot." },
+	{ "path_models", TYPE_TEXT, BACKEND(path_models), NULL, 0, 0, NULL, NULL, "the dialect's",
+		"Appended to base_url for the list of models; \"\" when it has none." },
+
+	{ "mid_system", TYPE_WORD, BACKEND(mid_system), "user", 0, 0, NULL, mid_systems, NULL,
+		"System entries in the middle of a conversation: kept, made the user's, or moved to the front." },
+	{ "reasoning", TYPE_WORD, BACKEND(reasoning), "none", 0, 0, NULL, reasonings, NULL,
+		"How thinking is asked for: reasoning_effort, OpenRouter's reasoning, thinking, or not." },
+	{ "replay", TYPE_WORD, BACKEND(replay), "drop", 0, 0, NULL, replays, NULL,
+		"Thinking in the history: dropped, reasoning_content with tool calls or always, or reasoning_details." },
+	{ "max_tokens_member", TYPE_TEXT, BACKEND(max_tokens_member), NULL, 0, 0, NULL, max_tokens_names, "by the model's name",
+		"Which member limits the output." },
+	{ "stream_options", TYPE_BOOL, BACKEND(stream_options), "true", 0, 0, NULL, NULL, NULL,
+		"Ask for usage in streams with stream_options.include_usage." },
+	{ "stop", TYPE_BOOL, BACKEND(stop), "true", 0, 0, NULL, NULL, NULL,
+		"The backend takes stop sequences; false: the gateway enforces them all." },
+	{ "stop_max", TYPE_INT, BACKEND(stop_max), "4", 0, 1000, NULL, NULL, NULL,
+		"Most stop sequences that it takes; the gateway enforces the others." },
+	{ "cache_control", TYPE_BOOL, BACKEND(cache_control), "false", 0, 0, NULL, NULL, NULL,
+		"Keep cache_control marks on text parts." },
+	{ "parallel_tool_calls", TYPE_BOOL, BACKEND(parallel_tool_calls), "true", 0, 0, NULL, NULL, NULL,
+		"The backend knows parallel_tool_calls." },
+	{ "tool_images", TYPE_BOOL, BACKEND(tool_images), "false", 0, 0, NULL, NULL, NULL,
+		"Tool messages may hold images; false: they follow in a user message." },
+	{ "files", TYPE_BOOL, BACKEND(files), "false", 0, 0, NULL, NULL, NULL, "PDF documents go as file parts." },
+	{ "top_k", TYPE_BOOL, BACKEND(top_k), "false", 0, 0, NULL, NULL, NULL, "The backend knows top_k." },
+	{ "user", TYPE_BOOL, BACKEND(user), "false", 0, 0, NULL, NULL, NULL,
+		"Send metadata.user_id, shortened, as user." },
+	{ "response_format", TYPE_BOOL, BACKEND(response_format), "true", 0, 0, NULL, NULL, NULL,
+		"The backend knows json_schema response formats." },
+	{ "strip_schema_null", TYPE_BOOL, BACKEND(strip_schema_null), "false", 0, 0, NULL, NULL, NULL,
+		"Leave $schema and null members out of tool schemas." },
+	{ "think_tags", TYPE_BOOL, BACKEND(think_tags), "true", 0, 0, NULL, NULL, NULL,
+		"<think>…</think> at the start of the text is thinking." },
+	{ "strip_thinking_retry", TYPE_BOOL, BACKEND(strip_thinking_retry), "false", 0, 0, NULL, NULL, NULL,
+		"Try once more without thinking blocks when a signature is refused." },
+	{ "tool_result_merge", TYPE_BOOL, BACKEND(tool_result_merge), "false", 0, 0, NULL, NULL, NULL,
+		"User text right after tool results goes into the last of them." },
+	{ "billing_header", TYPE_BOOL, BACKEND(billing_header), "false", 0, 0, NULL, NULL, NULL,
+		"Keep Claude Code's changing x-anthropic-billing-header line in the system text." },
+	{ "tool_name_max", TYPE_INT, BACKEND(tool_name_max), "64", 16, 4096, NULL, NULL, NULL,
+		"Longest tool name; longer ones are shortened and restored." },
+};
+const struct option_table options_backend = { "backends.NAME.", "Settings of one backend. Variables here are for all of them.",
+	ROWS(backend_rows) };
+
+static const struct option rule_rows[] = {
+	{ "match", TYPE_TEXT, RULE(match), NULL, 0, 0, NULL, NULL, NULL, "Requested name; `*` and `?` match, case does not count." },
+	{ "to", TYPE_TEXT, RULE(to), NULL, 0, 0, NULL, NULL, NULL, "`big`, `small` or a model of the backend." },
+};
+const struct option_table options_rule = { "models.map.", "Members of each rule.", ROWS(rule_rows) };
+
+static const struct option key_rows[] = {
+	{ "name", TYPE_TEXT, KEY(name), NULL, 0, 0, NULL, NULL, NULL, "Name of the key, in the log." },
+	{ "sha256", TYPE_HASHES, KEY(sha256), NULL, 0, 0, NULL, NULL, NULL,
+		"SHA-256 of the key in hex; a list of two while a key is being changed." },
+	{ "owner", TYPE_TEXT, KEY(owner), NULL, 0, 0, NULL, NULL, NULL, "Whose it is." },
+	{ "group", TYPE_TEXT, KEY(group), NULL, 0, 0, NULL, NULL, NULL, "Group of its owner." },
+	{ "expires", TYPE_TIME, KEY(expires), NULL, 0, 0, NULL, NULL, "never", "End of its validity, \"2027-01-31T00:00:00Z\"." },
+	{ "disabled", TYPE_BOOL, KEY(disabled), "false", 0, 0, NULL, NULL, NULL, "Refused while true." },
+};
+const struct option_table options_key = { "access.keys.", "Members of each key.", ROWS(key_rows) };
+
+const struct option_table *const options_all[] = { &options_global, &options_rule, &options_key, &options_backend, NULL };

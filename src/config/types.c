@@ -1,0 +1,599 @@
+/*
+ * What each type of option accepts, stores and shows. Values arrive as text (environment, presets, defaults) or as a setting of
+ * the file; a setting has to have the right type there, text is read as what the option is.
+ */
+#include "config/option.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "config/secret.h"
+#include "config/types.h"
+
+static const char *const setting_types[] = {
+	"nothing", "a group { }", "a number", "a number", "a fraction", "text", "true or false", "an array [ ]",
+	"a list ( )"
+};
+
+static bool refuse(struct loader *l, const struct option *o, const struct value *v, const char *wanted)
+{
+	if (v->setting)
+		report_error(l->report, &v->from, "%s%s must be %s, not %s", l->prefix, o->path, wanted,
+			     setting_types[config_setting_type(v->setting)]);
+	else
+		report_error(l->report, &v->from, "%s%s must be %s", l->prefix, o->path, wanted);
+	return false;
+}
+
+/* The text of a value that must be text. */
+static bool value_text(struct loader *l, const struct option *o, const struct value *v, const char **out)
+{
+	if (v->setting && config_setting_type(v->setting) != CONFIG_TYPE_STRING)
+		return refuse(l, o, v, "text in quotes");
+	*out = v->setting ? config_setting_get_string(v->setting) : v->text;
+	if (!str_utf8(str_of(*out)))
+		return refuse(l, o, v, "UTF-8 text");
+	return true;
+}
+
+static bool put_pointer(void *base, const struct option *o, const void *p)
+{
+	memcpy((char *)base + o->offset, &p, sizeof(p));
+	return p != NULL;
+}
+
+static const void *get_pointer(const void *base, const struct option *o)
+{
+	const void *p;
+
+	memcpy(&p, (const char *)base + o->offset, sizeof(p));
+	return p;
+}
+
+static int word_index(const struct option *o, const char *text)
+{
+	int i;
+
+	for (i = 0; o->words[i]; i++)
+		if (!strcasecmp(o->words[i], text))
+			return i;
+	return -1;
+}
+
+static bool refuse_word(struct loader *l, const struct option *o, const struct value *v, const char *text)
+{
+	struct nearest near;
+	struct buf list;
+	size_t i;
+
+	nearest_init(&near, text);
+	buf_init(&list, 1024);
+	for (i = 0; o->words[i]; i++) {
+		nearest_see(&near, o->words[i]);
+		buf_printf(&list, "%s%s", i ? ", " : "", o->words[i]);
+	}
+	if (near.best)
+		report_error(l->report, &v->from, "%s%s: \"%s\" is none of %s; did you mean \"%s\"?", l->prefix,
+			     o->path, text, buf_cstr(&list), near.best);
+	else
+		report_error(l->report, &v->from, "%s%s: \"%s\" is none of %s", l->prefix, o->path, text,
+			     buf_cstr(&list));
+	buf_release(&list);
+	return false;
+}
+
+static bool put_text(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	const char *text;
+	int i;
+
+	if (!value_text(l, o, v, &text))
+		return false;
+	if (!o->words)
+		return put_pointer(base, o, arena_printf(l->arena, "%s", text));
+	i = word_index(o, text);
+	return i < 0 ? refuse_word(l, o, v, text) : put_pointer(base, o, o->words[i]);
+}
+
+static bool put_word(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	const char *text;
+	int i;
+
+	if (!value_text(l, o, v, &text))
+		return false;
+	i = word_index(o, text);
+	if (i < 0)
+		return refuse_word(l, o, v, text);
+	memcpy((char *)base + o->offset, &i, sizeof(i));
+	return true;
+}
+
+/* "http://" or "https://", a host, no spaces, no fragment and no credentials, which would end up in logs. */
+const char *url_fault(const char *url)
+{
+	const char *host, *end;
+
+	if (!strncasecmp(url, "http://", 7))
+		host = url + 7;
+	else if (!strncasecmp(url, "https://", 8))
+		host = url + 8;
+	else
+		return "a URL that begins with http:// or https://";
+	end = host + strcspn(host, "/?#");
+	if (end == host || *host == ':')
+		return "a URL with a host";
+	if (memchr(host, '@', (size_t)(end - host)))
+		return "a URL without a user or password in it";
+	if (url[strcspn(url, " \t\r\n?#\"")])
+		return "a URL without spaces, query or fragment";
+	return NULL;
+}
+
+static bool put_url(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	const char *text, *fault;
+
+	if (!value_text(l, o, v, &text))
+		return false;
+	fault = url_fault(text);
+	return fault ? refuse(l, o, v, fault) : put_pointer(base, o, arena_printf(l->arena, "%s", text));
+}
+
+static bool put_path(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	const char *text, *path;
+
+	if (!value_text(l, o, v, &text))
+		return false;
+	if (!*text)
+		return refuse(l, o, v, "a path");
+	path = path_resolve(l, text);
+	if (!path || (o->type != TYPE_CA && path_exposed(l, o->path, path, &v->from)))
+		return false;
+	return put_pointer(base, o, path);
+}
+
+static bool put_log(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	const char *text;
+	int i;
+
+	if (!value_text(l, o, v, &text))
+		return false;
+	i = word_index(o, text);
+	if (i >= 0)
+		return put_pointer(base, o, o->words[i]);
+	return strchr(text, '/') ? put_path(l, o, base, v) : refuse_word(l, o, v, text);
+}
+
+/* Decimal, with K, M or G behind it for sizes. */
+static bool text_number(const struct option *o, const char *text, int64_t *out)
+{
+	static const char units[] = "KMG";
+	struct str s = str_trim(str_of(text));
+	const char *unit;
+	int shift = 0;
+
+	if (o->type == TYPE_SIZE && s.n > 1 && (unit = strchr(units, s.p[s.n - 1] & ~0x20)) && *unit) {
+		shift = 10 * (int)(unit - units + 1);
+		s.n--;
+	}
+	if (!str_int(s, out) || *out > (INT64_MAX >> shift) || *out < 0)
+		return false;
+	*out <<= shift;
+	return true;
+}
+
+static bool value_number(struct loader *l, const struct option *o, const struct value *v, int64_t *out)
+{
+	const char *wanted = o->type == TYPE_SIZE ? "a number of bytes, or text such as \"32M\"" : "a whole number";
+
+	switch (v->setting ? config_setting_type(v->setting) : CONFIG_TYPE_STRING) {
+	case CONFIG_TYPE_INT:
+		*out = config_setting_get_int(v->setting);
+		return true;
+	case CONFIG_TYPE_INT64:
+		*out = config_setting_get_int64(v->setting);
+		return true;
+	case CONFIG_TYPE_STRING:
+		if (v->setting && o->type != TYPE_SIZE)
+			break;
+		if (text_number(o, v->setting ? config_setting_get_string(v->setting) : v->text, out))
+			return true;
+		break;
+	}
+	return refuse(l, o, v, wanted);
+}
+
+static bool put_number(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	int64_t n;
+	int i;
+
+	if (!value_number(l, o, v, &n))
+		return false;
+	if (n < o->least || n > o->most) {
+		report_error(l->report, &v->from, "%s%s: %lld is out of range (%lld to %lld)", l->prefix, o->path,
+			     (long long)n, (long long)o->least, (long long)o->most);
+		return false;
+	}
+	i = (int)n;
+	if (o->type == TYPE_INT)
+		memcpy((char *)base + o->offset, &i, sizeof(i));
+	else
+		memcpy((char *)base + o->offset, &n, sizeof(n));
+	return true;
+}
+
+static bool put_bool(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	static const char *const words[] = { "false", "true", "no", "yes", "off", "on", "0", "1", NULL };
+	bool b;
+	int i;
+
+	if (v->setting) {
+		if (config_setting_type(v->setting) != CONFIG_TYPE_BOOL)
+			return refuse(l, o, v, "true or false");
+		b = config_setting_get_bool(v->setting);
+	} else {
+		for (i = 0; words[i] && strcasecmp(words[i], v->text); i++)
+			;
+		if (!words[i])
+			return refuse(l, o, v, "true or false");
+		b = i & 1;
+	}
+	memcpy((char *)base + o->offset, &b, sizeof(b));
+	return true;
+}
+
+static bool list_from_text(struct loader *l, const char *text, const char ***out)
+{
+	struct str rest = str_of(text), part;
+	const char **v = arena_alloc(l->arena, (strlen(text) + 2) * sizeof(*v));
+	size_t n = 0;
+
+	if (!v)
+		return false;
+	while (str_split(&rest, ',', &part)) {
+		part = str_trim(part);
+		if (part.n)
+			v[n++] = arena_dup(l->arena, part.p, part.n);
+	}
+	*out = v;
+	return !l->arena->failed;
+}
+
+/* A single text is a list of one. */
+static bool put_list(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	const char **list;
+	int i, n;
+
+	if (!v->setting)
+		return list_from_text(l, v->text, &list) && put_pointer(base, o, list);
+	if (config_setting_type(v->setting) == CONFIG_TYPE_STRING)
+		return list_from_text(l, config_setting_get_string(v->setting), &list) && put_pointer(base, o, list);
+	if (!config_setting_is_aggregate(v->setting) || config_setting_is_group(v->setting))
+		return refuse(l, o, v, "a list of texts, ( \"a\", \"b\" )");
+	n = config_setting_length(v->setting);
+	list = arena_alloc(l->arena, ((size_t)n + 1) * sizeof(*list));
+	for (i = 0; list && i < n; i++) {
+		const char *item = config_setting_get_string_elem(v->setting, i);
+
+		if (!item)
+			return refuse(l, o, v, "a list of texts alone");
+		list[i] = arena_printf(l->arena, "%s", item);
+	}
+	return put_pointer(base, o, list);
+}
+
+static bool put_secret(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	const char *text, *what = arena_printf(l->arena, "%s%s", l->prefix, o->path);
+
+	if (!what || !value_text(l, o, v, &text))
+		return false;
+	if (v->from.kind != ORIGIN_FILE || *text == '\0')
+		put_pointer(base, o, *text ? arena_printf(l->arena, "%s", text) : NULL);
+	else
+		put_pointer(base, o, secret_resolve(l, what, text, &v->from));
+	if (v->from.kind == ORIGIN_FILE && *text && !v->from.ref)
+		report_warn(l->report, &v->from, "%s stands in the file itself: \"env:NAME\" or \"file:PATH\" "
+			    "keeps it out of copies and backups", what);
+	return true;
+}
+
+/* RFC 3339 in UTC or with an offset. */
+static bool parse_time(const char *text, int64_t *out)
+{
+	int y, mo, d, h = 0, mi = 0, s = 0, oh = 0, om = 0, n = 0;
+	int64_t days, yy;
+	char sign = 'Z';
+
+	if (sscanf(text, "%4d-%2d-%2d%n", &y, &mo, &d, &n) != 3 || y < 1970 || mo < 1 || mo > 12 || d < 1 || d > 31)
+		return false;
+	text += n;
+	if (*text) {
+		if (sscanf(text, "%*1[Tt ]%2d:%2d:%2d%n", &h, &mi, &s, &n) != 3 || h > 23 || mi > 59 || s > 60)
+			return false;
+		text += n;
+		if (*text == '.')
+			text += 1 + strspn(text + 1, "0123456789");
+		sign = *text ? *text++ : '\0';
+		if (sign == '+' || sign == '-') {
+			if (sscanf(text, "%2d:%2d%n", &oh, &om, &n) != 2 || oh > 23 || om > 59)
+				return false;
+			text += n;
+		} else if (sign != 'Z' && sign != 'z') {
+			return false;
+		}
+		if (*text)
+			return false;
+	}
+	/* Days since 1970 of the proleptic Gregorian calendar, years beginning in March. */
+	yy = mo > 2 ? y : y - 1;
+	days = yy * 365 + yy / 4 - yy / 100 + yy / 400 + (153 * ((mo + 9) % 12) + 2) / 5 + d - 719469;
+	*out = (((days * 24 + h) * 60 + mi) * 60 + s) * 1000;
+	*out -= (int64_t)(oh * 60 + om) * 60000 * (sign == '-' ? -1 : 1);
+	return true;
+}
+
+static bool put_time(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	const char *text;
+	int64_t t;
+
+	if (!value_text(l, o, v, &text))
+		return false;
+	if (!parse_time(text, &t))
+		return refuse(l, o, v, "a time such as \"2027-01-31T00:00:00Z\"");
+	memcpy((char *)base + o->offset, &t, sizeof(t));
+	return true;
+}
+
+/* One SHA-256 in hex, lower case in the arena; NULL when it is none. */
+static const char *hash_text(struct loader *l, struct str s)
+{
+	char *out, *p;
+
+	if (s.n != 64 || !(out = arena_dup(l->arena, s.p, s.n)))
+		return NULL;
+	if (strspn(out, "0123456789abcdefABCDEF") != 64)
+		return NULL;
+	for (p = out; *p; p++)
+		if (*p >= 'A' && *p <= 'F')
+			*p |= 0x20;
+	return out;
+}
+
+static bool put_hashes(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	static const char wanted[] = "the SHA-256 of a key (64 hex digits), or a list of two";
+	const char *hashes[2] = { NULL, NULL }, **list = NULL;
+	struct option as_list = *o;
+	size_t n;
+
+	as_list.offset = 0;
+	if (!put_list(l, &as_list, &list, v))
+		return false;
+	for (n = 0; list[n]; n++)
+		if (n == 2 || !(hashes[n] = hash_text(l, str_of(list[n]))))
+			return refuse(l, o, v, wanted);
+	if (!n)
+		return refuse(l, o, v, wanted);
+	memcpy((char *)base + o->offset, hashes, sizeof(hashes));
+	return true;
+}
+
+static bool put_proxy(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	static const char *const schemes[] = { "http://", "https://", "socks4://", "socks4a://", "socks5://",
+		"socks5h://", NULL };
+	const char *text;
+	int i;
+
+	if (!value_text(l, o, v, &text))
+		return false;
+	for (i = 0; *text && schemes[i] && !str_starts_nocase(str_of(text), schemes[i]); i++)
+		;
+	if (*text && !schemes[i])
+		return refuse(l, o, v, "a proxy's URL (http, https, socks4, socks5, socks5h), or \"\" for none");
+	return put_pointer(base, o, arena_printf(l->arena, "%s", text));
+}
+
+/* Rows of these are read by the loader itself (load.c), which knows their structs. */
+static bool put_rows(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	return refuse(l, o, v, "a list or group in the file");
+}
+
+static void show_quoted(struct buf *b, const char *text)
+{
+	buf_putc(b, '"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			buf_putc(b, '\\');
+		if ((unsigned char)*text < 0x20)
+			buf_printf(b, "\\x%02x", (unsigned)*text);
+		else
+			buf_putc(b, *text);
+	}
+	buf_putc(b, '"');
+}
+
+static void show_text(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	show_quoted(b, get_pointer(base, o) ? get_pointer(base, o) : "");
+}
+
+static void show_word(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	int i;
+
+	memcpy(&i, (const char *)base + o->offset, sizeof(i));
+	show_quoted(b, o->words[i]);
+}
+
+static void show_int(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	int i;
+
+	memcpy(&i, (const char *)base + o->offset, sizeof(i));
+	buf_put_int(b, i);
+}
+
+static void show_int64(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	int64_t n;
+
+	memcpy(&n, (const char *)base + o->offset, sizeof(n));
+	buf_put_int(b, n);
+	if (n > INT32_MAX)
+		buf_putc(b, 'L');
+}
+
+static void show_bool(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	bool v;
+
+	memcpy(&v, (const char *)base + o->offset, sizeof(v));
+	buf_puts(b, v ? "true" : "false");
+}
+
+static void show_list(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	const char *const *v = get_pointer(base, o);
+	size_t i;
+
+	buf_puts(b, "( ");
+	for (i = 0; v && v[i]; i++) {
+		buf_puts(b, i ? ", " : "");
+		show_quoted(b, v[i]);
+	}
+	buf_puts(b, i ? " )" : ")");
+}
+
+/* Never the value itself: only whether there is one, and the reference that names it. */
+static void show_secret(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	const char *set = get_pointer(base, o) ? "set" : "missing";
+
+	if (from && from->ref)
+		buf_printf(b, "\"(%s, from %s)\"", set, from->ref);
+	else if (from && from->kind == ORIGIN_ENV)
+		buf_printf(b, "\"(%s, from env:%s)\"", set, from->where);
+	else
+		buf_printf(b, "\"(%s)\"", set);
+}
+
+/* A header's or member's value may be a secret: names alone are shown. */
+static void show_headers(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	const struct header_setting *h = get_pointer(base, o);
+	size_t i;
+
+	buf_puts(b, "( ");
+	for (i = 0; h && h[i].name; i++) {
+		buf_puts(b, i ? ", { name = " : "{ name = ");
+		show_quoted(b, h[i].name);
+		buf_puts(b, "; value = \"(set)\"; }");
+	}
+	buf_puts(b, i ? " )" : ")");
+}
+
+static void show_body(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	const struct body_member *m = get_pointer(base, o);
+	size_t i;
+
+	buf_puts(b, "{ ");
+	for (i = 0; m && m[i].name; i++)
+		if (m[i].json)
+			buf_printf(b, "%s = \"(set)\"; ", m[i].name);
+	buf_putc(b, '}');
+}
+
+static void show_time(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	char text[40] = "";
+	int64_t t;
+
+	memcpy(&t, (const char *)base + o->offset, sizeof(t));
+	if (t)
+		clock_rfc3339(text, sizeof(text), t, 0);
+	show_quoted(b, text);
+}
+
+/* The first digits tell two keys apart. */
+static void show_hashes(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	const char *h[2];
+
+	memcpy(h, (const char *)base + o->offset, sizeof(h));
+	buf_printf(b, "\"%.8s…\"", h[0] ? h[0] : "");
+	if (h[1])
+		buf_printf(b, ", \"%.8s…\"", h[1]);
+}
+
+/* "http://user:password@host" without what stands before the '@'. */
+static void show_proxy(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	const char *url = get_pointer(base, o), *host, *at;
+
+	if (!url)
+		url = "";
+	host = strstr(url, "://");
+	at = host ? strrchr(host, '@') : NULL;
+	if (at)
+		buf_printf(b, "\"%.*s(set)%s\"", (int)(host + 3 - url), url, at);
+	else
+		show_quoted(b, url);
+}
+
+static const struct {
+	const char *name;       /* for people */
+	bool (*put)(struct loader *l, const struct option *o, void *base, struct value *v);
+	void (*show)(struct buf *b, const struct option *o, const void *base, const struct origin *from);
+} types[] = {
+	[TYPE_TEXT] = { "text", put_text, show_text },
+	[TYPE_URL] = { "URL", put_url, show_text },
+	[TYPE_PROXY] = { "URL", put_proxy, show_proxy },
+	[TYPE_PATH] = { "path", put_path, show_text },
+	[TYPE_CA] = { "path", put_path, show_text },
+	[TYPE_LOG] = { "text or path", put_log, show_text },
+	[TYPE_INT] = { "number", put_number, show_int },
+	[TYPE_COUNT] = { "number", put_number, show_int64 },
+	[TYPE_SIZE] = { "bytes", put_number, show_int64 },
+	[TYPE_BOOL] = { "true or false", put_bool, show_bool },
+	[TYPE_WORD] = { "text", put_word, show_word },
+	[TYPE_LIST] = { "list of texts", put_list, show_list },
+	[TYPE_SECRET] = { "secret", put_secret, show_secret },
+	[TYPE_HEADERS] = { "list of headers", headers_put, show_headers },
+	[TYPE_BODY] = { "group of members", body_put, show_body },
+	[TYPE_TIME] = { "time", put_time, show_time },
+	[TYPE_HASHES] = { "one or two hashes", put_hashes, show_hashes },
+	[TYPE_RULES] = { "list of rules", put_rows, NULL },
+	[TYPE_KEYS] = { "list of keys", put_rows, NULL },
+	[TYPE_BACKENDS] = { "group of backends", put_rows, NULL },
+};
+
+const char *option_type_name(const struct option *o)
+{
+	return types[o->type].name;
+}
+
+bool option_put(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	return types[o->type].put(l, o, base, v);
+}
+
+void option_show(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+{
+	if (types[o->type].show)
+		types[o->type].show(b, o, base, from);
+}
