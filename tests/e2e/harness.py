@@ -1,0 +1,440 @@
+"""Starts the gateway and the web servers for the tests: each server from the sample that the
+project ships, with the values that a user would change put in. Everything is in a temporary
+folder and on 127.0.0.1, and is stopped by process id.
+"""
+import glob
+import hashlib
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+KEY = "sk-e2e-0123456789"
+ORIGIN = "https://app.example.org"
+PREFIX = "/ai"
+
+
+class Skip(Exception):
+    """Raised where a test can't run here; says why."""
+
+
+def program(name="messages.fcgi"):
+    """make check runs in the build folder; MESSAGES_BUILD names another."""
+    path = os.path.join(os.environ.get("MESSAGES_BUILD", os.getcwd()), name)
+    if not os.access(path, os.X_OK):
+        raise Skip("%s is not built" % path)
+    return path
+
+
+def find_tool(*names):
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
+    for name in names:
+        found = shutil.which(name, path=path)
+        if found:
+            return found
+    raise Skip("%s is not installed" % names[0])
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def wait_for(condition, timeout, what):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.02)
+    raise AssertionError("%s within %s s" % (what, timeout))
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def stop(process, sig=signal.SIGTERM, timeout=15):
+    """Ends a process that we started; returns its exit status."""
+    if process.poll() is None:
+        process.send_signal(sig)
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise AssertionError("%s did not end within %d s" % (process.args[0], timeout))
+
+
+def user():
+    """The user whom servers run programs as when the tests run as root."""
+    for name in ("www-data", "http", "apache", "nginx", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            pass
+    raise Skip("no user to run a web server as")
+
+
+class Gateway:
+    """A folder with the program, its configuration and the servers' files."""
+
+    def __init__(self, upstream, **settings):
+        self.dir = tempfile.mkdtemp(prefix="messages-e2e-", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.program = self.path("messages.fcgi")
+        shutil.copy(program(), self.program)
+        self.config = self.path("messages.conf")
+        self.log = self.path("gateway.log")
+        self.state = self.path("state")
+        os.mkdir(self.state)
+        open(self.log, "w").close()
+        for path in (self.state, self.log):
+            os.chmod(path, 0o777)
+        self.upstream = upstream
+        self.settings = settings
+        self.write()
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def write(self, **changes):
+        """Writes the configuration in one step, as an editor would."""
+        values = dict(commit_after=25, ping_interval=1, probe_interval=1, shutdown_grace=3,
+                      client_write_timeout=60, model="scripted")
+        values.update(self.settings, **changes)
+        text = """
+proxy_backend = "test";
+models = { big = "%(model)s"; small = "%(model)s";
+	map = ( { match = "claude-*"; to = "big"; } ); };
+backends = { test = { dialect = "openai-chat"; base_url = "http://127.0.0.1:%(port)d/v1";
+	api_key = "upstream-secret"; retries = 0; }; };
+access = { mode = "keys"; keys = ( { name = "e2e"; sha256 = "%(sha)s"; } );
+	origins = [ "%(origin)s" ]; };
+stream = { commit_after = %(commit_after)d; ping_interval = %(ping_interval)d;
+	probe_interval = %(probe_interval)d; };
+shutdown_grace = %(shutdown_grace)d;
+client_write_timeout = %(client_write_timeout)d;
+log = { level = "info"; dest = "%(log)s"; };
+state = { dir = "%(state)s"; };
+""" % dict(values, port=self.upstream.port, sha=hashlib.sha256(KEY.encode()).hexdigest(),
+           origin=ORIGIN, log=self.log, state=self.state)
+        with open(self.config + ".new", "w") as f:
+            f.write(text)
+        os.chmod(self.config + ".new", 0o644)
+        os.rename(self.config + ".new", self.config)
+
+    def spawn(self, name="gateway.sock"):
+        """The program on a Unix socket as its descriptor 0, as spawn-fcgi and others leave it."""
+        path = self.path(name)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(128)
+            os.chmod(path, 0o666)
+            process = subprocess.Popen([self.program, "--config", self.config], stdin=listener,
+                                       env=clean_env(), stderr=open(self.path("stderr.log"), "ab"))
+        return path, process
+
+    def close(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def clean_env(**more):
+    """An environment without the caller's own keys and settings."""
+    env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"}
+    for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"):
+        if name in os.environ:
+            env[name] = os.environ[name]
+    env.update(more)
+    return env
+
+
+class Server:
+    """A web server in front of the gateway. `keeps` is False where each request has a process of
+    its own; gone_after is how many seconds it may take to learn that a client has left."""
+
+    name = ""
+    gone_after = 6
+    prefix = PREFIX
+
+    def __init__(self, gateway):
+        self.gateway = gateway
+        self.port = free_port()
+        self.processes = []
+
+    def sample(self, name, literals=()):
+        """A shipped file with the values that a user would change replaced."""
+        with open(os.path.join(SOURCE, name)) as f:
+            text = f.read()
+        for old, new in dict(literals).items():
+            if old not in text:
+                raise AssertionError("%s has no %r" % (name, old))
+            text = text.replace(old, new)
+        return text
+
+    def write(self, name, text):
+        path = self.gateway.path(name)
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, 0o644)
+        return path
+
+    def run(self, *args, **kw):
+        log = open(self.gateway.path(self.name + ".log"), "ab")
+        env = clean_env(**kw.pop("env", {}))
+        process = subprocess.Popen(args, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env,
+                                   cwd=self.gateway.dir, **kw)
+        self.processes.append(process)
+        return process
+
+    def spawn_gateway(self):
+        path, process = self.gateway.spawn(self.name + ".sock")
+        self.processes.append(process)
+        return path
+
+    def __enter__(self):
+        try:
+            self.start()
+            wait_for(lambda: listens(self.port) or self.died(), 10, "%s listens" % self.name)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def died(self):
+        for process in self.processes:
+            if process.poll() is not None:
+                with open(self.gateway.path(self.name + ".log"), errors="replace") as f:
+                    raise AssertionError("%s ended: %s" % (process.args[0], f.read()[-2000:]))
+
+    def __exit__(self, *_):
+        while self.processes:
+            stop(self.processes.pop(), self.stop_signal)
+
+    stop_signal = signal.SIGTERM
+
+
+class Lighttpd(Server):
+    name = "lighttpd"
+    file = "lighttpd/messages.conf"
+
+    def start(self):
+        tool = find_tool("lighttpd")
+        text = self.sample(self.file)
+        for name, value in self.values().items():
+            text, n = re.subn(r'(?m)^(var\.messages_%s\s*=\s*)".*"$' % name, r'\1"%s"' % value, text)
+            if n != 1:
+                raise AssertionError("%s has no variable %s" % (self.file, name))
+        sample = self.write(self.name + "-sample.conf", text)
+        own = self.write(self.name + ".conf", """
+server.document-root = "%s"
+server.upload-dirs = ( "%s" )
+server.bind = "127.0.0.1"
+server.port = %d
+include "%s"
+""" % (self.gateway.dir, self.gateway.dir, self.port, sample))
+        self.run(tool, "-D", "-f", own)
+
+    def values(self):
+        return {"program": self.gateway.program, "config": self.gateway.config,
+                "prefix": self.prefix or "/", "socket": self.gateway.path(self.name + ".sock")}
+
+
+class LighttpdRoot(Lighttpd):
+    """The whole site."""
+    name = "lighttpd-root"
+    prefix = ""
+
+
+class LighttpdSpawned(Lighttpd):
+    name = "lighttpd-spawn-fcgi"
+    file = "lighttpd/spawn-fcgi.conf"
+
+    def start(self):
+        path = self.gateway.path(self.name + ".sock")
+        self.processes.append(spawn_fcgi(self.gateway, path))
+        super().start()
+
+    def values(self):
+        return {"prefix": self.prefix, "socket": self.gateway.path(self.name + ".sock")}
+
+
+def spawn_fcgi(gateway, path):
+    """As the sample says, but in the foreground."""
+    return subprocess.Popen(
+        [find_tool("spawn-fcgi"), "-n", "-s", path, "-M", "0666", "--", gateway.program],
+        env=clean_env(MESSAGES_CONF=gateway.config), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=open(gateway.path("spawn-fcgi.log"), "ab"))
+
+
+class Apache(Server):
+    modules = ()
+    io_timeout = 120
+
+    def start(self):
+        tool = find_tool("apache2", "httpd")
+        text = ["ServerRoot \"%s\"" % self.gateway.dir, "ServerName 127.0.0.1",
+                "PidFile \"%s\"" % self.gateway.path(self.name + ".pid"),
+                "Mutex file:%s default" % self.gateway.dir,
+                "ErrorLog \"%s\"" % self.gateway.path(self.name + "-error.log"),
+                "DefaultRuntimeDir \"%s\"" % self.gateway.dir, "LogLevel warn",
+                "Listen 127.0.0.1:%d" % self.port]
+        text += [line for m in ("mpm_event", "authz_core", "unixd", "alias", "env", "setenvif",
+                                "mime", "rewrite") + tuple(self.modules)
+                 for line in self.load(tool, m)]
+        if os.geteuid() == 0:
+            import grp
+            text += ["User %s" % user().pw_name, "Group %s" % grp.getgrgid(user().pw_gid).gr_name]
+        text += ["<Directory />", "Require all denied", "AllowOverride None", "</Directory>",
+                 "<FilesMatch \"^\\.ht\">", "Require all denied", "</FilesMatch>"]
+        text += self.settings()
+        self.run(tool, "-d", self.gateway.dir, "-f", self.write(self.name + ".conf",
+                 "\n".join(text) + "\n"), "-DFOREGROUND")
+
+    @staticmethod
+    def load(tool, module):
+        for folder in ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules",
+                       "/usr/lib/httpd/modules", "/usr/libexec/apache2"):
+            path = "%s/mod_%s.so" % (folder, module)
+            if os.path.exists(path):
+                return ["LoadModule %s_module %s" % (module, path)]
+        builtin = subprocess.run([tool, "-l"], capture_output=True, text=True).stdout
+        if "mod_%s.c" % module in builtin:
+            return []
+        raise Skip("Apache's mod_%s is not installed" % module)
+
+    def defines(self, **values):
+        values.update(LISTEN="127.0.0.1:%d" % self.port, HOST="127.0.0.1", PREFIX=self.prefix)
+        return ["Define MESSAGES_%s \"%s\"" % v for v in values.items()]
+
+
+class ApacheFcgid(Apache):
+    name = "apache-mod_fcgid"
+    modules = ("fcgid",)
+
+    def settings(self):
+        return ["FcgidIPCDir \"%s\"" % self.gateway.path(self.name + "-ipc"),
+                "FcgidProcessTableFile \"%s\"" % self.gateway.path(self.name + "-shm")] + \
+            self.defines(PROGRAM=self.gateway.program, CONFIG=self.gateway.config,
+                         IO_TIMEOUT=self.io_timeout) + \
+            ["Include \"%s\"" % os.path.join(SOURCE, "apache/mod_fcgid.conf")]
+
+
+class ApacheProxy(Apache):
+    name = "apache-mod_proxy_fcgi"
+    modules = ("proxy", "proxy_fcgi")
+
+    def settings(self):
+        return self.defines(SOCKET=self.spawn_gateway()) + \
+            ["Include \"%s\"" % os.path.join(SOURCE, "apache/mod_proxy_fcgi.conf")]
+
+
+class ApacheCgi(Apache):
+    """A shared host: the sample is the .htaccess of a folder that holds the program."""
+    name = "apache-cgi-htaccess"
+    modules = ("cgid",)
+    file = "apache/htaccess"
+
+    def settings(self):
+        site = self.gateway.path(self.name + "-site")
+        folder = site + self.prefix
+        os.makedirs(folder)
+        shutil.copy(self.gateway.program, folder)
+        shutil.copy(os.path.join(SOURCE, self.file), folder + "/.htaccess")
+        shutil.copy(self.gateway.config, folder + "/.htmessages.conf")
+        return ["DocumentRoot \"%s\"" % site, "<Directory \"%s\">" % site, "Require all granted",
+                "AllowOverride FileInfo AuthConfig Options=ExecCGI", "</Directory>"] + self.server()
+
+    def server(self):
+        return ["ScriptSock \"%s\"" % self.gateway.path(self.name + ".cgisock")]
+
+
+class ApacheHtaccessFcgid(ApacheCgi):
+    """The same with mod_fcgid, on a host that has made the two settings."""
+    name = "apache-fcgid-htaccess"
+    modules = ("fcgid",)
+    file = "apache/htaccess.fcgid"
+
+    def server(self):
+        return ["FcgidIPCDir \"%s\"" % self.gateway.path(self.name + "-ipc"),
+                "FcgidProcessTableFile \"%s\"" % self.gateway.path(self.name + "-shm"),
+                "FcgidOutputBufferSize 0", "FcgidMaxRequestLen 67108864"]
+
+
+class Nginx(Server):
+    name = "nginx"
+    gone_after = 2
+
+    def start(self):
+        tool = find_tool("nginx")
+        if not os.path.exists("/etc/nginx/fastcgi_params"):
+            raise Skip("nginx's fastcgi_params are not installed")
+        shutil.copy("/etc/nginx/fastcgi_params", self.gateway.dir)
+        site = self.sample("conf/nginx.conf", literals={
+            "unix:/run/messages-fcgi.sock": "unix:" + self.spawn_gateway(),
+            "listen 80;": "listen 127.0.0.1:%d;" % self.port})
+        temp = "".join("%s_temp_path %s;\n" % (kind, self.gateway.path("nginx-" + kind))
+                       for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        own = self.write("nginx.conf", """
+daemon off;
+pid %s;
+error_log %s;
+%s
+events { }
+http {
+%saccess_log off;
+%s
+}
+""" % (self.gateway.path("nginx.pid"), self.gateway.path("nginx-error.log"),
+       "user %s;" % user().pw_name if os.geteuid() == 0 else "", temp, site))
+        self.run(tool, "-p", self.gateway.dir, "-c", own)
+
+
+class Caddy(Server):
+    name = "caddy"
+    gone_after = 12
+
+    def start(self):
+        tool = find_tool("caddy")
+        sample = "{\n\tadmin off\n\tauto_https off\n}\n" + self.sample("conf/Caddyfile")
+        env = {"MESSAGES_ADDRESS": "http://127.0.0.1:%d" % self.port,
+               "MESSAGES_PREFIX": self.prefix,
+               "MESSAGES_SOCKET": "unix/" + self.spawn_gateway(),
+               "HOME": self.gateway.dir, "XDG_DATA_HOME": self.gateway.dir,
+               "XDG_CONFIG_HOME": self.gateway.dir}
+        self.run(tool, "run", "--adapter", "caddyfile", "--config",
+                 self.write("Caddyfile", sample), env=env)
+
+
+SERVERS = [Lighttpd, LighttpdRoot, LighttpdSpawned, ApacheFcgid, ApacheProxy, ApacheCgi,
+           ApacheHtaccessFcgid, Nginx, Caddy]
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def processes_below(folder):
+    """Ids of processes whose program lies in the folder: what a test must not leave behind."""
+    found = []
+    for exe in glob.glob("/proc/[0-9]*/exe"):
+        try:
+            if os.readlink(exe).startswith(folder + "/"):
+                found.append(int(exe.split("/")[2]))
+        except OSError:
+            pass
+    return found

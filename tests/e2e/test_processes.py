@@ -1,0 +1,277 @@
+"""What happens around requests: start, stop, reload, timeouts, clients that stop reading."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import harness
+from client import Client, message, text_of
+from harness import KEY, Gateway, Skip, find_tool, stop, wait_for
+from upstream import Upstream
+
+
+class Nginx(harness.Nginx):
+    """nginx with a gateway process that the test holds."""
+    gateway_process = None
+
+    def spawn_gateway(self):
+        path, self.gateway_process = self.gateway.spawn(self.name + ".sock")
+        return path
+
+    def __exit__(self, *args):
+        super().__exit__(*args)
+        if self.gateway_process:
+            stop(self.gateway_process)
+
+
+class Setup:
+    """A backend, a gateway and a server for one test."""
+
+    def __init__(self, server_class, **settings):
+        self.upstream = Upstream()
+        self.gateway = Gateway(self.upstream, **settings)
+        self.server = server_class(self.gateway)
+
+    def __enter__(self):
+        try:
+            self.server.__enter__()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.server.__exit__()
+        finally:
+            self.upstream.close()
+            self.gateway.close()
+
+    def client(self, **kw):
+        return Client(self.server.port, self.server.prefix, KEY, **kw)
+
+
+def held(upstream):
+    """A script whose stream ends when the returned event is set."""
+    go = threading.Event()
+
+    def script(call):
+        call.begin()
+        call.text("a")
+        if go.wait(30):
+            call.text("b")
+            call.end()
+
+    upstream.reset(script)
+    return go
+
+
+def open_stream(setup):
+    """A client with a stream that has begun."""
+    client = setup.client()
+    _, stream = client.stream(message(stream=True))
+    for name, _, _ in stream:
+        if name == "content_block_delta":
+            return client, stream
+    raise AssertionError("the stream did not begin")
+
+
+def test_stop_lets_streams_end():
+    with Setup(Nginx, shutdown_grace=8) as setup:
+        go = held(setup.upstream)
+        client, stream = open_stream(setup)
+        setup.server.gateway_process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert setup.server.gateway_process.poll() is None, "it did not wait for the stream"
+        go.set()
+        assert [n for n, _, _ in stream if n not in (":", "ping")][-1] == "message_stop"
+        client.close()
+        assert setup.server.gateway_process.wait(5) == 0
+
+
+def test_stop_ends_long_streams_with_an_error():
+    with Setup(Nginx, shutdown_grace=1) as setup:
+        held(setup.upstream)
+        client, stream = open_stream(setup)
+        start = time.monotonic()
+        setup.server.gateway_process.send_signal(signal.SIGTERM)
+        last = [(n, d) for n, d, _ in stream if n not in (":", "ping")][-1]
+        client.close()
+        assert last[0] == "error" and last[1]["error"]["type"] == "overloaded_error", last
+        assert setup.server.gateway_process.wait(5) == 0
+        assert 0.8 < time.monotonic() - start < 5
+
+
+def test_reload_while_streaming():
+    with Setup(Nginx) as setup:
+        go = held(setup.upstream)
+        client, stream = open_stream(setup)
+        setup.gateway.write(model="other")
+        time.sleep(1.5)
+        with setup.client() as second:
+            _, other = second.stream(message(stream=True))
+            next(other)
+            assert setup.upstream.wait_call(n=2).json["model"] == "other"
+            go.set()
+            text_of(other)
+        assert text_of(stream) == "b"
+        client.close()
+
+
+def test_broken_config_keeps_the_old_one():
+    with Setup(Nginx) as setup:
+        with setup.client() as client:
+            assert client.ask("POST", "/v1/messages", message()).status == 200
+            with open(setup.gateway.config, "w") as f:
+                f.write("this is = no { config\n")
+            time.sleep(1.5)
+            assert client.ask("POST", "/v1/messages", message()).status == 200
+        with open(setup.gateway.log) as f:
+            assert "messages.conf" in f.read(), "nothing in the log"
+
+
+def test_client_that_stops_reading():
+    """Cut after client_write_timeout, and the call to the backend with it."""
+    result, done = [], threading.Event()
+
+    def script(call):
+        call.begin()
+        call.sock.settimeout(20)
+        start = time.monotonic()
+        try:
+            while time.monotonic() - start < 20:
+                call.text("x" * 16000)
+        except OSError:
+            result.append(time.monotonic() - start)
+        done.set()
+
+    with Setup(Nginx, client_write_timeout=2) as setup:
+        setup.upstream.reset(script)
+        body = b'{"model":"claude-test","max_tokens":9,"stream":true,' \
+            b'"messages":[{"role":"user","content":"hi"}]}'
+        with socket.create_connection(("127.0.0.1", setup.server.port), 20) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.sendall(("POST %s/v1/messages HTTP/1.1\r\nHost: localhost\r\nx-api-key: %s\r\n"
+                       "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                       % (setup.server.prefix, KEY, len(body))).encode() + body)
+            assert done.wait(25), "the backend was called on and on"
+        assert result and result[0] < 10, result
+
+
+class ShortIoTimeout(harness.ApacheFcgid):
+    io_timeout = 4
+
+
+def test_mod_fcgid_silence():
+    """A backend that is silent for longer than FcgidIOTimeout, before and after its first event."""
+    def script(call):
+        time.sleep(6)
+        call.begin()
+        call.text("a")
+        time.sleep(6)
+        call.text("b")
+        call.end()
+
+    with Setup(ShortIoTimeout, commit_after=2) as setup:
+        setup.upstream.reset(script)
+        with setup.client() as client:
+            _, stream = client.stream(message(stream=True))
+            assert text_of(stream) == "ab"
+
+
+def test_spawn_fcgi():
+    """spawn-fcgi as its manual has it: it detaches and leaves a process id."""
+    find_tool("spawn-fcgi")
+    upstream = Upstream()
+    gateway = Gateway(upstream)
+    path, pid_file = gateway.path("spawned.sock"), gateway.path("spawned.pid")
+    pid = None
+    try:
+        subprocess.run([find_tool("spawn-fcgi"), "-s", path, "-M", "0666", "-P", pid_file, "--",
+                        gateway.program], check=True, stdout=subprocess.DEVNULL,
+                       env=harness.clean_env(MESSAGES_CONF=gateway.config))
+        pid = int(open(pid_file).read())
+
+        class Spawned(harness.Nginx):
+            def spawn_gateway(self):
+                return path
+
+        with Spawned(gateway) as server, Client(server.port, server.prefix, KEY) as client:
+            assert client.ask("POST", "/v1/messages", message()).status == 200
+    finally:
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: not harness.alive(pid), 10, "the process ends")
+        upstream.close()
+        gateway.close()
+
+
+def test_socket_activation():
+    """systemd gives the listening socket as descriptor 3, with LISTEN_FDS and LISTEN_PID."""
+    tool = shutil.which("systemd-socket-activate")
+
+    class Activated(harness.Nginx):
+        name = "nginx-activated"
+
+        def spawn_gateway(self):
+            path = self.gateway.path("activated.sock")
+            if not tool:
+                raise Skip("systemd-socket-activate is not installed")
+            process = subprocess.Popen(
+                [tool, "-l", path, "-E", "MESSAGES_CONF=" + self.gateway.config,
+                 self.gateway.program],
+                env=harness.clean_env(), stdin=subprocess.DEVNULL,
+                stderr=open(self.gateway.path("activate.log"), "ab"))
+            self.processes.append(process)
+            wait_for(lambda: os.path.exists(path), 5, "the socket is there")
+            os.chmod(path, 0o666)
+            return path
+
+    with Setup(Activated) as setup, setup.client() as client:
+        assert client.ask("POST", "/v1/messages", message()).status == 200
+        _, stream = client.stream(message(stream=True))
+        assert text_of(stream) == "Hello there"
+
+
+def test_neighbours_keep_the_socket():
+    """Two processes on one socket: one ends, the other serves on."""
+    class Two(harness.Nginx):
+        name = "nginx-two"
+        second = None
+
+        def spawn_gateway(self):
+            path = self.gateway.path("two.sock")
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path)
+                listener.listen(128)
+                os.chmod(path, 0o666)
+                for _ in range(2):
+                    self.second = subprocess.Popen(
+                        [self.gateway.program, "--config", self.gateway.config], stdin=listener,
+                        env=harness.clean_env(), stderr=subprocess.DEVNULL)
+                    self.processes.append(self.second)
+            return path
+
+    with Setup(Two) as setup:
+        time.sleep(0.5)
+        stop(setup.server.second)
+        setup.server.processes.remove(setup.server.second)
+        for _ in range(10):
+            with setup.client() as client:
+                assert client.ask("POST", "/v1/messages", message()).status == 200
+
+
+def test_nothing_is_left():
+    """lighttpd ends the program that it has started."""
+    setup = Setup(harness.Lighttpd)
+    with setup:
+        with setup.client() as client:
+            assert client.ask("POST", "/v1/messages", message()).status == 200
+        found = harness.processes_below(setup.gateway.dir)
+        assert found, "the program does not run from its folder"
+    wait_for(lambda: not any(harness.alive(p) for p in found), 10, "the program ends")
+
+

@@ -1,0 +1,152 @@
+"""The README's first command: ./start with the demo, with a URL, and what it leaves behind."""
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import shutil
+
+import harness
+from client import Client, message, text_of
+from harness import SOURCE, find_tool, program, stop, wait_for
+from upstream import Upstream, hello
+
+DEMO = "This is the demo backend of messages-fcgi, not a model."
+
+
+class Quickstart:
+    """./start in a process group of its own, as a terminal would have it."""
+
+    def __init__(self, *args, **env):
+        find_tool("lighttpd")
+        find_tool("curl")
+        program("messages-demo")
+        self.dir = tempfile.mkdtemp(prefix="messages-start-", dir="/tmp")
+        self.output = ""
+        env = harness.clean_env(TMPDIR=self.dir, MESSAGES_BUILD=os.path.dirname(program()),
+                                HOME=self.dir, **env)
+        self.process = subprocess.Popen(
+            [os.path.join(SOURCE, "start"), *args], env=env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.output += line
+
+    def __enter__(self):
+        return self
+
+    def ready(self):
+        """The port, once everything has been printed."""
+        wait_for(lambda: "Ctrl-C ends it" in self.output or self.process.poll() is not None, 30,
+                 "./start is ready")
+        found = re.search(r"answers on http://127\.0\.0\.1:(\d+)", self.output)
+        assert found, self.output
+        return int(found.group(1))
+
+    def group(self):
+        """Processes of the session, which are all that it started."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/stat" % pid) as f:
+                    fields = f.read().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == self.process.pid and fields[0] != "Z":
+                found.append(int(pid))
+        return found
+
+    def interrupt(self, sig):
+        if sig == signal.SIGINT:
+            os.killpg(self.process.pid, sig)
+        else:
+            self.process.send_signal(sig)
+        self.process.wait(20)
+        wait_for(lambda: not self.group(), 10, "all its processes end: %s" % self.group())
+        assert os.listdir(self.dir) == [], os.listdir(self.dir)
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            stop(self.process, timeout=30)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def test_demo_and_interrupt():
+    with Quickstart() as q:
+        port = q.ready()
+        assert "claude" in q.output and "ANTHROPIC_BASE_URL" in q.output, q.output
+        assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS" in q.output, q.output
+        assert len(q.group()) >= 4, q.group()   # the script, lighttpd, the gateway, the demo
+        with Client(port) as client:
+            _, stream = client.stream(message("run: echo hi", stream=True, tools=[
+                {"name": "Bash", "description": "", "input_schema": {"type": "object"}}]))
+            parts, stop_reason, text = [], None, ""
+            for name, data, _ in stream:
+                if name == "content_block_delta":
+                    parts.append(data["delta"].get("partial_json", ""))
+                    text += data["delta"].get("text", "")
+                if name == "message_delta":
+                    stop_reason = data["delta"]["stop_reason"]
+        assert stop_reason == "tool_use" and text.startswith(DEMO), (stop_reason, text)
+        assert json.loads("".join(parts))["command"] == "echo hi"
+        q.interrupt(signal.SIGINT)
+
+
+def test_interrupt_while_streaming():
+    with Quickstart() as q:
+        with Client(q.ready()) as client:
+            _, stream = client.stream(message("word " * 300, stream=True))
+            next(stream)
+            q.interrupt(signal.SIGTERM)
+
+
+def test_taken_port():
+    with Quickstart() as first:
+        port = first.ready()
+        with Quickstart() as second:
+            other = second.ready()
+            assert other > port and "port %d is taken" % port in second.output, second.output
+            with Client(other) as client:
+                _, stream = client.stream(message(stream=True))
+                assert text_of(stream).startswith(DEMO)
+            second.interrupt(signal.SIGINT)
+        first.interrupt(signal.SIGINT)
+
+
+def test_url():
+    """It finds the dialect and the model of a server, and sends it neither a paid call nor a key."""
+    upstream = Upstream()
+    try:
+        def refuse_empty(call):
+            if call.body == b"{}":
+                call.whole(400, {"error": {"message": "no messages"}})
+            else:
+                hello(call)
+
+        upstream.reset(refuse_empty)
+        with Quickstart("http://127.0.0.1:%d/v1" % upstream.port) as q:
+            port = q.ready()
+            assert all(call.body == b"{}" for call in upstream.calls)
+            assert "100000" in q.output, q.output
+            with Client(port) as client:
+                _, stream = client.stream(message(stream=True))
+                assert text_of(stream) == "Hello there"
+            last = upstream.calls[-1]
+            assert last.path == "/v1/chat/completions" and last.json["model"] == "scripted"
+            assert "authorization" not in last.headers
+            q.interrupt(signal.SIGINT)
+    finally:
+        upstream.close()
+
+
+def test_url_without_a_server():
+    with Quickstart("http://127.0.0.1:%d" % harness.free_port()) as q:
+        assert q.process.wait(30) != 0
+        q.reader.join(5)
+        assert "lists no models" in q.output, q.output
+        assert os.listdir(q.dir) == []
