@@ -22,6 +22,7 @@ struct draft {
 struct drafts {
 	struct draft *v;
 	size_t n;
+	const config_setting_t *group;  /* the file's; NULL: none */
 };
 
 static bool same(const char *a, const char *b)
@@ -301,7 +302,7 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 		d->b.auth = AUTH_NONE;
 }
 
-static bool draft_add(struct loader *l, struct drafts *all, const char *name, const config_setting_t *group)
+static void draft_add(struct loader *l, struct drafts *all, const char *name, const config_setting_t *group)
 {
 	struct draft *d = &all->v[all->n];
 	const char *as;
@@ -309,7 +310,7 @@ static bool draft_add(struct loader *l, struct drafts *all, const char *name, co
 	*d = (struct draft){ .group = group };
 	d->b.name = arena_printf(l->arena, "%s", name);
 	if (!d->b.name)
-		return false;
+		return;
 	as = group_text(d, "preset");
 	d->preset = preset_find(as ? as : name);
 	d->own_name = d->preset && same(d->preset->name, name);
@@ -317,12 +318,11 @@ static bool draft_add(struct loader *l, struct drafts *all, const char *name, co
 		struct origin at = draft_origin(l, d);
 
 		report_error(l->report, &at, "backends.%s.preset: there is no preset \"%s\"", name, as);
-		return false;
+		return;
 	}
 	if (!draft_fill(l, d))
-		return false;
+		return;
 	all->n++;
-	return true;
 }
 
 /* A preset that the file does not mention counts when it is named as the one to use, or its key or address is in the environment. */
@@ -406,6 +406,17 @@ static void unknown_backend(struct loader *l, const struct snapshot *s, const st
 			     "backends.%s)", option, name, name);
 }
 
+/* One of the file that could not be read at all is wrong once, not in every place that names it. */
+static bool in_group(const config_setting_t *group, const char *name)
+{
+	int i, n = group ? config_setting_length(group) : 0;
+
+	for (i = 0; i < n; i++)
+		if (same(config_setting_name(config_setting_get_elem(group, (unsigned)i)), name))
+			return true;
+	return false;
+}
+
 /* The one in use by the option's word; NULL when there is none (reported). */
 static struct draft *named_draft(struct loader *l, struct snapshot *s, struct drafts *all, const char *option,
 				 const char *name)
@@ -420,7 +431,8 @@ static struct draft *named_draft(struct loader *l, struct snapshot *s, struct dr
 				     all->v[i].b.name, all->v[i].lacks);
 			return NULL;
 		}
-	unknown_backend(l, s, all, option, name);
+	if (!in_group(all->group, name))
+		unknown_backend(l, s, all, option, name);
 	return NULL;
 }
 
@@ -478,8 +490,11 @@ static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all
 		s->c.nbackends++;
 	}
 	s->c.backends = list;
-	if (s->c.backend)
-		s->c.proxy_backend = s->c.backend->name;
+	if (!s->c.backend)
+		return;
+	s->c.proxy_backend = s->c.backend->name;
+	if (s->c.access_mode == ACCESS_PASSTHROUGH && !s->c.passthrough_backend)
+		s->c.passthrough_backend = s->c.proxy_backend;
 }
 
 /* models.big and models.small: the environment's word, then what the file says of this backend, then of all, then the preset. */
@@ -513,7 +528,7 @@ static void choose_models(struct snapshot *s)
 void load_backends(struct loader *l, struct snapshot *s, const config_setting_t *root)
 {
 	const config_setting_t *group = backends_group(l, root);
-	struct drafts all = { NULL, 0 };
+	struct drafts all = { NULL, 0, group };
 	const struct preset *p;
 	struct draft *used;
 	size_t i, n = group ? (size_t)config_setting_length(group) : 0;

@@ -32,6 +32,25 @@ struct origin origin_setting(struct loader *l, const config_setting_t *s)
 		.line = config_setting_source_line(s) };
 }
 
+/* ANTHROPIC_MODEL and its like may hold what only Claude Code understands: its aliases are no names of models. */
+static bool client_alias(struct loader *l, const char *name, const char *value)
+{
+	static const char *const aliases[] = { "default", "best", "sonnet", "opus", "haiku", "fable", "opusplan",
+		"*[1m]", NULL };
+	struct origin at = { .kind = ORIGIN_ENV, .where = name };
+	size_t i;
+
+	if (strncmp(name, "ANTHROPIC_", 10) || !strstr(name, "MODEL"))
+		return false;
+	for (i = 0; aliases[i]; i++)
+		if (str_glob(aliases[i], str_of(value)))
+			break;
+	if (!aliases[i])
+		return false;
+	report_warn(l->report, &at, "\"%s\" is an alias of Claude Code's, not a model: it is not used here", value);
+	return true;
+}
+
 const char *option_env(struct loader *l, const char *names, const char **name)
 {
 	struct str rest = str_of(names), one;
@@ -40,7 +59,7 @@ const char *option_env(struct loader *l, const char *names, const char **name)
 	while (str_split(&rest, ' ', &one)) {
 		*name = arena_dup(l->arena, one.p, one.n);
 		v = *name ? getenv(*name) : NULL;
-		if (v && *v)
+		if (v && *v && !client_alias(l, *name, v))
 			return v;
 	}
 	*name = NULL;
@@ -106,16 +125,31 @@ static bool is_group(const struct option_table *t, const char *path)
 	return false;
 }
 
+/* Every option, and for a name at the top the group that an option stands in. */
+static void see_options(struct loader *l, const struct option_set *s, struct nearest *near)
+{
+	size_t i;
+
+	for (i = 0; i < s->table->n; i++) {
+		const char *path = s->table->rows[i].path, *dot = strchr(path, '.');
+		const char *group = dot && !strchr(near->name, '.') ?
+			arena_dup(l->arena, path, (size_t)(dot - path)) : NULL;
+
+		nearest_see(near, path);
+		if (group)
+			nearest_see(near, group);
+	}
+}
+
 static void report_unknown(struct loader *l, const struct option_set *s, const char *path, const config_setting_t *at)
 {
 	struct origin from = origin_setting(l, at);
 	struct nearest near;
 	const char *leaf = strrchr(path, '.');
-	size_t i, t;
+	size_t t;
 
 	nearest_init(&near, path);
-	for (i = 0; i < s->table->n; i++)
-		nearest_see(&near, s->table->rows[i].path);
+	see_options(l, s, &near);
 	if (near.best) {
 		report_error(l->report, &from, "unknown setting \"%s%s\"; did you mean \"%s%s\"?", s->prefix, path,
 			     s->prefix, near.best);

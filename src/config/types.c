@@ -19,9 +19,10 @@ static const char *const setting_types[] = {
 	"a list ( )"
 };
 
+/* Text that was refused is not shown: it may hold a password. */
 static bool refuse(struct loader *l, const struct option *o, const struct value *v, const char *wanted)
 {
-	if (v->setting)
+	if (v->setting && config_setting_type(v->setting) != CONFIG_TYPE_STRING)
 		report_error(l->report, &v->from, "%s%s must be %s, not %s", l->prefix, o->path, wanted,
 			     setting_types[config_setting_type(v->setting)]);
 	else
@@ -202,7 +203,7 @@ static bool value_number(struct loader *l, const struct option *o, const struct 
 		return true;
 	case CONFIG_TYPE_STRING:
 		if (v->setting && o->type != TYPE_SIZE)
-			break;
+			return refuse(l, o, v, "a whole number without quotes");
 		if (text_number(o, v->setting ? config_setting_get_string(v->setting) : v->text, out))
 			return true;
 		break;

@@ -89,6 +89,14 @@ static const struct backend *backend_for(const struct config *c)
 	return c->backend;
 }
 
+/* A proxy that serves one provider's models under that provider's name ("openrouter/…"). */
+static const char *with_prefix(const struct backend *b, const char *model, struct arena *a)
+{
+	if (!b->model_prefix || str_starts(str_of(model), b->model_prefix))
+		return model;
+	return arena_printf(a, "%s%s", b->model_prefix, model);
+}
+
 int route_select(const struct config *c, const char *model, struct arena *a, struct target *out, struct fault *f)
 {
 	const struct backend *b = backend_for(c);
@@ -107,6 +115,9 @@ int route_select(const struct config *c, const char *model, struct arena *a, str
 		out->model = d.model;
 	else
 		out->model = b->anthropic_host ? model : name;
+	out->model = with_prefix(b, out->model, a);
+	if (!out->model)
+		return fault_no_memory(f);
 	out->mapped = strcmp(out->model, model) != 0;
 	out->rule = d.rule;
 	return a->failed ? fault_no_memory(f) : 0;
