@@ -56,7 +56,8 @@ static void put_start(struct writer *w)
 }
 
 /* A delta of that type whose member is a string. */
-static void put_delta(struct buf *b, int64_t index, const char *type, const char *member, struct span text)
+static void put_delta(struct buf *b, int64_t index, const char *type, const char *member,
+		      struct span text)
 {
 	put_index(b, "content_block_delta", index);
 	buf_puts(b, ",\"delta\":{\"type\":\"");
