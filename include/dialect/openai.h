@@ -13,8 +13,7 @@ extern const struct dialect dialect_openai_chat;
 int openai_encode(const struct encode_context *c, enum op op, struct outgoing *out,
 		  struct fault *f);
 
-/* One upstream answer being read; struct dialect's decoder_size is sizeof(struct openai_decoder). */
-extern const size_t openai_decoder_size;
+/* One upstream answer being read; decoder_size is sizeof(struct openai_decoder) of openai_decode.h. */
 void openai_decode_start(void *d, const struct decode_context *c);
 enum flow openai_decode_event(void *d, struct str name, struct str data, struct sink *s);
 enum flow openai_decode_body(void *d, struct str body, struct sink *s);

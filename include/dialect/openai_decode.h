@@ -1,0 +1,85 @@
+/*
+ * What the parts of the openai-chat decoder share: openai_decode.c reads chunks, openai_calls.c tells tool calls apart,
+ * openai_thinking.c gathers reasoning. All memory is the call's arena.
+ */
+#ifndef DIALECT_OPENAI_DECODE_H
+#define DIALECT_OPENAI_DECODE_H
+
+#include "dialect/dialect.h"
+#include "json/progress.h"
+
+/* Bytes gathered in an arena. */
+struct gather {
+	char *p;
+	size_t n, cap;
+};
+int gather_put(struct arena *a, struct gather *g, const char *p, size_t n) MUST_CHECK;
+
+/* One tool call of the answer. Nothing is sent before its name is known. */
+struct openai_call {
+	int64_t index;                  /* as the backend numbers it; -1: it did not */
+	struct span id, name;           /* SPAN_UTF8 copies; absent until seen */
+	struct json_progress progress;  /* of the arguments */
+	struct gather held;             /* arguments that came before the name, as content of a string */
+	bool started, stopped;
+};
+
+/* One item of "reasoning_details", merged from the pieces that belong to it. */
+struct openai_detail {
+	struct span raw;                /* the first piece, a copy */
+	struct span type, id, index;    /* into raw */
+	unsigned pieces;
+	struct gather text;             /* of text, summary or data, as content of a string */
+	struct span signature;          /* the last one given; a copy */
+};
+
+/* Where the answer's text stands to "<think>…</think>". */
+enum think_state { THINK_START, THINK_INSIDE, THINK_BEHIND, THINK_OVER };
+
+struct openai_decoder {
+	const struct decode_context *c;
+	bool started;                   /* EVENT_START has been sent */
+	bool content;                   /* so has a part of the answer */
+	bool done;                      /* the answer's own end was met: "[DONE]", or a whole body */
+	bool finished;                  /* a finish reason was given */
+	enum stop_reason stop;
+	struct span stop_sequence;
+	struct usage usage;
+
+	struct openai_call *calls;
+	size_t ncalls, calls_cap;
+
+	struct openai_detail *details;
+	size_t ndetails, details_cap;
+	size_t details_sent;            /* those before it are in a signature that has been sent */
+	size_t plain_bytes, detail_bytes;       /* reasoning received in either form */
+	bool thinking;                  /* a thinking block is open and has no signature yet */
+
+	enum think_state think;
+	unsigned tag_at;                /* bytes of the tag that have matched so far */
+};
+
+/* Fills out[i] with the value of the member names[i] of obj, absent where there is none; one pass. */
+void openai_pick(struct span obj, const char *const *names, size_t n, struct span *out);
+/* The message can't be finished: sends f; never FLOW_GO. */
+enum flow openai_fault(struct sink *s, const struct fault *f);
+enum flow openai_no_memory(struct sink *s);
+
+/* One element of "tool_calls", or "function_call"; whole: it is complete and no part of another one. */
+enum flow openai_tool_call(struct openai_decoder *d, struct sink *s, struct span call, bool whole);
+/* Ends every call. -1 when one never got a name. */
+int openai_calls_end(struct openai_decoder *d, struct sink *s, enum flow *flow);
+bool openai_calls_any(const struct openai_decoder *d);
+
+/* Reasoning of one delta or message: the plain text (may be absent) and "reasoning_details". */
+enum flow openai_reasoning(struct openai_decoder *d, struct sink *s, struct span plain,
+			   struct span details);
+enum flow openai_thinking_text(struct openai_decoder *d, struct sink *s, struct span text);
+/* Other content comes, or nothing more: sends the signature that the thinking so far lacks. */
+enum flow openai_thinking_end(struct openai_decoder *d, struct sink *s);
+
+/* Text of the answer; takes a leading <think> element out where the backend writes one. */
+enum flow openai_text(struct openai_decoder *d, struct sink *s, struct span text);
+enum flow openai_text_end(struct openai_decoder *d, struct sink *s);
+
+#endif
