@@ -18,7 +18,7 @@ void keeper_init(struct keeper *k, size_t max)
 	pthread_mutex_init(&k->lock, NULL);
 }
 
-void keeper_release(struct keeper *k)
+void keeper_close(struct keeper *k)
 {
 	for (size_t i = 0; i < k->n; i++)
 		close(k->v[i].fd);

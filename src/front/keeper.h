@@ -27,7 +27,7 @@ struct keeper {
 /* At most max connections; others are closed. */
 void keeper_init(struct keeper *k, size_t max);
 /* Closes all. */
-void keeper_release(struct keeper *k);
+void keeper_close(struct keeper *k);
 /*
  * Takes fd over, from any thread; the main thread must be woken then. linger: it is drained and
  * closed, else given back by keeper_ready when it becomes readable, until `until` (clock_ms).

@@ -462,7 +462,7 @@ static int server_setup(struct server *s)
 
 static void server_release(struct server *s)
 {
-	keeper_release(&s->keeper);
+	keeper_close(&s->keeper);
 	pool_release(&s->pool);
 	free(s->fds);
 }
