@@ -126,7 +126,9 @@ static void put_cors(struct buf *b, const struct answer *a)
 	buf_puts(b, "Access-Control-Expose-Headers: "
 		"request-id, X-Request-ID, x-correlation-id, X-Processing-Time");
 	while (str_split(&rest, '\n', &line)) {
-		if (!str_split(&line, ':', &name) || str_starts_nocase(name, "access-control-"))
+		if (!str_split(&line, ':', &name) || !name.n)
+			continue;
+		if (str_starts_nocase(name, "access-control-"))
 			continue;
 		buf_puts(b, ", ");
 		buf_put_str(b, name);

@@ -193,9 +193,11 @@ struct path_split {
 	const char *path;
 };
 
-/* path is the end of whole. */
+/* path is the end of whole. A base URL that ends in /v1 makes clients ask for /v1/v1/…. */
 static struct path_split cut(const char *whole, const char *path)
 {
+	while (!strncmp(path, "/v1/v1/", 7))
+		path += 3;
 	return (struct path_split){ whole, (size_t)(path - whole), path };
 }
 
@@ -261,9 +263,6 @@ static void set_path(struct http_request *r, struct arena *a)
 	if (!both)
 		both = "";
 	s = split_path(*uri ? uri : both, script, info, both);
-	/* A base URL that already ends in /v1 makes clients ask for /v1/v1/…. */
-	while (!strncmp(s.path, "/v1/v1/", 7))
-		s.path += 3;
 	while (s.prefix_n && s.prefix[s.prefix_n - 1] == '/')
 		s.prefix_n--;
 	r->path = s.path;
