@@ -89,7 +89,8 @@ int config_print(const struct config_load *l, FILE *out);
 int config_new_key(const char *name, FILE *out);
 /* import-env FILE (config/import.c): a config file made from an earlier .env; "-" reads standard input. */
 int config_import_env(const char *file, FILE *out);
-/* The table of options (config/docs.c): "conf" is the sample file, "markdown" a page, "man" the man page's section. */
+/* The table of options (config/docs.c): "conf" is the sample file, "markdown" the tables of the
+ * docs, "man" the man page's section, "text" a plain list. */
 int config_options(FILE *out, const char *format);
 
 #endif

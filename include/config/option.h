@@ -96,7 +96,7 @@ void option_set_defaults(struct loader *l, struct option_set *s);
 void option_set_env(struct loader *l, struct option_set *s);
 /* Every member of a group of the file; unknown ones are reported with the nearest known name. */
 void option_set_group(struct loader *l, struct option_set *s, const config_setting_t *group);
-struct origin *option_from(struct option_set *s, const char *path);
+struct origin *option_from(const struct option_set *s, const char *path);
 
 struct origin origin_setting(struct loader *l, const config_setting_t *s);
 /* Value of the first variable of `names` that is set and not empty; *name (in the arena) is that one. */

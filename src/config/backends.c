@@ -382,7 +382,7 @@ static const config_setting_t *backends_group(struct loader *l, const config_set
 static void unknown_backend(struct loader *l, const struct snapshot *s, const struct drafts *all, const char *option,
 			    const char *name)
 {
-	struct origin *at = option_from((struct option_set *)&s->globals, option);
+	struct origin *at = option_from(&s->globals, option);
 	const struct preset_absent *a;
 	const struct preset *p;
 	struct nearest near;

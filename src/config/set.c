@@ -17,7 +17,7 @@ const struct option *option_find(const struct option_table *t, const char *path)
 	return NULL;
 }
 
-struct origin *option_from(struct option_set *s, const char *path)
+struct origin *option_from(const struct option_set *s, const char *path)
 {
 	const struct option *o = option_find(s->table, path);
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "config/emit.h"
 #include "config/secret.h"
 #include "config/types.h"
 
@@ -55,10 +56,19 @@ static const void *get_pointer(const void *base, const struct option *o)
 	return p;
 }
 
+/* What other programs call the same, the earlier system's log levels among them. */
+static const struct { const char *other, *word; } other_words[] = {
+	{ "warning", "warn" }, { "critical", "error" }, { "fatal", "error" }, { "trace", "debug" },
+};
+
 static int word_index(const struct option *o, const char *text)
 {
+	size_t k;
 	int i;
 
+	for (k = 0; k < sizeof(other_words) / sizeof(other_words[0]); k++)
+		if (!strcasecmp(other_words[k].other, text))
+			text = other_words[k].word;
 	for (i = 0; o->words[i]; i++)
 		if (!strcasecmp(o->words[i], text))
 			return i;
@@ -597,4 +607,23 @@ void option_show(struct buf *b, const struct option *o, const void *base, const 
 {
 	if (types[o->type].show)
 		types[o->type].show(b, o, base, from);
+}
+
+bool option_given(const struct option *o, const void *base)
+{
+	switch (o->type) {
+	case TYPE_INT:
+	case TYPE_COUNT:
+	case TYPE_SIZE:
+	case TYPE_BOOL:
+	case TYPE_WORD:
+	case TYPE_TIME:
+		return true;
+	case TYPE_RULES:
+	case TYPE_KEYS:
+	case TYPE_BACKENDS:
+		return false;
+	default:
+		return get_pointer(base, o) != NULL;
+	}
 }

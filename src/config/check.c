@@ -1,0 +1,235 @@
+/*
+ * --check and --print-config: what is wrong, what will be used, and where each value came from. Both show a snapshot through the table
+ * of options; no secret is ever in their output.
+ */
+#include "config/emit.h"
+#include "config/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void warn_absent(struct report *r)
+{
+	const struct preset_absent *a;
+	struct str vars, one;
+
+	for (a = presets_absent; a->name; a++)
+		for (vars = str_of(a->vars); str_split(&vars, ' ', &one);) {
+			char name[64];
+
+			snprintf(name, sizeof(name), "%.*s", STR_ARGS(one));
+			if (getenv(name))
+				report_warn(r, NULL, "%s is set in the environment, but this version does not serve "
+					    "backend %s yet: it is not used", name, a->name);
+		}
+}
+
+/* What a backend's settings need of libcurl, by libcurl's own names. */
+static void warn_features(struct report *r, const struct snapshot *s, bool (*feature)(const char *name))
+{
+	size_t i, k;
+
+	for (i = 0; i < s->c.nbackends; i++) {
+		const struct backend *b = &s->c.backends[i];
+		const struct {
+			bool needed;
+			const char *feature, *what;
+		} needs[] = {
+			{ !strncasecmp(b->base_url, "https:", 6), "https", "https" },
+			{ b->http2, "http2", "HTTP/2" },
+			{ b->proxy && !strncasecmp(b->proxy, "https:", 6), "https-proxy", "proxies over https" },
+		};
+
+		for (k = 0; k < sizeof(needs) / sizeof(needs[0]); k++)
+			if (needs[k].needed && !feature(needs[k].feature))
+				report_warn(r, NULL, "backend %s needs %s, which this libcurl was built without", b->name,
+					    needs[k].what);
+	}
+}
+
+static void print_lines(FILE *out, const char *kind, struct str lines)
+{
+	struct str line;
+
+	while (str_split(&lines, '\n', &line))
+		if (line.n)
+			fprintf(out, "%s: %.*s\n", kind, STR_ARGS(line));
+}
+
+static void print_row(FILE *out, const char *path, const char *value, const char *from)
+{
+	fprintf(out, "  %-24s %-44s %s\n", path, value, from);
+}
+
+static void print_option(FILE *out, const struct option *o, const void *base, const struct origin *from)
+{
+	struct buf value, where;
+
+	buf_init(&value, 64 * 1024);
+	buf_init(&where, 8192);
+	option_show(&value, o, base, from);
+	origin_put(&where, from);
+	print_row(out, o->path, buf_cstr(&value), o->note && from->kind == ORIGIN_DEFAULT ? o->note : buf_cstr(&where));
+	buf_release(&value);
+	buf_release(&where);
+}
+
+/* Every option that has a value, or only those that were set. */
+static void print_set(FILE *out, const struct option_set *s, bool all)
+{
+	size_t i;
+
+	for (i = 0; i < s->table->n; i++) {
+		const struct option *o = &s->table->rows[i];
+
+		if (option_given(o, s->base) && (all || s->from[i].kind > ORIGIN_PRESET))
+			print_option(out, o, s->base, &s->from[i]);
+	}
+}
+
+static void print_rules(FILE *out, const struct snapshot *s)
+{
+	struct buf rule, where;
+	char path[32];
+	size_t i;
+
+	buf_init(&rule, 8192);
+	buf_init(&where, 8192);
+	origin_put(&where, option_from(&s->globals, "models.map"));
+	for (i = 0; i < s->c.nrules; i++) {
+		buf_reset(&rule);
+		buf_printf(&rule, "\"%s\" -> \"%s\"", s->c.rules[i].match, s->c.rules[i].to);
+		snprintf(path, sizeof(path), "models.map[%zu]", i);
+		print_row(out, path, buf_cstr(&rule), buf_cstr(&where));
+	}
+	buf_release(&rule);
+	buf_release(&where);
+}
+
+static void print_keys(FILE *out, const struct snapshot *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->c.nkeys; i++)
+		print_row(out, "access key", s->c.keys[i].name, s->c.keys[i].disabled ? "disabled" :
+			  s->c.keys[i].expires ? "expires" : "");
+}
+
+static void print_backend(FILE *out, const struct backend *b)
+{
+	fprintf(out, "backend: %s, %s, %s, ", b->name, b->dialect, b->base_url);
+	if (b->api_key)
+		fprintf(out, "key from %s\n", b->api_key_from);
+	else
+		fprintf(out, "%s\n", b->passthrough ? "each caller's own key" : "no key");
+}
+
+static void print_used(FILE *out, const struct snapshot *s)
+{
+	const struct config *c = &s->c;
+	size_t i;
+
+	if (c->source)
+		fprintf(out, "\nconfiguration: %s\n", c->source);
+	else
+		fprintf(out, "\nconfiguration: no file; the environment and defaults\n");
+	if (c->backend)
+		print_backend(out, c->backend);
+	fprintf(out, "\nsettings, with where each comes from:\n");
+	if (s->globals.from)
+		print_set(out, &s->globals, true);
+	print_rules(out, s);
+	print_keys(out, s);
+	for (i = 0; i < c->nbackends; i++) {
+		fprintf(out, "\nbackend %s%s:\n", c->backends[i].name, &c->backends[i] == c->backend ? " (in use)" : "");
+		print_set(out, &s->sets[i], &c->backends[i] == c->backend);
+	}
+}
+
+int config_check(const struct config_load *how, bool (*feature)(const char *name), FILE *out)
+{
+	struct watch w = { NULL, 0, 0 };
+	struct report r;
+	struct snapshot *s;
+	int rc;
+
+	report_init(&r);
+	s = snapshot_try(how, &r, &w);
+	warn_absent(&r);
+	if (s && feature)
+		warn_features(&r, s, feature);
+	print_lines(out, "error", buf_str(&r.errors));
+	print_lines(out, "warning", buf_str(&r.warnings));
+	if (s)
+		print_used(out, s);
+	fprintf(out, "\n%u error%s, %u warning%s\n", r.nerrors, r.nerrors == 1 ? "" : "s", r.nwarnings,
+		r.nwarnings == 1 ? "" : "s");
+	rc = !s || r.nerrors ? 1 : 0;
+	snapshot_free(s);
+	report_release(&r);
+	watch_release(&w);
+	return rc;
+}
+
+static void emit_set(struct emit *e, const struct option_set *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->table->n; i++) {
+		const struct option *o = &s->table->rows[i];
+		const char *name;
+		struct buf b;
+
+		if (!option_given(o, s->base))
+			continue;
+		name = emit_path(e, o->path);
+		buf_init(&b, 64 * 1024);
+		option_show(&b, o, s->base, &s->from[i]);
+		buf_puts(&b, ";  # ");
+		origin_put(&b, &s->from[i]);
+		emit_line(e, "%s = %s", name, buf_cstr(&b));
+		buf_release(&b);
+	}
+	emit_path_end(e);
+}
+
+static void emit_rules(struct emit *e, const struct config *c)
+{
+	size_t i;
+
+	emit_line(e, "# models.map, in order:");
+	for (i = 0; i < c->nrules; i++)
+		emit_line(e, "#\t{ match = \"%s\"; to = \"%s\"; }", c->rules[i].match, c->rules[i].to);
+	emit_line(e, "# access.keys and the keys file:");
+	for (i = 0; i < c->nkeys; i++)
+		emit_line(e, "#\t{ name = \"%s\"; sha256 = \"%.8s…\"; }", c->keys[i].name, c->keys[i].sha256[0]);
+}
+
+int config_print(const struct config_load *how, FILE *out)
+{
+	struct watch w = { NULL, 0, 0 };
+	struct emit e = { .out = out };
+	struct snapshot *s;
+	struct report r;
+	size_t i;
+
+	report_init(&r);
+	s = snapshot_load(how, &r, &w);
+	print_lines(out, "# error", buf_str(&r.errors));
+	if (s) {
+		emit_set(&e, &s->globals);
+		emit_rules(&e, &s->c);
+		emit_open(&e, "backends");
+		for (i = 0; i < s->c.nbackends; i++) {
+			emit_open(&e, s->c.backends[i].name);
+			emit_set(&e, &s->sets[i]);
+			emit_close(&e);
+		}
+		emit_close(&e);
+	}
+	snapshot_free(s);
+	report_release(&r);
+	watch_release(&w);
+	return s ? 0 : 1;
+}
