@@ -28,7 +28,8 @@ struct failure {
 	const char *proxy;      /* its URL, "" if none */
 	int os_errno;           /* of the last connect, 0 */
 	int tunnel_status;      /* what the proxy answered to CONNECT, 0 */
-	bool resolved, connected, ready;        /* how far: name, TCP, TLS and proxy too */
+	bool tls;               /* an https URL */
+	bool resolved, ready;   /* how far: the name; the connection with TLS and proxy */
 	bool head;              /* the answer had begun */
 	uint64_t sent, body;    /* bytes of the request's body: taken, in all */
 	uint64_t received;      /* bytes of the answer */

@@ -327,24 +327,23 @@ static struct failure failure_of(struct call *c, enum failed_by by, CURLcode cod
 		.by = by, .code = code, .text = c->t.error[0] ? c->t.error : curl_easy_strerror(code),
 		.backend = c->ask->backend, .host = c->host ? c->host : "", .port = c->port,
 		.proxy = c->proxy ? c->proxy : "", .tunnel_status = c->t.proxy_status,
+		.tls = c->scheme && strcmp(c->scheme, "https") == 0,
 		.ready = c->t.stage > STAGE_CONNECT, .head = c->t.stage >= STAGE_HEAD,
 		.sent = c->piece.n ? c->piece.n : c->t.sent, .body = c->ask->body ? c->ask->body->total : 0,
 		.received = c->received, .max_body = c->ask->max_body,
 	};
 	long os_errno = 0, tunnel = 0;
-	curl_off_t resolved = 0, connected = 0;
+	curl_off_t resolved = 0;
 
 	if (!e)
 		return w;
 	curl_easy_getinfo(e, CURLINFO_OS_ERRNO, &os_errno);
 	curl_easy_getinfo(e, CURLINFO_HTTP_CONNECTCODE, &tunnel);
 	curl_easy_getinfo(e, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
-	curl_easy_getinfo(e, CURLINFO_CONNECT_TIME_T, &connected);
 	w.os_errno = (int)os_errno;
 	if (!w.tunnel_status)
 		w.tunnel_status = (int)tunnel;
 	w.resolved = resolved > 0;
-	w.connected = connected > 0;
 	return w;
 }
 

@@ -73,11 +73,9 @@ static void say_connect(const struct failure *w, struct fault *f)
 
 static void say_connect_time(const struct failure *w, struct fault *f)
 {
-	const char *stage = !w->resolved ? "its name was not resolved" : !w->connected ? "it did not answer" :
-			    "TLS was not agreed on";
-
-	LATE(f, "backend %s: no connection to %s:%d within %d s: %s (backends.%s.connect_timeout).", name_of(w), w->host,
-	     w->port, w->backend->connect_timeout, stage, name_of(w));
+	LATE(f, "backend %s: no %sconnection to %s:%d within %d s: %s (backends.%s.connect_timeout).", name_of(w),
+	     w->tls ? "TLS " : "", w->host, w->port, w->backend->connect_timeout,
+	     w->resolved ? "it did not answer" : "its name was not resolved", name_of(w));
 }
 
 static void say_verify(const struct failure *w, struct fault *f)
@@ -138,6 +136,11 @@ static void say_not_http(const struct failure *w, struct fault *f)
 
 static void say_url(const struct failure *w, struct fault *f)
 {
+	/* libcurl's word for an answer without a status line, too. */
+	if (w->ready) {
+		say_not_http(w, f);
+		return;
+	}
 	FAIL(f, "backend %s: its address is no http or https URL (backends.%s.base_url).", name_of(w), name_of(w));
 	f->should_retry = 0;
 }
