@@ -1,6 +1,7 @@
 /*
- * What the files of the openai-chat encoder share: one encoder per call of openai_encode, writing one body front to back.
- * Borrows the request, the target and the arena; owns only its scratch buffer.
+ * What the files of the openai-chat encoder share: one encoder per call of openai_encode, writing
+ * one body front to back. Borrows the request, the target and the arena; owns only its scratch
+ * buffer.
  */
 #ifndef DIALECT_OPENAI_ENCODE_H
 #define DIALECT_OPENAI_ENCODE_H
@@ -9,18 +10,18 @@
 
 /* What a model family asks for beside its backend; openai_options.c holds the table. */
 struct model_traits {
-	const char *glob;               /* on the last path segment of the model's name */
+	const char *glob; /* on the last path segment of the model's name */
 	unsigned flags;
-	const char *effort_off;         /* effort nearest to no thinking; NULL: none is known */
-	const char *effort_top;         /* highest effort it takes */
+	const char *effort_off; /* effort nearest to no thinking; NULL: none is known */
+	const char *effort_top; /* highest effort it takes */
 };
 enum {
-	TRAIT_COMPLETION = 1,           /* max_completion_tokens */
-	TRAIT_NO_SAMPLING = 2,          /* refuses temperature and top_p */
-	TRAIT_NO_STOP = 4,              /* refuses stop */
-	TRAIT_NO_REASONING = 8,         /* refuses reasoning_effort */
-	TRAIT_MUST_THINK = 16,          /* refuses to be told not to think */
-	TRAIT_CLAUDE = 32,              /* takes thinking signatures of the API back */
+	TRAIT_COMPLETION = 1,   /* max_completion_tokens */
+	TRAIT_NO_SAMPLING = 2,  /* refuses temperature and top_p */
+	TRAIT_NO_STOP = 4,      /* refuses stop */
+	TRAIT_NO_REASONING = 8, /* refuses reasoning_effort */
+	TRAIT_MUST_THINK = 16,  /* refuses to be told not to think */
+	TRAIT_CLAUDE = 32,      /* takes thinking signatures of the API back */
 };
 
 struct openai_encoder {
@@ -30,66 +31,74 @@ struct openai_encoder {
 	const struct model_traits *model;
 	struct arena *arena;
 	struct outgoing *out;
-	struct segs *body;              /* &out->body */
-	bool first;                     /* no top-level member has been written yet */
+	struct segs *body; /* &out->body */
+	bool first;        /* no top-level member has been written yet */
 	struct buf scratch;
 	size_t dropped_cap;
 };
 
-/* Begins the top-level member `key` unless the backend's own `body` options drop or force it; then false: write no value. */
+/* Begins the top-level member `key` unless the backend's own `body` options drop or force it; then
+ * false: write no value. */
 bool openai_member(struct openai_encoder *e, const char *key);
 /* Notes something that this backend can't have; what: a name or type. */
 void openai_dropped(struct openai_encoder *e, struct span what);
-void openai_put_name(struct openai_encoder *e, struct span name);       /* short form, as a JSON string */
+void openai_put_name(struct openai_encoder *e, struct span name); /* short form, as a JSON string */
 void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat);
 
 /* openai_parts.c: content as a list of parts, written as one string or as an array. */
 enum part_kind { PART_TEXT, PART_IMAGE, PART_FILE };
 struct part {
 	enum part_kind kind;
-	bool glued;                     /* belongs to the part before: no separator between them */
-	struct span *pieces;            /* PART_TEXT: the text, in pieces; the others: their block's source */
+	bool glued; /* belongs to the part before: no separator between them */
+	const char
+		*lead; /* PART_TEXT: stands before the text, JSON string content; NULL: nothing */
+	struct span *pieces; /* PART_TEXT: the text */
 	size_t npieces, cap;
-	const struct block *block;
+	const struct block *block; /* PART_IMAGE, PART_FILE: the source is in there */
 	struct span cache_control;
 };
 struct parts {
 	struct openai_encoder *e;
 	struct part *v;
 	size_t n, cap;
-	bool media, cached;             /* some part is no text; some part keeps its cache_control */
+	bool media, cached; /* some part is no text; some part keeps its cache_control */
 	unsigned want;
 };
-/* What parts_add takes; where texts are wanted, media that is not becomes a sentence that says so. */
+/* What parts_add takes; where texts are wanted, media that is not becomes a sentence that says so.
+ */
 enum { WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7 };
 
 void parts_init(struct parts *ps, struct openai_encoder *e, unsigned want);
-struct part *parts_text(struct parts *ps, struct span text);    /* NULL when memory ends */
+struct part *parts_text(struct parts *ps, struct span text); /* NULL when memory ends */
 void parts_piece(struct parts *ps, struct part *p, struct span text);
-void parts_note(struct parts *ps, const char *cstr);            /* a text of our own; cstr is static or the arena's */
+void parts_note(struct parts *ps,
+		const char *cstr); /* a text of our own; cstr is static or the arena's */
 void parts_add(struct parts *ps, const struct block *b);
-void parts_cache(struct parts *ps, struct span cache_control);  /* for the last part, where the backend keeps them */
-/* The value of "content": an array where there is more than text, else a string joined by `glue` (JSON string content).
- * several: texts stay apart in an array too. No parts: "". */
+void parts_cache(struct parts *ps,
+		 struct span cache_control); /* for the last part, where the backend keeps them */
+/* The value of "content": an array where there is more than text, else a string joined by `glue`
+ * (JSON string content). several: texts stay apart in an array too. No parts: "". */
 void parts_write(struct parts *ps, const char *glue, bool several);
 
 /* openai_history.c: text for blocks that only the API itself has. */
 void history_server_block(struct parts *ps, const struct block *b);
 void history_mid_system(struct parts *ps, const struct block *b);
 bool history_is_mid_system(const struct block *b);
-struct span history_other_text(const struct block *b);  /* "content" of an unknown block when it is a string */
+struct span history_other_text(
+	const struct block *b); /* "content" of an unknown block when it is a string */
 
 /*
- * openai_reasoning.c: thinking blocks of one assistant message as the members in which the backend wants them back, each with a
- * comma in front. calls: the message calls tools.
+ * openai_reasoning.c: thinking blocks of one assistant message as the members in which the backend
+ * wants them back, each with a comma in front. calls: the message calls tools.
  */
-void openai_put_reasoning(struct openai_encoder *e, const struct block *const *blocks, size_t n, bool calls);
+void openai_put_reasoning(struct openai_encoder *e, const struct block *const *blocks, size_t n,
+			  bool calls);
 
 /* The members of the body, one function a group. */
-void openai_put_messages(struct openai_encoder *e);     /* openai_messages.c */
-void openai_put_tools(struct openai_encoder *e);        /* openai_tools.c */
-void openai_put_format(struct openai_encoder *e);       /* openai_tools.c */
-void openai_put_options(struct openai_encoder *e);      /* openai_options.c */
+void openai_put_messages(struct openai_encoder *e); /* openai_messages.c */
+void openai_put_tools(struct openai_encoder *e);    /* openai_tools.c */
+void openai_put_format(struct openai_encoder *e);   /* openai_tools.c */
+void openai_put_options(struct openai_encoder *e);  /* openai_options.c */
 const struct model_traits *openai_model_traits(const char *model);
 
 #endif

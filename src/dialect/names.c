@@ -1,7 +1,8 @@
 /*
- * Tool names on the way to a backend and back. Backends take ^[A-Za-z0-9_-]{1,64}$, clients send longer names (MCP servers
- * prefix theirs) and odd characters. The codec keeps no table: the short form is a readable beginning and a hash of the whole
- * name, and the way back looks through the tools that the request itself carries, so any process can serve any turn.
+ * Tool names on the way to a backend and back. Backends take ^[A-Za-z0-9_-]{1,64}$, clients send
+ * longer names (MCP servers prefix theirs) and odd characters. The codec keeps no table: the short
+ * form is a readable beginning and a hash of the whole name, and the way back looks through the
+ * tools that the request itself carries, so any process can serve any turn.
  */
 #include <openssl/sha.h>
 #include <string.h>
@@ -9,11 +10,12 @@
 #include "dialect/dialect.h"
 
 #define NAME_MAX_DEFAULT 64
-#define HASH_CHARS 10           /* 50 bits, base 32 */
+#define HASH_CHARS 10 /* 50 bits, base 32 */
 
 static bool name_char(char c)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '-';
 }
 
 static size_t limit_of(int max)
@@ -61,7 +63,8 @@ static void hash_chars(struct str text, char out[HASH_CHARS])
 		out[i] = digits[bits & 31];
 }
 
-/* Makes the name that stands at the end of b, from `at` on, short: runs of odd characters become one '_'. */
+/* Makes the name that stands at the end of b, from `at` on, short: runs of odd characters become
+ * one '_'. */
 static void shorten(struct buf *b, size_t at, size_t max)
 {
 	char hash[HASH_CHARS];

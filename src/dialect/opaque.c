@@ -1,7 +1,8 @@
 /*
- * Values that must survive the trip through the client without being understood there: call ids that the API's character set
- * can't hold, and a backend's own state in a thinking signature. Both are written in base64url behind a mark, so that nothing
- * has to be remembered between two requests. State carries the name of the backend it came from and goes back to that one only.
+ * Values that must survive the trip through the client without being understood there: call ids
+ * that the API's character set can't hold, and a backend's own state in a thinking signature. Both
+ * are written in base64url behind a mark, so that nothing has to be remembered between two
+ * requests. State carries the name of the backend it came from and goes back to that one only.
  */
 #include <string.h>
 

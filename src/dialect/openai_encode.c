@@ -1,7 +1,8 @@
 /*
- * Requests to an openai-chat backend: OpenAI, OpenRouter, LiteLLM and every server that speaks the same. The body is written
- * front to back in one pass and in one order, so that equal requests give equal bytes (backends cache prefixes); long texts
- * and images are borrowed from the client's body. The groups of members have files of their own.
+ * Requests to an openai-chat backend: OpenAI, OpenRouter, LiteLLM and every server that speaks the
+ * same. The body is written front to back in one pass and in one order, so that equal requests give
+ * equal bytes (backends cache prefixes); long texts and images are borrowed from the client's body.
+ * The groups of members have files of their own.
  */
 #include "dialect/openai.h"
 #include "dialect/openai_encode.h"
@@ -28,7 +29,8 @@ bool openai_member(struct openai_encoder *e, const char *key)
 void openai_dropped(struct openai_encoder *e, struct span what)
 {
 	struct outgoing *out = e->out;
-	const char **v = arena_grow(e->arena, out->dropped, out->ndropped, &e->dropped_cap, sizeof(*v));
+	const char **v =
+		arena_grow(e->arena, out->dropped, out->ndropped, &e->dropped_cap, sizeof(*v));
 
 	if (!v || !span_given(what))
 		return;
@@ -40,7 +42,8 @@ void openai_dropped(struct openai_encoder *e, struct span what)
 		out->ndropped++;
 }
 
-/* The scratch buffer is used again, so what stands in it is copied before segments may borrow it. */
+/* The scratch buffer is used again, so what stands in it is copied before segments may borrow it.
+ */
 static void put_scratch(struct openai_encoder *e)
 {
 	segs_string(e->body, span_utf8(arena_str(e->arena, buf_str(&e->scratch))));
@@ -57,7 +60,8 @@ void openai_put_name(struct openai_encoder *e, struct span name)
 void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat)
 {
 	buf_reset(&e->scratch);
-	if (id_to_upstream(&e->scratch, id) || (repeat && buf_printf(&e->scratch, "_%u", repeat + 1)))
+	if (id_to_upstream(&e->scratch, id) ||
+	    (repeat && buf_printf(&e->scratch, "_%u", repeat + 1)))
 		e->body->failed = true;
 	put_scratch(e);
 }
@@ -99,8 +103,8 @@ static void header_betas(const struct encode_context *c, struct header_list *h)
 		one = str_trim(one);
 		if (!one.n || !beta_passes(b, one))
 			continue;
-		kept = kept ? arena_printf(h->arena, "%s,%.*s", kept, STR_ARGS(one)) :
-			      arena_printf(h->arena, "%s: %.*s", b->beta_header, STR_ARGS(one));
+		kept = kept ? arena_printf(h->arena, "%s,%.*s", kept, STR_ARGS(one))
+			    : arena_printf(h->arena, "%s: %.*s", b->beta_header, STR_ARGS(one));
 	}
 	header_add(h, kept);
 }
@@ -172,9 +176,11 @@ static int encode_message(const struct encode_context *c, struct outgoing *out, 
 		.first = true,
 	};
 
-	/* Only the new turn has come: whoever has no threads would answer from a conversation without its beginning. */
+	/* Only the new turn has come: whoever has no threads would answer from a conversation
+	 * without its beginning. */
 	if (c->request->thread_continue) {
-		fault_bad(f, "backend %s has no message threads: send the whole conversation", e.backend->name);
+		fault_bad(f, "backend %s has no message threads: send the whole conversation",
+			  e.backend->name);
 		f->details = "{\"error_code\":\"thread_unsupported_request\"}";
 		return -1;
 	}
@@ -192,11 +198,13 @@ static int encode_message(const struct encode_context *c, struct outgoing *out, 
 int openai_encode(const struct encode_context *c, enum op op, struct outgoing *out, struct fault *f)
 {
 	const struct backend *b = c->target->backend;
-	const char *path = op == OP_MESSAGE ? b->path_message : op == OP_MODELS ? b->path_models : NULL;
+	const char *path = op == OP_MESSAGE  ? b->path_message
+			   : op == OP_MODELS ? b->path_models
+					     : NULL;
 
 	if (!path)
-		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error", "backend %s has no endpoint for this",
-				 b->name);
+		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error",
+				 "backend %s has no endpoint for this", b->name);
 	out->method = op == OP_MODELS ? "GET" : "POST";
 	out->url = arena_printf(c->arena, "%s%s", b->base_url, path);
 	put_headers(c, op, out);

@@ -1,13 +1,13 @@
 /*
- * What only the API itself has in a conversation, told as text to a backend that can't have it: calls of server tools with
- * their results, and system entries inside a user turn. Encrypted and binary members stay out; titles, addresses, outputs and
- * texts are what the model needs to go on.
+ * What only the API itself has in a conversation, told as text to a backend that can't have it:
+ * calls of server tools with their results, and system entries inside a user turn. Encrypted and
+ * binary members stay out; titles, addresses, outputs and texts are what the model needs to go on.
  */
 #include "dialect/openai_encode.h"
 #include "json/scan.h"
 
 #define LITERAL(text) span_utf8(STR(text))
-#define MAX_NESTING 8           /* containers inside a result that are looked into */
+#define MAX_NESTING 8 /* containers inside a result that are looked into */
 
 /* Members of server tool results that hold something to read; the label stands before the text. */
 static const struct {
@@ -35,7 +35,8 @@ static void add_line(struct parts *ps, struct part *p, struct span key, struct s
 	}
 }
 
-/* Walks a result without recursion: the scanner keeps the depth, `object` what kind of container each level is. */
+/* Walks a result without recursion: the scanner keeps the depth, `object` what kind of container
+ * each level is. */
 static void add_readable(struct parts *ps, struct part *p, struct span value)
 {
 	bool object[MAX_NESTING];
@@ -45,7 +46,8 @@ static void add_readable(struct parts *ps, struct part *p, struct span value)
 
 	scan_init(&s, (struct str){ value.p, value.n });
 	do {
-		bool more = depth == 0 || (object[depth - 1] ? scan_member(&s, &key) : scan_element(&s));
+		bool more = depth == 0 ||
+			    (object[depth - 1] ? scan_member(&s, &key) : scan_element(&s));
 		char next;
 
 		if (!more) {

@@ -1,10 +1,12 @@
 /*
- * The conversation as openai-chat messages. Two steps: turns become groups (neighbours of one role together, system entries where
- * the backend wants them, turns without anything to say left out), then groups become messages.
+ * The conversation as openai-chat messages. Two steps: turns become groups (neighbours of one role
+ * together, system entries where the backend wants them, turns without anything to say left out),
+ * then groups become messages.
  *
- * What backends insist on, and clients' histories don't always hold: each call of an assistant message is answered by exactly
- * one tool message directly behind it, in the order of the calls. So results are looked up by call; a call without one gets
- * a sentence, a result without a call becomes text of the user. Everything else of that user turn comes after the last tool message.
+ * What backends insist on, and clients' histories don't always hold: each call of an assistant
+ * message is answered by exactly one tool message directly behind it, in the order of the calls. So
+ * results are looked up by call; a call without one gets a sentence, a result without a call
+ * becomes text of the user. Everything else of that user turn comes after the last tool message.
  */
 #include <string.h>
 
@@ -12,24 +14,26 @@
 
 #define LITERAL(text) span_utf8(STR(text))
 #define BILLING_MARK "x-anthropic-billing-header:"
-#define PARAGRAPH "\\n\\n"      /* between texts that become one string, as JSON string content */
+#define PARAGRAPH "\\n\\n" /* between texts that become one string, as JSON string content */
 #define NEW_LINE "\\n"
 #define NO_RESULT "[No result was recorded for this call.]"
 #define NO_OUTPUT "(no output)"
+#define FAILED "[The call failed.]"
 #define BETWEEN "I have the results."
 
 struct item {
 	const struct block *block;
-	struct item *next_same;         /* results of one call id, in their order */
-	bool reminder;                  /* text of a system entry that became user text */
-	bool used;                      /* a result that answers a call */
+	struct item *next_same; /* results of one call id, in their order */
+	const struct turn *turn;
+	bool reminder; /* text of a system entry that became user text */
+	bool used;     /* a result that answers a call */
 };
 
 struct group {
 	enum role role;
 	struct item *items;
 	size_t n, cap;
-	bool done;                      /* folded into the tool message before it */
+	bool done; /* folded into the tool message before it */
 };
 
 struct groups {
@@ -39,8 +43,8 @@ struct groups {
 
 struct call {
 	const struct block *use;
-	struct item *result;            /* NULL: none was recorded */
-	unsigned repeat;                /* how many calls of this id came before it in the turn */
+	struct item *result; /* NULL: none was recorded */
+	unsigned repeat;     /* how many calls of this id came before it in the turn */
 };
 
 /* Call ids of one assistant turn: open addressing, since a request may hold any number of them. */
@@ -71,7 +75,8 @@ static bool says_something(enum role role, const struct block *b)
 	case BLOCK_SERVER_TOOL_RESULT:
 		return role != ROLE_SYSTEM;
 	case BLOCK_OTHER:
-		return role == ROLE_USER || (role == ROLE_ASSISTANT && !span_blank(history_other_text(b)));
+		return role == ROLE_USER ||
+		       (role == ROLE_ASSISTANT && !span_blank(history_other_text(b)));
 	default:
 		return role == ROLE_USER;
 	}
@@ -100,14 +105,15 @@ static struct group *group_for(struct openai_encoder *e, struct groups *gs, enum
 	return &v[gs->n++];
 }
 
-static void group_add(struct openai_encoder *e, struct group *g, const struct block *b, bool reminder)
+static void group_add(struct openai_encoder *e, struct group *g, const struct turn *t,
+		      const struct block *b)
 {
 	struct item *v = g ? arena_grow(e->arena, g->items, g->n, &g->cap, sizeof(*v)) : NULL;
 
 	if (!v)
 		return;
 	g->items = v;
-	v[g->n++] = (struct item){ .block = b, .reminder = reminder };
+	v[g->n++] = (struct item){ .block = b, .turn = t, .reminder = t->role == ROLE_SYSTEM };
 }
 
 static void collect_groups(struct openai_encoder *e, struct groups *gs)
@@ -120,19 +126,20 @@ static void collect_groups(struct openai_encoder *e, struct groups *gs)
 		bool system = t->role == ROLE_SYSTEM;
 		struct group *g;
 
-		if (!turn_says_something(t) || (system && e->backend->mid_system == MID_SYSTEM_HOIST))
+		if (!turn_says_something(t) ||
+		    (system && e->backend->mid_system == MID_SYSTEM_HOIST))
 			continue;
 		g = group_for(e, gs, system && to_user ? ROLE_USER : t->role);
 		for (size_t j = 0; j < t->nblocks; j++)
-			group_add(e, g, &t->blocks[j], system && to_user);
+			group_add(e, g, t, &t->blocks[j]);
 	}
 }
 
 /* ---- system ---- */
 
 /*
- * Claude Code begins its system text with a line that changes with every request, so a prefix cache never matches. Only
- * Anthropic's own API takes it out itself.
+ * Claude Code begins its system text with a line that changes with every request, so a prefix cache
+ * never matches. Only Anthropic's own API takes it out itself.
  */
 static struct span without_billing(struct span text)
 {
@@ -142,7 +149,8 @@ static struct span without_billing(struct span text)
 		return text;
 	for (size_t i = 0; i < text.n; i++) {
 		size_t step = escaped && text.p[i] == '\\' ? 2 : 1;
-		bool line_end = step == 2 ? i + 1 < text.n && text.p[i + 1] == 'n' : text.p[i] == '\n';
+		bool line_end =
+			step == 2 ? i + 1 < text.n && text.p[i + 1] == 'n' : text.p[i] == '\n';
 
 		if (line_end)
 			return (struct span){ text.p + i + step, text.n - i - step, text.form };
@@ -171,7 +179,8 @@ static void begin_message(struct openai_encoder *e, const char *role, bool *firs
 	*first = false;
 }
 
-static void put_plain_message(struct openai_encoder *e, const char *role, struct parts *ps, bool several, bool *first)
+static void put_plain_message(struct openai_encoder *e, const char *role, struct parts *ps,
+			      bool several, bool *first)
 {
 	if (!ps->n)
 		return;
@@ -210,7 +219,7 @@ static void put_mid_system(struct openai_encoder *e, const struct group *g, bool
 
 static size_t hash_of(struct span id)
 {
-	uint64_t h = 14695981039346656037u;     /* FNV-1a */
+	uint64_t h = 14695981039346656037u; /* FNV-1a */
 
 	for (size_t i = 0; i < id.n; i++)
 		h = (h ^ (unsigned char)id.p[i]) * 1099511628211u;
@@ -256,10 +265,12 @@ static void slots_add_results(struct slots *t, struct group *g)
 }
 
 /*
- * Pairs the calls of an assistant group with the results of the next user group. A client that was shown a call twice sends
- * it twice: the second one stays only if it has a result of its own. Returns how many calls there are in *out.
+ * Pairs the calls of an assistant group with the results of the next user group. A client that was
+ * shown a call twice sends it twice: the second one stays only if it has a result of its own.
+ * Returns how many calls there are in *out.
  */
-static size_t pair_calls(struct openai_encoder *e, const struct group *g, struct group *user, struct call **out)
+static size_t pair_calls(struct openai_encoder *e, const struct group *g, struct group *user,
+			 struct call **out)
 {
 	struct slots t;
 	size_t n = 0;
@@ -292,7 +303,8 @@ static void add_assistant_block(struct parts *ps, const struct block *b, bool gl
 {
 	size_t before = ps->n;
 
-	if (b->type == BLOCK_TEXT || b->type == BLOCK_SERVER_TOOL_USE || b->type == BLOCK_SERVER_TOOL_RESULT)
+	if (b->type == BLOCK_TEXT || b->type == BLOCK_SERVER_TOOL_USE ||
+	    b->type == BLOCK_SERVER_TOOL_RESULT)
 		parts_add(ps, b);
 	else if (b->type == BLOCK_OTHER && !span_blank(history_other_text(b)))
 		parts_text(ps, history_other_text(b));
@@ -301,12 +313,18 @@ static void add_assistant_block(struct parts *ps, const struct block *b, bool gl
 }
 
 /* Neighbouring texts of one turn are pieces of one text, cut where a citation begins or ends. */
+static bool continues_text(const struct item *last, const struct item *it)
+{
+	return last->turn == it->turn && last->block->type == BLOCK_TEXT &&
+	       it->block->type == BLOCK_TEXT;
+}
+
 static void add_assistant_texts(struct parts *ps, const struct group *g)
 {
 	for (size_t i = 0; i < g->n; i++) {
-		const struct block *b = g->items[i].block, *last = i ? g->items[i - 1].block : NULL;
+		const struct item *it = &g->items[i];
 
-		add_assistant_block(ps, b, last && last + 1 == b && last->type == BLOCK_TEXT && b->type == BLOCK_TEXT);
+		add_assistant_block(ps, it->block, i && continues_text(it - 1, it));
 	}
 }
 
@@ -350,8 +368,8 @@ static void put_thinking(struct openai_encoder *e, const struct group *g, bool c
 		openai_put_reasoning(e, v, n, calls);
 }
 
-static void put_assistant(struct openai_encoder *e, const struct group *g, const struct call *calls, size_t ncalls,
-			  bool *first)
+static void put_assistant(struct openai_encoder *e, const struct group *g, const struct call *calls,
+			  size_t ncalls, bool *first)
 {
 	struct parts ps;
 
@@ -383,20 +401,18 @@ static bool begins_with_error(const struct block *b)
 static void add_result(struct parts *ps, const struct block *b)
 {
 	size_t at = ps->n;
-	bool mark = b->is_error && !begins_with_error(b);
 
-	if (mark)
-		parts_note(ps, "Error: ");
 	for (size_t i = 0; i < b->nblocks; i++)
 		parts_add(ps, &b->blocks[i]);
-	if (ps->n == at + mark)
-		parts_note(ps, NO_OUTPUT);
-	if (mark && ps->n > at + 1)
-		ps->v[at + 1].glued = true;
+	if (ps->n == at || (b->is_error && ps->v[at].kind != PART_TEXT))
+		parts_note(ps, b->is_error && ps->n > at ? FAILED : NO_OUTPUT);
+	if (ps->n > at && b->is_error && !begins_with_error(b))
+		ps->v[at].lead = "Error: ";
 	parts_cache(ps, b->cache_control);
 }
 
-static void put_tool_message(struct openai_encoder *e, const struct call *c, struct parts *ps, bool *first)
+static void put_tool_message(struct openai_encoder *e, const struct call *c, struct parts *ps,
+			     bool *first)
 {
 	begin_message(e, "tool", first);
 	segs_puts(e->body, ",\"tool_call_id\":");
@@ -406,7 +422,8 @@ static void put_tool_message(struct openai_encoder *e, const struct call *c, str
 	segs_puts(e->body, "}");
 }
 
-/* Media of a result that its tool message could not hold, with a line that says where it belongs. */
+/* Media of a result that its tool message could not hold, with a line that says where it belongs.
+ */
 static void add_left_media(struct parts *ps, const struct block *result)
 {
 	unsigned want = ps->want;
@@ -428,7 +445,7 @@ static void add_orphan(struct parts *ps, const struct block *result)
 	struct part *p = parts_text(ps, LITERAL("[Result of tool call "));
 
 	parts_piece(ps, p, result->id);
-	parts_piece(ps, p, LITERAL(", which is not part of this conversation any more]"));
+	parts_piece(ps, p, LITERAL(", recorded without its call]"));
 	add_result(ps, result);
 }
 
@@ -472,8 +489,9 @@ static void put_between(struct openai_encoder *e, bool *first)
 }
 
 /*
- * Some chat templates refuse a user message after a tool message. Then the user's text goes into the last tool message; where it
- * comes with media, which that can't hold, a short assistant message stands between.
+ * Some chat templates refuse a user message after a tool message. Then the user's text goes into
+ * the last tool message; where it comes with media, which that can't hold, a short assistant
+ * message stands between.
  */
 static void merge_user(struct openai_encoder *e, struct group *user, struct parts *last)
 {
@@ -493,8 +511,8 @@ static void merge_user(struct openai_encoder *e, struct group *user, struct part
 	user->done = true;
 }
 
-static void put_results(struct openai_encoder *e, const struct call *calls, size_t n, struct group *user, bool directly,
-			bool *first)
+static void put_results(struct openai_encoder *e, const struct call *calls, size_t n,
+			struct group *user, bool directly, bool *first)
 {
 	bool merge = e->backend->tool_result_merge && user && directly;
 

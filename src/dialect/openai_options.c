@@ -1,6 +1,7 @@
 /*
- * Limits, sampling, stop sequences, thinking and who asks: the members of the body that say how to answer. What a backend takes is
- * in its options (message/target.h); what a model family takes beside that is the table below. Numbers go out as they came.
+ * Limits, sampling, stop sequences, thinking and who asks: the members of the body that say how to
+ * answer. What a backend takes is in its options (message/target.h); what a model family takes
+ * beside that is the table below. Numbers go out as they came.
  */
 #include <openssl/sha.h>
 #include <string.h>
@@ -8,46 +9,47 @@
 #include "dialect/openai_encode.h"
 #include "json/scan.h"
 
-#define USER_MAX 64             /* characters that "user" and "prompt_cache_key" may have */
-#define STOP_MAX 4              /* stop sequences that the protocol allows */
-#define BUDGET_MIN 1024         /* tokens; the least thinking budget of the API and of OpenRouter */
+#define USER_MAX 64     /* characters that "user" and "prompt_cache_key" may have */
+#define STOP_MAX 4      /* stop sequences that the protocol allows */
+#define BUDGET_MIN 1024 /* tokens; the least thinking budget of the API and of OpenRouter */
 
 #define REASONER (TRAIT_COMPLETION | TRAIT_NO_SAMPLING | TRAIT_NO_STOP)
 
 /*
- * glob | flags | effort for "thinking": disabled | highest effort. The first row that matches the name behind its last slash counts.
- * Sources: the reference of chat completions (max_completion_tokens, reasoning_effort, stop), the vendors' pages on thinking; see
- * docs/openai-chat.md.
+ * glob | flags | effort for "thinking": disabled | highest effort. The first row that matches the
+ * name behind its last slash counts. Sources: the reference of chat completions
+ * (developers.openai.com/api/reference: max_completion_tokens, reasoning_effort, stop) and each
+ * vendor's page on thinking.
  */
 static const struct model_traits models[] = {
-	{ "gpt-5*-chat*",       TRAIT_COMPLETION | TRAIT_NO_REASONING, NULL, "high" },
-	{ "gpt-5.1-codex-max*", REASONER, "none", "xhigh" },
-	{ "gpt-5.1*",           REASONER, "none", "high" },
-	{ "gpt-5.*",            REASONER, "none", "xhigh" },
-	{ "gpt-5*",             REASONER, "minimal", "high" },
-	{ "gpt-oss*",           TRAIT_MUST_THINK, "low", "high" },
-	{ "gpt-4*",             TRAIT_NO_REASONING, NULL, "high" },
-	{ "gpt-3*",             TRAIT_NO_REASONING, NULL, "high" },
-	{ "chatgpt-*",          TRAIT_NO_REASONING, NULL, "high" },
-	{ "gpt-*",              REASONER, "none", "xhigh" },
-	{ "o1-mini*",           REASONER | TRAIT_NO_REASONING, NULL, "high" },
-	{ "o1-preview*",        REASONER | TRAIT_NO_REASONING, NULL, "high" },
-	{ "o1*",                REASONER | TRAIT_MUST_THINK, "low", "high" },
-	{ "o3*",                REASONER | TRAIT_MUST_THINK, "low", "high" },
-	{ "o4*",                REASONER | TRAIT_MUST_THINK, "low", "high" },
-	{ "*claude*",           TRAIT_CLAUDE, NULL, "max" },
-	{ "gemini-2.5-pro*",    TRAIT_MUST_THINK, "low", "high" },
-	{ "gemini-3*",          TRAIT_MUST_THINK, "low", "high" },
-	{ "deepseek-r1*",       TRAIT_MUST_THINK, NULL, "high" },
-	{ "deepseek-*",         0, NULL, "max" },
-	{ "kimi-k2.7-code*",    TRAIT_NO_SAMPLING | TRAIT_MUST_THINK, NULL, "high" },
-	{ "kimi-*-thinking*",   TRAIT_NO_SAMPLING | TRAIT_MUST_THINK, NULL, "high" },
-	{ "kimi-k3*",           TRAIT_NO_SAMPLING | TRAIT_MUST_THINK, NULL, "max" },
-	{ "kimi-*",             TRAIT_NO_SAMPLING, NULL, "high" },
-	{ "*-thinking*",        TRAIT_MUST_THINK, NULL, "high" },
-	{ "grok-4*",            TRAIT_NO_STOP, NULL, "high" },
-	{ "grok-3-mini*",       TRAIT_NO_STOP, "low", "high" },
-	{ "*",                  0, NULL, "high" },
+	{ "gpt-5*-chat*",         TRAIT_COMPLETION | TRAIT_NO_REASONING,  NULL,      "high" },
+	{ "gpt-5.1-codex-max*",   REASONER,                               "none",    "xhigh" },
+	{ "gpt-5.1*",             REASONER,                               "none",    "high" },
+	{ "gpt-5.*",              REASONER,                               "none",    "xhigh" },
+	{ "gpt-5*",               REASONER,                               "minimal", "high" },
+	{ "gpt-oss*",             TRAIT_MUST_THINK,                       "low",     "high" },
+	{ "gpt-4*",               TRAIT_NO_REASONING,                     NULL,      "high" },
+	{ "gpt-3*",               TRAIT_NO_REASONING,                     NULL,      "high" },
+	{ "chatgpt-*",            TRAIT_NO_REASONING,                     NULL,      "high" },
+	{ "gpt-*",                REASONER,                               "none",    "xhigh" },
+	{ "o1-mini*",             REASONER | TRAIT_NO_REASONING,          NULL,      "high" },
+	{ "o1-preview*",          REASONER | TRAIT_NO_REASONING,          NULL,      "high" },
+	{ "o1*",                  REASONER | TRAIT_MUST_THINK,            "low",     "high" },
+	{ "o3*",                  REASONER | TRAIT_MUST_THINK,            "low",     "high" },
+	{ "o4*",                  REASONER | TRAIT_MUST_THINK,            "low",     "high" },
+	{ "*claude*",             TRAIT_CLAUDE,                           NULL,      "max" },
+	{ "gemini-2.5-pro*",      TRAIT_MUST_THINK,                       "low",     "high" },
+	{ "gemini-3*",            TRAIT_MUST_THINK,                       "low",     "high" },
+	{ "deepseek-r1*",         TRAIT_MUST_THINK,                       NULL,      "high" },
+	{ "deepseek-*",           0,                                      NULL,      "max" },
+	{ "kimi-k2.7-code*",      TRAIT_NO_SAMPLING | TRAIT_MUST_THINK,   NULL,      "high" },
+	{ "kimi-*-thinking*",     TRAIT_NO_SAMPLING | TRAIT_MUST_THINK,   NULL,      "high" },
+	{ "kimi-k3*",             TRAIT_NO_SAMPLING | TRAIT_MUST_THINK,   NULL,      "max" },
+	{ "kimi-*",               TRAIT_NO_SAMPLING,                      NULL,      "high" },
+	{ "*-thinking*",          TRAIT_MUST_THINK,                       NULL,      "high" },
+	{ "grok-4*",              TRAIT_NO_STOP,                          NULL,      "high" },
+	{ "grok-3-mini*",         TRAIT_NO_STOP,                          "low",     "high" },
+	{ "*",                    0,                                      NULL,      "high" },
 };
 
 const struct model_traits *openai_model_traits(const char *model)
@@ -63,7 +65,8 @@ const struct model_traits *openai_model_traits(const char *model)
 
 /* ---- limits ---- */
 
-/* What max_tokens will be. 0, a cache pre-warm, has no counterpart: one token is the least that can be asked for. */
+/* What max_tokens will be. 0, a cache pre-warm, has no counterpart: one token is the least that can
+ * be asked for. */
 static int64_t output_limit(const struct openai_encoder *e)
 {
 	const struct backend *b = e->backend;
@@ -81,7 +84,8 @@ static void put_limit(struct openai_encoder *e)
 	const char *member = e->backend->max_tokens_member;
 
 	if (!member)
-		member = e->model->flags & TRAIT_COMPLETION ? "max_completion_tokens" : "max_tokens";
+		member =
+			e->model->flags & TRAIT_COMPLETION ? "max_completion_tokens" : "max_tokens";
 	if (openai_member(e, member))
 		segs_put_int(e->body, output_limit(e));
 }
@@ -127,7 +131,8 @@ static void put_stop(struct openai_encoder *e)
 
 /* ---- who asks ---- */
 
-/* A name of at most USER_MAX characters: itself, or its SHA-256. Always the same for the same name, and tells nothing. */
+/* A name of at most USER_MAX characters: itself, or its SHA-256. Always the same for the same name,
+ * and tells nothing. */
 static struct span short_name(struct openai_encoder *e, struct span name)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -153,7 +158,8 @@ static void put_caller(struct openai_encoder *e)
 	const struct message_request *r = e->request;
 	const char *member = e->backend->session_member;
 
-	if (e->backend->user && span_is_string(r->user_id) && !span_blank(r->user_id) && openai_member(e, "user"))
+	if (e->backend->user && span_is_string(r->user_id) && !span_blank(r->user_id) &&
+	    openai_member(e, "user"))
 		segs_string(e->body, short_name(e, r->user_id));
 	if (member && r->session_id && *r->session_id && openai_member(e, member))
 		segs_string(e->body, short_name(e, span_utf8(str_of(r->session_id))));
@@ -173,13 +179,15 @@ static struct span effort_of(const struct message_request *r)
 	return span_is_string(r->effort) ? r->effort : SPAN_ABSENT;
 }
 
-/* A budget said as effort: a quarter of what Claude Code gives at most is low, half of it medium. */
+/* A budget said as effort: a quarter of what Claude Code gives at most is low, half of it medium.
+ */
 static const char *effort_of_budget(int64_t budget)
 {
 	return budget < 8000 ? "low" : budget < 16000 ? "medium" : "high";
 }
 
-/* What the client asks for, in the backend's words and no higher than the model goes; NULL: nothing. */
+/* What the client asks for, in the backend's words and no higher than the model goes; NULL:
+ * nothing. */
 static const char *effort_wanted(const struct openai_encoder *e)
 {
 	static const char *const levels[] = { "low", "medium", "high", "xhigh", "max" };
@@ -209,7 +217,8 @@ static const char *effort_or_budget(const struct openai_encoder *e)
 
 static void put_effort(struct openai_encoder *e, const char *effort)
 {
-	if (!effort || e->model->flags & TRAIT_NO_REASONING || !openai_member(e, "reasoning_effort"))
+	if (!effort || e->model->flags & TRAIT_NO_REASONING ||
+	    !openai_member(e, "reasoning_effort"))
 		return;
 	segs_string(e->body, span_utf8(str_of(effort)));
 }
@@ -229,13 +238,14 @@ static void put_thinking_object(struct openai_encoder *e)
 	put_effort(e, effort_wanted(e));
 }
 
-/* The budget must leave room for the answer; 0 when there is not enough for any. */
+/* The budget must leave room for the answer, a quarter where the limit had to be lowered; 0: there
+ * is not enough for any. */
 static int64_t budget_within(const struct openai_encoder *e)
 {
 	int64_t budget = e->request->thinking_budget, limit = output_limit(e);
 
 	if (budget >= limit)
-		budget = limit - 1;
+		budget = limit - limit / 4;
 	return budget >= BUDGET_MIN ? budget : 0;
 }
 
@@ -259,8 +269,9 @@ static void put_reasoning_effort(struct openai_encoder *e, const char *effort)
 }
 
 /*
- * OpenRouter takes effort or a budget, not both, and refuses to switch off what a model can't do without. Claude thinks there only
- * when told to, so an effort alone, which the API reads as how thorough to be, must not switch it on.
+ * OpenRouter takes effort or a budget, not both, and refuses to switch off what a model can't do
+ * without. Claude thinks there only when told to, so an effort alone, which the API reads as how
+ * thorough to be, must not switch it on.
  */
 static void put_openrouter(struct openai_encoder *e)
 {
@@ -277,7 +288,8 @@ static void put_openrouter(struct openai_encoder *e)
 		break;
 	case THINKING_ENABLED:
 		if (budget)
-			put_reasoning(e, "max_tokens", arena_printf(e->arena, "%lld", (long long)budget));
+			put_reasoning(e, "max_tokens",
+				      arena_printf(e->arena, "%lld", (long long)budget));
 		else if (!e->request->thinking_budget)
 			put_reasoning(e, "enabled", "true");
 		break;

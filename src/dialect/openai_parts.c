@@ -1,7 +1,7 @@
 /*
- * Content of an openai-chat message. Blocks become parts, parts become one JSON string where that says it all, else an array.
- * Texts are lists of borrowed pieces, so that a document gets its title around it, and an image its "data:" in front, without
- * being copied.
+ * Content of an openai-chat message. Blocks become parts, parts become one JSON string where that
+ * says it all, else an array. Texts are lists of borrowed pieces, so that a document gets its title
+ * around it, and an image its "data:" in front, without being copied.
  */
 #include <string.h>
 
@@ -130,7 +130,8 @@ static void add_file(struct parts *ps, const struct block *b)
 		p->block = b;
 }
 
-/* Texts inside a document or search result, one after the other; its images become parts of their own behind it. */
+/* Texts inside a document or search result, one after the other; its images become parts of their
+ * own behind it. */
 static void add_inner(struct parts *ps, struct part **p, const struct block *b)
 {
 	size_t place = (size_t)(*p - ps->v);
@@ -247,6 +248,8 @@ void parts_add(struct parts *ps, const struct block *b)
 
 static void write_text(struct segs *s, const struct part *p)
 {
+	if (p->lead)
+		segs_puts(s, p->lead);
 	for (size_t i = 0; i < p->npieces; i++)
 		segs_content(s, p->pieces[i]);
 }

@@ -1,12 +1,14 @@
 /*
- * Thinking of earlier turns on its way back. Most backends don't want it; DeepSeek and Kimi answer 400 when a message that calls
- * tools comes without it; OpenRouter wants its own items back as they were, in their order. Those travelled through the
- * client inside the signature (dialect/opaque.c) and go to the backend they came from only.
+ * Thinking of earlier turns on its way back. Most backends don't want it; DeepSeek and Kimi answer
+ * 400 when a message that calls tools comes without it; OpenRouter wants its own items back as they
+ * were, in their order. Those travelled through the client inside the signature (dialect/opaque.c)
+ * and go to the backend they came from only.
  */
 #include "dialect/openai_encode.h"
 #include "json/scan.h"
 
-/* Where DeepSeek and Kimi demand the member and the history has nothing (another model wrote it), an empty text is refused. */
+/* Where DeepSeek and Kimi demand the member and the history has nothing (another model wrote it),
+ * an empty text is refused. */
 #define PLACEHOLDER " "
 
 static bool has_text(const struct block *const *blocks, size_t n)
@@ -18,7 +20,8 @@ static bool has_text(const struct block *const *blocks, size_t n)
 	return false;
 }
 
-static void put_text(struct openai_encoder *e, const char *member, const struct block *const *blocks, size_t n)
+static void put_text(struct openai_encoder *e, const char *member,
+		     const struct block *const *blocks, size_t n)
 {
 	struct segs *s = e->body;
 	bool some = false;
@@ -35,21 +38,25 @@ static void put_text(struct openai_encoder *e, const char *member, const struct 
 	segs_puts(s, "\"");
 }
 
-static void put_content(struct openai_encoder *e, const struct block *const *blocks, size_t n, bool calls)
+static void put_content(struct openai_encoder *e, const struct block *const *blocks, size_t n,
+			bool calls)
 {
 	if (has_text(blocks, n))
 		put_text(e, ",\"reasoning_content\":", blocks, n);
-	else if (calls && e->request->thinking != THINKING_DISABLED && e->backend->replay == REPLAY_TOOLS)
+	else if (calls && e->request->thinking != THINKING_DISABLED &&
+		 e->backend->replay == REPLAY_TOOLS)
 		segs_puts(e->body, ",\"reasoning_content\":\"" PLACEHOLDER "\"");
 }
 
-/* A signature that Anthropic made, in the item that stands for it at OpenRouter. Valid for any host of Claude, for no other model. */
+/* A signature that Anthropic made, in the item that stands for it at OpenRouter. Valid for any host
+ * of Claude, for no other model. */
 static void put_claude_item(struct openai_encoder *e, const struct block *b, size_t index)
 {
 	struct segs *s = e->body;
 	bool text = b->type == BLOCK_THINKING;
 
-	segs_puts(s, text ? "{\"type\":\"reasoning.text\",\"text\":" : "{\"type\":\"reasoning.encrypted\"");
+	segs_puts(s, text ? "{\"type\":\"reasoning.text\",\"text\":"
+			  : "{\"type\":\"reasoning.encrypted\"");
 	if (text)
 		segs_string(s, b->text);
 	segs_puts(s, text ? ",\"signature\":" : ",\"data\":");
@@ -59,14 +66,16 @@ static void put_claude_item(struct openai_encoder *e, const struct block *b, siz
 	segs_puts(s, "}");
 }
 
-/* State is one item or an array of them; the array's brackets go, since several blocks make one list. */
+/* State is one item or an array of them; the array's brackets go, since several blocks make one
+ * list. */
 static struct str items_of(struct openai_encoder *e, const struct block *b)
 {
 	struct buf *state = &e->scratch;
 	struct str text;
 
 	buf_reset(state);
-	if (opaque_get(state, e->backend->origin, b->signature) != 1 || json_check(buf_str(state), NULL, NULL))
+	if (opaque_get(state, e->backend->origin, b->signature) != 1 ||
+	    json_check(buf_str(state), NULL, NULL))
 		return STR_NONE;
 	text = str_trim(arena_str(e->arena, buf_str(state)));
 	if (span_is_array(span_json(text)))
@@ -84,7 +93,8 @@ static bool put_details(struct openai_encoder *e, const struct block *const *blo
 		bool ours = opaque_ours(blocks[i]->signature);
 		struct str text = ours ? items_of(e, blocks[i]) : STR_NONE;
 
-		if (ours ? !text.n : span_blank(blocks[i]->signature) || !(e->model->flags & TRAIT_CLAUDE))
+		if (ours ? !text.n
+			 : span_blank(blocks[i]->signature) || !(e->model->flags & TRAIT_CLAUDE))
 			continue;
 		segs_puts(s, items ? "," : ",\"reasoning_details\":[");
 		if (ours)
@@ -97,7 +107,8 @@ static bool put_details(struct openai_encoder *e, const struct block *const *blo
 	return items > 0;
 }
 
-void openai_put_reasoning(struct openai_encoder *e, const struct block *const *blocks, size_t n, bool calls)
+void openai_put_reasoning(struct openai_encoder *e, const struct block *const *blocks, size_t n,
+			  bool calls)
 {
 	bool gone = e->context->strip_thinking;
 
@@ -113,7 +124,8 @@ void openai_put_reasoning(struct openai_encoder *e, const struct block *const *b
 		break;
 	case REPLAY_DETAILS:
 		/* Claude refuses thinking without a signature, others read it. */
-		if (!gone && !put_details(e, blocks, n) && !(e->model->flags & TRAIT_CLAUDE) && has_text(blocks, n))
+		if (!gone && !put_details(e, blocks, n) && !(e->model->flags & TRAIT_CLAUDE) &&
+		    has_text(blocks, n))
 			put_text(e, ",\"reasoning\":", blocks, n);
 		break;
 	}

@@ -1,6 +1,7 @@
 /*
- * Tools, the choice among them and the answer's format. Schemas go out byte for byte, unless the preset says that the backend
- * refuses what Claude Code is known to send in them. Tools that only the API itself runs are left out and noted.
+ * Tools, the choice among them and the answer's format. Schemas go out byte for byte, unless the
+ * preset says that the backend refuses what Claude Code is known to send in them. Tools that only
+ * the API itself runs are left out and noted.
  */
 #include "dialect/openai_encode.h"
 #include "json/edit.h"
@@ -16,11 +17,14 @@ static bool sent(const struct tool *t)
 /* Members whose values are data, not schema: nothing in them is touched. */
 static bool is_data(struct span key)
 {
-	return span_is(key, "default") || span_is(key, "const") || span_is(key, "enum") || span_is(key, "examples");
+	return span_is(key, "default") || span_is(key, "const") || span_is(key, "enum") ||
+	       span_is(key, "examples");
 }
 
-/* Strict validators refuse "required": null and "type": null, and some "$schema". A property may be called by any of these names. */
-static enum edit_action strip_null(void *ctx, const struct span *path, unsigned depth, struct span value, struct str *with)
+/* Strict validators refuse "required": null and "type": null, and some "$schema". A property may be
+ * called by any of these names. */
+static enum edit_action strip_null(void *ctx, const struct span *path, unsigned depth,
+				   struct span value, struct str *with)
 {
 	struct span key = path[depth];
 
@@ -116,7 +120,8 @@ void openai_put_tools(struct openai_encoder *e)
 	for (size_t i = 0; i < r->ntools; i++) {
 		n += sent(&r->tools[i]);
 		if (!sent(&r->tools[i]))
-			openai_dropped(e, span_given(r->tools[i].type) ? r->tools[i].type : r->tools[i].name);
+			openai_dropped(e, span_given(r->tools[i].type) ? r->tools[i].type
+								       : r->tools[i].name);
 	}
 	if (span_given(r->mcp_servers))
 		openai_dropped(e, span_utf8(STR("mcp_servers")));
@@ -135,7 +140,8 @@ void openai_put_tools(struct openai_encoder *e)
 		segs_puts(e->body, "]");
 	}
 	put_choice(e);
-	if (r->no_parallel_tools && e->backend->parallel_tool_calls && openai_member(e, "parallel_tool_calls"))
+	if (r->no_parallel_tools && e->backend->parallel_tool_calls &&
+	    openai_member(e, "parallel_tool_calls"))
 		segs_puts(e->body, "false");
 }
 
@@ -153,7 +159,8 @@ void openai_put_format(struct openai_encoder *e)
 	}
 	if (!openai_member(e, "response_format"))
 		return;
-	segs_puts(e->body, "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"output\",\"schema\":");
+	segs_puts(e->body,
+		  "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"output\",\"schema\":");
 	put_schema(e, schema);
 	segs_puts(e->body, ",\"strict\":true}}");
 }
