@@ -91,7 +91,7 @@ static void print_set(FILE *out, const struct option_set *s, bool all)
 static void print_rules(FILE *out, const struct snapshot *s)
 {
 	struct buf rule, where;
-	char path[32];
+	char path[48];
 	size_t i;
 
 	buf_init(&rule, 8192);

@@ -83,7 +83,8 @@ static const char conf_head[] =
 "#\n"
 "#   proxy_backend = \"OPENROUTER\";\n"
 "#   models = { big = \"anthropic/claude-sonnet-4.5\"; small = \"anthropic/claude-haiku-4.5\";\n"
-"#              map = ( { match = \"claude-*haiku*\"; to = \"small\"; }, { match = \"claude-*\"; to = \"big\"; } ); };\n"
+"#              map = ( { match = \"claude-*haiku*\"; to = \"small\"; },\n"
+"#                      { match = \"claude-*\"; to = \"big\"; } ); };\n"
 "#   backends = { OPENROUTER = { api_key = \"env:OPENROUTER_API_KEY\"; };\n"
 "#                lab = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:8000/v1\";\n"
 "#                        api_key = \"file:/etc/messages/lab.key\"; timeout = 600; retries = 2; }; };\n"
@@ -129,7 +130,7 @@ static void markdown_env(FILE *out, const char *names)
 	struct str rest = str_of(names), one;
 	bool more = false;
 
-	while (str_split(&rest, ' ', &one)) {
+	while (rest.n && str_split(&rest, ' ', &one)) {
 		fprintf(out, "%s`%.*s`", more ? ", " : "", STR_ARGS(one));
 		more = true;
 	}
@@ -141,7 +142,11 @@ static void markdown_table(FILE *out, const struct option_table *t)
 	size_t i;
 
 	buf_init(&b, 4096);
-	fprintf(out, "### %s\n\n%s\n\n", *t->name ? t->name : "Top level", t->about);
+	if (*t->name)
+		fprintf(out, "### `%s*`", t->name);
+	else
+		fprintf(out, "### Top level");
+	fprintf(out, "\n\n%s\n\n", t->about);
 	fprintf(out, "| option | type | default | limits | environment | meaning |\n|---|---|---|---|---|---|\n");
 	for (i = 0; i < t->n; i++) {
 		const struct option *o = &t->rows[i];
@@ -259,7 +264,7 @@ static void write_man(FILE *out)
 	for (t = 0; options_all[t]; t++) {
 		fprintf(out, ".SS ");
 		put_roff(out, *options_all[t]->name ? options_all[t]->name : "Top level");
-		fputc('\n', out);
+		fputs(*options_all[t]->name ? "*\n" : "\n", out);
 		put_roff(out, options_all[t]->about);
 		fputc('\n', out);
 		for (i = 0; i < options_all[t]->n; i++)

@@ -35,7 +35,7 @@ static const struct option global_rows[] = {
 	{ "models.big", TYPE_TEXT, GLOBAL(model_big), NULL, 0, 0, "MESSAGES_MODEL ANTHROPIC_MODEL", NULL, "the backend's",
 		"The backend's model that `big` stands for." },
 	{ "models.small", TYPE_TEXT, GLOBAL(model_small), NULL, 0, 0,
-		"MESSAGES_SMALL_MODEL ANTHROPIC_SMALL_FAST_MODEL ANTHROPIC_DEFAULT_HAIKU_MODEL", NULL, "the backend's, else `big`",
+		"MESSAGES_SMALL_MODEL ANTHROPIC_SMALL_FAST_MODEL", NULL, "the backend's, else `big`",
 		"The backend's model that `small` stands for: Claude Code's background work." },
 	{ "models.default", TYPE_TEXT, GLOBAL(model_default), NULL, 0, 0, "MESSAGES_DEFAULT_MODEL", NULL,
 		"the name goes on as it came",
