@@ -227,8 +227,8 @@ static enum flow take_text(struct stopper *s, const struct event *e)
 		met = step(s, bytes, u.decoded);
 	}
 	keep = raw_tail(s, met ? met->n : longest_begun(s));
-	if (!met && !keep && !s->held.n) {
-		s->passed = s->passed || text.n;
+	if (!met && !keep && !s->held.n && text.n) {
+		s->passed = true;
 		return sink_event(s->next, e);
 	}
 	flow = send_but(s, text.p, at, keep);
