@@ -36,25 +36,23 @@ static void splice_add(struct splices *s, const char *p, size_t n, struct str wi
 	s->v[s->n++] = (struct edit){ .at = (size_t)(p - s->body.p), .n = n, .with = with };
 }
 
-/* Removes an array element together with one comma beside it. */
-static void splice_element(struct splices *s, struct span element)
+/* Removes elements of an array, each run of them with the commas that would be left over: up to the next element that stays,
+ * or, at the end of the list, from the last one that does. */
+static void splice_elements(struct splices *s, const struct span *elements, const bool *gone, size_t n)
 {
-	const char *from = element.p, *to = element.p + element.n;
-	const char *end = s->body.p + s->body.n;
-	const char *q = to;
+	for (size_t i = 0, run; i < n; i = run + 1) {
+		const char *from, *to;
 
-	while (q < end && strchr(" \t\r\n", *q))
-		q++;
-	if (q < end && *q == ',') {
-		to = q + 1;
-	} else {
-		q = from;
-		while (q > s->body.p && strchr(" \t\r\n", q[-1]))
-			q--;
-		if (q > s->body.p && q[-1] == ',')
-			from = q - 1;
+		for (run = i; run < n && gone[run]; run++)
+			;
+		if (run == i)
+			continue;
+		from = elements[i].p;
+		to = run < n ? elements[run].p : elements[n - 1].p + elements[n - 1].n;
+		if (run == n && i > 0)
+			from = elements[i - 1].p + elements[i - 1].n;
+		splice_add(s, from, (size_t)(to - from), STR(""));
 	}
-	splice_add(s, from, (size_t)(to - from), STR(""));
 }
 
 static int by_place(const void *a, const void *b)
@@ -62,26 +60,6 @@ static int by_place(const void *a, const void *b)
 	const struct edit *x = a, *y = b;
 
 	return x->at < y->at ? -1 : x->at > y->at;
-}
-
-/* Removing neighbours may claim the same comma twice: the later edit gives way. */
-static void splice_sort(struct splices *s)
-{
-	size_t end = 0;
-
-	qsort(s->v, s->n, sizeof(*s->v), by_place);
-	for (size_t i = 0; i < s->n; i++) {
-		struct edit *e = &s->v[i];
-
-		if (e->at < end) {
-			size_t over = end - e->at;
-
-			over = over > e->n ? e->n : over;
-			e->at += over;
-			e->n -= over;
-		}
-		end = e->at + e->n;
-	}
 }
 
 static bool thinking_goes(const struct encode_context *c, const struct block *b)
@@ -94,27 +72,60 @@ static bool thinking_goes(const struct encode_context *c, const struct block *b)
 	return c->target->backend->anthropic_host && opaque_ours(b->signature);
 }
 
+/* Vectors for splice_elements; NULL (and the splices failed) when memory ends. */
+struct list {
+	struct span *elements;
+	bool *gone;
+};
+
+static struct list list_new(struct splices *s, size_t n)
+{
+	struct list l = { .elements = arena_alloc(s->arena, n * sizeof(*l.elements)),
+			  .gone = arena_alloc(s->arena, n * sizeof(*l.gone)) };
+
+	s->failed = s->failed || !l.elements || !l.gone;
+	return l;
+}
+
+/* True when nothing of the turn is left: a turn without content is refused. */
+static bool splice_turn(const struct encode_context *c, struct splices *s, const struct turn *t)
+{
+	struct list l;
+	size_t gone = 0;
+
+	for (size_t j = 0; j < t->nblocks; j++)
+		gone += thinking_goes(c, &t->blocks[j]);
+	if (!gone || gone == t->nblocks)
+		return gone > 0;
+	l = list_new(s, t->nblocks);
+	for (size_t j = 0; !s->failed && j < t->nblocks; j++) {
+		l.elements[j] = t->blocks[j].raw;
+		l.gone[j] = thinking_goes(c, &t->blocks[j]);
+	}
+	if (!s->failed)
+		splice_elements(s, l.elements, l.gone, t->nblocks);
+	return false;
+}
+
 static void splice_thinking(const struct encode_context *c, struct splices *s)
 {
 	const struct message_request *r = c->request;
+	struct list turns = { 0 };
 
 	for (size_t i = 0; i < r->nturns; i++) {
-		const struct turn *t = &r->turns[i];
-		size_t gone = 0;
-
-		if (t->role != ROLE_ASSISTANT)
+		if (r->turns[i].role != ROLE_ASSISTANT || !splice_turn(c, s, &r->turns[i]))
 			continue;
-		for (size_t j = 0; j < t->nblocks; j++)
-			gone += thinking_goes(c, &t->blocks[j]);
-		if (gone && gone == t->nblocks) {
-			/* A turn without content is refused. */
-			splice_element(s, t->raw);
-			continue;
-		}
-		for (size_t j = 0; gone && j < t->nblocks; j++)
-			if (thinking_goes(c, &t->blocks[j]))
-				splice_element(s, t->blocks[j].raw);
+		if (!turns.gone)
+			turns = list_new(s, r->nturns);
+		if (s->failed)
+			return;
+		turns.gone[i] = true;
 	}
+	if (!turns.gone)
+		return;
+	for (size_t i = 0; i < r->nturns; i++)
+		turns.elements[i] = r->turns[i].raw;
+	splice_elements(s, turns.elements, turns.gone, r->nturns);
 }
 
 /* Claude Code's attribution line changes what a prefix cache sees; only Anthropic's own API takes it out itself. */
@@ -122,16 +133,19 @@ static void splice_billing(const struct encode_context *c, struct splices *s)
 {
 	const struct message_request *r = c->request;
 	const struct backend *b = c->target->backend;
+	struct list l;
 
 	if (b->anthropic_host || b->billing_header || r->nsystem < 2)
 		return;
-	for (size_t i = 0; i < r->nsystem; i++) {
+	l = list_new(s, r->nsystem);
+	for (size_t i = 0; !s->failed && i < r->nsystem; i++) {
 		struct span t = r->system[i].text;
 
-		if (r->system[i].raw.form == SPAN_JSON && t.n >= sizeof(BILLING_PREFIX) - 1 &&
-		    !memcmp(t.p, BILLING_PREFIX, sizeof(BILLING_PREFIX) - 1))
-			splice_element(s, r->system[i].raw);
+		l.elements[i] = r->system[i].raw;
+		l.gone[i] = str_starts((struct str){ t.p, t.n }, BILLING_PREFIX);
 	}
+	if (!s->failed)
+		splice_elements(s, l.elements, l.gone, r->nsystem);
 }
 
 /* Clones know only user and assistant; Anthropic's newer models take system entries as they are. */
@@ -301,7 +315,8 @@ static int encode_body(const struct encode_context *c, enum op op, struct outgoi
 	splice_billing(c, &s);
 	splice_mid_system(c, &s);
 	splice_thinking(c, &s);
-	splice_sort(&s);
+	if (s.n)
+		qsort(s.v, s.n, sizeof(*s.v), by_place);
 	edit_splice(&out->body, r->body, s.v, s.n);
 	if (s.failed || out->body.failed)
 		return -1;
