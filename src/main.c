@@ -1,5 +1,299 @@
-/* Entry point. */
-int main(void)
+/*
+ * Entry point: told by how it was started whether it serves FastCGI, answers one CGI request, or does what the command line asks.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "config.h"
+#include "front/front.h"
+#include "state/host.h"
+
+#define STACK_BYTES (256 * 1024)
+#define FDS_PER_WORKER 4
+#define FDS_RESERVED 32
+#define KEEP_SECONDS 30                 /* a kept FastCGI connection waits so long for its next request */
+#define EXIT_USAGE 2
+
+static const char usage[] =
+"messages.fcgi " PACKAGE_VERSION ": the Anthropic Messages API as a FastCGI and CGI program\n"
+"\n"
+"A web server starts it; by itself it listens nowhere. Ways to start it:\n"
+"  spawn-fcgi -a 127.0.0.1 -p 9000 -n -- messages.fcgi     FastCGI on a port\n"
+"  lighttpd, Apache (mod_fcgid, mod_cgi), nginx, Caddy, systemd: samples in the\n"
+"  source's lighttpd/, apache/ and conf/ folders\n"
+"\n"
+"Commands:\n"
+"  --check             validate the configuration and say what will be used\n"
+"  --print-config      the configuration in force, secrets left out\n"
+"  --new-key NAME      make an access key and show the lines that allow it\n"
+"  --options FORMAT    every option, as text, markdown, man or conf\n"
+"  import-env FILE     write a configuration from a .env file\n"
+"  env [--url BASE]    the lines that point curl and Claude Code at this gateway\n"
+"  --version, --help\n"
+"\n"
+"Options:\n"
+"  --config FILE       the configuration (else MESSAGES_CONF, .htmessages.conf beside\n"
+"                      the program, the user's, the system's)\n";
+
+/* ---- process ---- */
+
+static void tune_memory(void)
 {
+	/* Two arenas and early trimming: large bodies go back to the system when their request ends. */
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+}
+
+static int raise_descriptors(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return 1024;
+	lim.rlim_cur = lim.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim) < 0 && getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return 1024;
+	return lim.rlim_cur > 1 << 20 ? 1 << 20 : (int)lim.rlim_cur;
+}
+
+static int workers_max(const struct config *c)
+{
+	int most = (raise_descriptors() - FDS_RESERVED) / FDS_PER_WORKER;
+
+	if (most < 1)
+		most = 1;
+	return c->workers > 0 && c->workers < most ? c->workers : most;
+}
+
+static int fail(const char *what, const char *why)
+{
+	fprintf(stderr, "messages.fcgi: %s%s%s\n", what, *why ? ": " : "", why);
+	return EXIT_FAILURE;
+}
+
+/* Everything that serving needs, before the first request. */
+static int start(const struct config_load *load)
+{
+	struct config *c;
+	struct buf err;
+	int level;
+
+	buf_init(&err, 65536);
+	if (config_start(load, &err)) {
+		fail("configuration", buf_cstr(&err));
+		buf_release(&err);
+		return -1;
+	}
+	buf_release(&err);
+	c = config_current();
+	level = log_level_of(str_of(c->log_level));
+	log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level, c->log_dest ? c->log_dest : "stderr");
+	if (host_open(c->state_dir))
+		log_warn("state.dir %s: %s; this process keeps its state to itself", c->state_dir, strerror(errno));
+	config_unref(c);
+	if (upstream_setup())
+		return fail("libcurl", "could not be started"), -1;
 	return 0;
+}
+
+static void finish(void)
+{
+	upstream_cleanup();
+	host_close();
+	config_stop();
+}
+
+static const struct front_handler handler = { .handle = api_handle };
+
+/* ---- FastCGI ---- */
+
+static int serve(const struct config_load *load, int fd)
+{
+	struct server_options o = { .listen_fd = fd, .stack_bytes = STACK_BYTES, .keep_seconds = KEEP_SECONDS };
+	struct config *c;
+	int rc;
+
+	if (start(load))
+		return EXIT_FAILURE;
+	c = config_current();
+	o.workers_max = workers_max(c);
+	o.idle_seconds = c->idle_worker;
+	o.shutdown_grace = c->shutdown_grace;
+	o.read_timeout = c->client_read_timeout;
+	o.write_timeout = c->client_write_timeout;
+	config_unref(c);
+	rc = server_run(&o, &handler);
+	finish();
+	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- CGI ---- */
+
+static int answer_cgi(const struct config_load *load)
+{
+	struct config *c;
+	int read_timeout, write_timeout, rc;
+
+	if (start(load)) {
+		fputs("Status: 500\r\nContent-Type: application/json\r\n\r\n"
+		      "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"The gateway's configuration is not valid: "
+		      "its log says where; messages.fcgi --check too.\"}}\n", stdout);
+		return EXIT_FAILURE;
+	}
+	c = config_current();
+	read_timeout = c->client_read_timeout;
+	write_timeout = c->client_write_timeout;
+	config_unref(c);
+	rc = cgi_run(read_timeout, write_timeout, &handler);
+	finish();
+	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- command line ---- */
+
+struct options {
+	struct config_load load;
+	const char *url;
+	const char *argument;
+};
+
+static int run_check(const struct options *o)
+{
+	return config_check(&o->load, upstream_feature, stdout);
+}
+
+static int run_print(const struct options *o)
+{
+	return config_print(&o->load, stdout);
+}
+
+static int run_new_key(const struct options *o)
+{
+	return config_new_key(o->argument, stdout);
+}
+
+static int run_options(const struct options *o)
+{
+	return config_options(stdout, o->argument);
+}
+
+static int run_import(const struct options *o)
+{
+	return config_import_env(o->argument, stdout);
+}
+
+static int run_env(const struct options *o)
+{
+	return api_env(&o->load, o->url, stdout);
+}
+
+static int run_version(const struct options *o)
+{
+	printf("messages.fcgi %s (%s)\n", PACKAGE_VERSION, upstream_library());
+	return EXIT_SUCCESS;
+}
+
+static int run_help(const struct options *o)
+{
+	fputs(usage, stdout);
+	return EXIT_SUCCESS;
+}
+
+/* name, takes an argument, function */
+static const struct command {
+	const char *name;
+	bool takes;
+	int (*run)(const struct options *o);
+} commands[] = {
+	{ "--check", false, run_check },
+	{ "--print-config", false, run_print },
+	{ "--new-key", true, run_new_key },
+	{ "--options", true, run_options },
+	{ "import-env", true, run_import },
+	{ "env", false, run_env },
+	{ "--version", false, run_version },
+	{ "--help", false, run_help },
+	{ "-h", false, run_help },
+};
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int usage_error(const char *what, const char *arg)
+{
+	fprintf(stderr, "messages.fcgi: %s %s; --help lists what there is\n", what, arg);
+	return -1;
+}
+
+/* The value of "--name VALUE" or "--name=VALUE"; NULL when arg is another option. *i moves over a value of its own. */
+static const char *option_value(const char *name, int argc, char **argv, int *i)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(argv[*i], name, n) != 0)
+		return NULL;
+	if (argv[*i][n] == '=')
+		return argv[*i] + n + 1;
+	if (argv[*i][n] || *i + 1 >= argc)
+		return NULL;
+	return argv[++*i];
+}
+
+static int parse_options(int argc, char **argv, struct options *o, const struct command **command)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *arg = argv[i], *value;
+		const struct command *found = find_command(arg);
+
+		if ((value = option_value("--config", argc, argv, &i))) {
+			o->load.path = value;
+		} else if ((value = option_value("--url", argc, argv, &i))) {
+			o->url = value;
+		} else if (!found || *command) {
+			return usage_error(found ? "one command at a time, not also" : "does not know", arg);
+		} else {
+			*command = found;
+			if (found->takes && i + 1 >= argc)
+				return usage_error("a value is missing after", arg);
+			o->argument = found->takes ? argv[++i] : NULL;
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .load = { .argv0 = argv[0] } };
+	const struct command *command = NULL;
+	/* A web server hands a query string to a CGI program as its arguments: they are nobody's commands then. */
+	bool cgi = getenv("GATEWAY_INTERFACE") || getenv("REQUEST_METHOD");
+	int fd = server_listen_fd();
+
+	tune_memory();
+	signal(SIGPIPE, SIG_IGN);
+	if (cgi && fd < 0) {
+		o.load.cgi = true;
+		return answer_cgi(&o.load);
+	}
+	if (!cgi && parse_options(argc, argv, &o, &command))
+		return EXIT_USAGE;
+	if (command)
+		return command->run(&o);
+	if (fd >= 0)
+		return serve(&o.load, fd);
+	fputs(usage, stderr);
+	return EXIT_USAGE;
 }

@@ -244,7 +244,7 @@ int api_models(struct api_call *c)
 {
 	struct model_list l = { .arena = c->arena };
 	struct fault f = FAULT_INIT;
-	struct page p;
+	struct page p = { 0, 0 };
 	cJSON *root, *data;
 
 	collect(c, &l);
