@@ -447,12 +447,13 @@ static enum flow read_chunk(struct openai_decoder *d, struct sink *s, struct spa
 /* A text that is no JSON object where one must be. */
 static enum flow not_json(struct openai_decoder *d, struct sink *s, const char *what, struct str text)
 {
-	struct fault f = FAULT_INIT;
+	struct fault said = FAULT_INIT, f = FAULT_INIT;
 
-	error_from_body(d->c, 200, text, &f);
-	if (f.class == FAULT_TRANSIENT)
-		fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s that is not JSON",
-			  d->c->target->backend->name, what);
+	error_from_body(d->c, 200, text, &said);
+	if (said.class != FAULT_TRANSIENT)
+		return openai_fault(s, &said);
+	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s that is not JSON: %.200s",
+		  d->c->target->backend->name, what, said.message);
 	return openai_fault(s, &f);
 }
 

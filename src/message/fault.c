@@ -54,7 +54,7 @@ const char *fault_type_of_status(int status)
 		{ 403, "permission_error" },
 		{ 404, "not_found_error" },
 		{ 405, "invalid_request_error" },
-		{ 409, "invalid_request_error" },
+		{ 409, "conflict_error" },
 		{ 413, "request_too_large" },
 		{ 415, "invalid_request_error" },
 		{ 422, "invalid_request_error" },
