@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "front/param.h"
 
-enum { CGI_BUFFER = 8192 };
+enum { CGI_BUFFER = 8192, DRAIN_MS = 2000 };
 
 struct cgi_front {
 	struct front front;
@@ -211,6 +211,20 @@ static int64_t body_length(struct front *f)
 	return cgi_param(f, "HTTP_TRANSFER_ENCODING") ? -1 : 0;
 }
 
+/*
+ * What an early answer (401, 413) left unread. mod_cgid sends the whole body before it reads the
+ * answer, on one socket: ended with bytes unread, that is reset, and the answer's end is lost. As
+ * long as bytes keep coming they are read; a pause of DRAIN_MS ends it.
+ */
+static void drain_body(struct cgi_front *x)
+{
+	char scrap[CGI_BUFFER];
+
+	x->read_ms = DRAIN_MS;
+	while (cgi_read(&x->front, scrap, sizeof(scrap)) > 0)
+		;
+}
+
 int cgi_run(int read_timeout, int write_timeout, const struct front_handler *h)
 {
 	struct cgi_front x = {
@@ -231,5 +245,7 @@ int cgi_run(int read_timeout, int write_timeout, const struct front_handler *h)
 	h->handle(h->ctx, &x.front, false);
 	cgi_flush(&x.front);
 	buf_release(&x.out);
+	if (!x.broken)
+		drain_body(&x);
 	return 0;
 }

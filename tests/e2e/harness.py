@@ -3,6 +3,7 @@ project ships, with the values that a user would change put in. Everything is in
 folder and on 127.0.0.1, and is stopped by process id.
 """
 import glob
+import grp
 import hashlib
 import os
 import pwd
@@ -160,11 +161,12 @@ def clean_env(**more):
 
 
 class Server:
-    """A web server in front of the gateway. `keeps` is False where each request has a process of
-    its own; gone_after is how many seconds it may take to learn that a client has left."""
+    """A web server in front of the gateway. gone_after: how many seconds it may take to learn that
+    a client has left. encoded_slashes: whether a %2F in the path arrives at all."""
 
     name = ""
     gone_after = 6
+    encoded_slashes = True
     prefix = PREFIX
 
     def __init__(self, gateway):
@@ -205,7 +207,7 @@ class Server:
     def __enter__(self):
         try:
             self.start()
-            wait_for(lambda: listens(self.port) or self.died(), 10, "%s listens" % self.name)
+            wait_for(lambda: self.died() or listens(self.port), 10, "%s listens" % self.name)
         except BaseException:
             self.__exit__()
             raise
@@ -292,8 +294,8 @@ class Apache(Server):
         text += [line for m in ("mpm_event", "authz_core", "unixd", "alias", "env", "setenvif",
                                 "mime", "rewrite") + tuple(self.modules)
                  for line in self.load(tool, m)]
+        text += ["TypesConfig \"%s\"" % self.write("mime.types", "")]
         if os.geteuid() == 0:
-            import grp
             text += ["User %s" % user().pw_name, "Group %s" % grp.getgrgid(user().pw_gid).gr_name]
         text += ["<Directory />", "Require all denied", "AllowOverride None", "</Directory>",
                  "<FilesMatch \"^\\.ht\">", "Require all denied", "</FilesMatch>"]
@@ -342,6 +344,7 @@ class ApacheProxy(Apache):
 class ApacheCgi(Apache):
     """A shared host: the sample is the .htaccess of a folder that holds the program."""
     name = "apache-cgi-htaccess"
+    encoded_slashes = False     # AllowEncodedSlashes is the server's
     modules = ("cgid",)
     file = "apache/htaccess"
 

@@ -126,7 +126,10 @@ def test_other_endpoints(server, upstream):
 def test_model_names_with_slashes(server, upstream):
     upstream.reset()
     with connect(server) as client:
-        for path in ("/v1/models/vendor/other", "/v1/models/vendor%2Fother"):
+        paths = ["/v1/models/vendor/other"]
+        if server.encoded_slashes:
+            paths.append("/v1/models/vendor%2Fother")
+        for path in paths:
             answer = client.ask("GET", path)
             assert answer.status == 200, (path, answer.status, answer.body)
             assert answer.json["id"] == "vendor/other"
@@ -178,14 +181,22 @@ def test_bad_requests(server, upstream):
 
 def test_cut_in_the_middle(server, upstream):
     """An upstream that stops is an error event, never a finished answer."""
+    seen = threading.Event()
+
     def script(call):
         call.begin()
         call.text("half")
+        seen.wait(10)
 
     upstream.reset(script)
     with connect(server) as client:
         _, stream = client.stream(message(stream=True))
-        names = [name for name, _, _ in stream if name != ":"]
+        names = []
+        for name, _, _ in stream:
+            if name == "content_block_delta":
+                seen.set()
+            if name != ":":
+                names.append(name)
     assert names[-1] == "error" and "message_stop" not in names, names
 
 
