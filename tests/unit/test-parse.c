@@ -28,7 +28,7 @@ static const struct { const char *body, *message; } refused[] = {
 	{ HEAD ASK "} x", "The request body is not valid JSON: unexpected bytes after the value at byte 74" },
 	{ HEAD ASK "}{}", "The request body is not valid JSON: unexpected bytes after the value at byte 73" },
 	{ "{\n  \"model\": \"m\",\n  \"max_tokens\": 1x\n}",
-	  "The request body is not valid JSON: expected ',' or '}' at byte 37 (line 3, column 18)" },
+	  "The request body is not valid JSON: expected ',' or '}' at byte 35 (line 3, column 18)" },
 	{ "{\"model\":\"\xff\"}", "The request body is not valid JSON: invalid UTF-8 in a string at byte 10" },
 	{ "{\"model\":\"\xed\xa0\x80\"}", "The request body is not valid JSON: invalid UTF-8 in a string at byte 10" },
 	{ "[]", "The request body is valid JSON but no object." },
