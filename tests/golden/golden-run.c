@@ -188,7 +188,7 @@ static void expect_answer(struct run *r, struct str output, bool stream, const c
 			complain(r, arena_printf(&r->arena, "an error was not expected (%s): %.*s",
 						 how, STR_ARGS(body)));
 		expect(r, "error", error_text(r, head, body), how);
-	} else if (case_section(&r->c, "error")) {
+	} else if (!case_section(&r->c, stream ? "events" : "message")) {
 		complain(r, arena_printf(&r->arena, "an error was expected (%s), but: %.*s", how,
 					 STR_ARGS(body)));
 	} else if (stream) {

@@ -3,6 +3,7 @@
  * front. Only the network is not there: this file's upstream_perform stands for the one in
  * upstream/call.c and plays a script.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -60,6 +61,8 @@ enum upstream_result upstream_perform(const struct upstream_call *c, struct faul
 		buf_release(&piece);
 		if (rc)
 			return UPSTREAM_STOPPED;
+		if (clock_ms() >= c->waiter->due && c->waiter->tick(c->waiter, clock_ms()))
+			return UPSTREAM_CANCELLED;
 		at += n;
 	}
 	if (!playing->reset)
@@ -155,9 +158,11 @@ int replay_encode(const struct exchange *x, struct encoded *out, struct arena *a
 
 /* ---- answer ---- */
 
-/* Sends events past the stopper unless the encoder asked for it. */
+/* Sends events past the stopper unless the encoder asked for it, and lets the writer send what it
+ * has after each read. */
 struct chain {
 	struct sink entry; /* first member: the sink is the chain */
+	struct waiter waiter;
 	struct sink *to;
 	struct writer *writer;
 	struct keeper *keeper;
@@ -166,7 +171,20 @@ struct chain {
 
 static enum flow pass(struct sink *self, const struct event *e)
 {
-	return sink_event(((struct chain *)self)->to, e);
+	struct chain *c = (struct chain *)self;
+	enum flow flow = sink_event(c->to, e);
+
+	c->waiter.due = writer_due(c->writer);
+	return flow;
+}
+
+static int tick(struct waiter *w, int64_t now)
+{
+	struct chain *c = (struct chain *)((char *)w - offsetof(struct chain, waiter));
+	int rc = writer_tick(c->writer, now);
+
+	w->due = writer_due(c->writer);
+	return rc < 0 ? WAIT_CANCEL : WAIT_GO;
 }
 
 static void note_head(void *ctx, const struct upstream_head *h, const struct outgoing *out)
@@ -196,7 +214,11 @@ static int chain_setup(struct chain *c, const struct exchange *x, const struct m
 		.max_whole = WHOLE_MAX,
 	};
 
-	*c = (struct chain){ .entry.event = pass, .writer = writer_new(&o) };
+	*c = (struct chain){
+		.entry.event = pass,
+		.waiter = { .fd = { -1, -1 }, .tick = tick, .due = CLOCK_NEVER },
+		.writer = writer_new(&o),
+	};
 	c->keeper = c->writer ? keeper_new(writer_sink(c->writer), a, WHOLE_MAX) : NULL;
 	c->stopper = c->keeper ? stopper_new(keeper_sink(c->keeper), r, a) : NULL;
 	c->to = c->stopper ? keeper_sink(c->keeper) : NULL;
@@ -221,6 +243,7 @@ static int answer_message(const struct exchange *x, const struct message_request
 		.request = r,
 		.target = t,
 		.arena = a,
+		.waiter = &c.waiter,
 		.stream = x->stream,
 		.max_event = WHOLE_MAX,
 		.max_answer = WHOLE_MAX,
