@@ -309,6 +309,8 @@ static bool put_secret(struct loader *l, const struct option *o, void *base, str
 
 	if (!what || !value_text(l, o, v, &text))
 		return false;
+	if (!strncmp(text, "(set", 4) || !strncmp(text, "(missing", 8))
+		return refuse(l, o, v, "the secret or where it is, not what --print-config shows in its place");
 	if (v->from.kind != ORIGIN_FILE || *text == '\0')
 		put_pointer(base, o, *text ? arena_printf(l->arena, "%s", text) : NULL);
 	else
