@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "golden.h"
+#include "json/scan.h"
 
 struct run {
 	struct golden_case c;
@@ -19,6 +20,7 @@ struct run {
 	struct arena arena;
 	const char *file, *recorded;
 	struct str upstream;
+	struct str first; /* the first run's stream, where only its shape is known */
 	bool update, changed, failed;
 };
 
@@ -172,6 +174,47 @@ static struct str error_text(struct run *r, struct str head, struct str body)
 	return kept(r, &b);
 }
 
+static size_t text_bytes(struct span block, const char *key)
+{
+	return span_text_size(json_get(block, key));
+}
+
+/* A whole answer without its words: recorded answers are not this project's to copy. */
+static struct str shape_of(struct run *r, struct str body)
+{
+	struct span message = span_json(body), usage = json_get(message, "usage");
+	struct scan it;
+	struct buf b;
+
+	buf_init(&b, 0);
+	if (json_each(json_get(message, "content"), &it)) {
+		while (scan_element(&it)) {
+			struct span block = scan_value(&it);
+
+			span_put_text(&b, json_get(block, "type"));
+			buf_printf(&b, " text %zu thinking %zu input %zu\n",
+				   text_bytes(block, "text"), text_bytes(block, "thinking"),
+				   text_bytes(block, "input"));
+		}
+	}
+	span_put_text(&b, json_get(message, "stop_reason"));
+	buf_putc(&b, '\n');
+	span_put_value(&b, usage);
+	return kept(r, &b);
+}
+
+/* However a stream is cut into pieces, the same comes out. */
+static void expect_same(struct run *r, struct str body, const char *how)
+{
+	if (!r->first.p) {
+		r->first = body;
+	} else if (!str_eq(r->first, body)) {
+		complain(r,
+			 arena_printf(&r->arena, "differs from the stream played whole (%s)", how));
+		print_diff(r->first, body);
+	}
+}
+
 static void expect_answer(struct run *r, struct str output, bool stream, const char *how)
 {
 	const char *gap = str_find(output, "\r\n\r\n");
@@ -188,6 +231,11 @@ static void expect_answer(struct run *r, struct str output, bool stream, const c
 			complain(r, arena_printf(&r->arena, "an error was not expected (%s): %.*s",
 						 how, STR_ARGS(body)));
 		expect(r, "error", error_text(r, head, body), how);
+	} else if (case_section(&r->c, "shape")) {
+		if (stream)
+			expect_same(r, body, how);
+		else
+			expect(r, "shape", shape_of(r, body), how);
 	} else if (!case_section(&r->c, stream ? "events" : "message")) {
 		complain(r, arena_printf(&r->arena, "an error was expected (%s), but: %.*s", how,
 					 STR_ARGS(body)));
@@ -233,10 +281,10 @@ static void run_once(struct run *r, bool stream, enum chop chop, uint64_t seed)
 
 static void run_answer(struct run *r)
 {
-	bool error = case_section(&r->c, "error") != NULL;
+	bool both = case_section(&r->c, "error") || case_section(&r->c, "shape");
 
 	for (int stream = 0; stream < 2 && !r->failed; stream++) {
-		if (!error && !case_section(&r->c, stream ? "events" : "message"))
+		if (!both && !case_section(&r->c, stream ? "events" : "message"))
 			continue;
 		run_once(r, stream, CHOP_WHOLE, 0);
 		if (!r->failed)
