@@ -8,14 +8,17 @@
 /* JSON as a backend wrote it may have line ends between its tokens; a data line may not. */
 static void put_line(struct buf *b, struct str json)
 {
-	for (size_t from = 0, at = 0; at <= json.n; at++) {
-		if (at < json.n && json.p[at] != '\n' && json.p[at] != '\r')
+	size_t from = 0;
+
+	for (size_t at = 0; at < json.n; at++) {
+		if (json.p[at] != '\n' && json.p[at] != '\r')
 			continue;
 		buf_put(b, json.p + from, at - from);
-		if (at < json.n)
-			buf_putc(b, ' ');
+		buf_putc(b, ' ');
 		from = at + 1;
 	}
+	if (from < json.n)
+		buf_put(b, json.p + from, json.n - from);
 }
 
 static void put_begin(struct buf *b, const char *name)
@@ -117,12 +120,19 @@ static void put_redacted(struct buf *b, const struct event *e)
 	put_stop(b, e->index);
 }
 
+static bool is_tool_use(struct span block)
+{
+	struct span type = json_get(block, "type");
+
+	return span_is_string(type) && str_ends((struct str){ type.p, type.n }, "tool_use");
+}
+
 /* A block of another type comes whole in its start. But clients look for the input of a tool in deltas alone. */
 static void put_block(struct buf *b, const struct event *e)
 {
 	struct span input = json_get(e->text, "input");
 	const char *end = e->text.p + e->text.n;
-	bool split = span_is_object(input) && input.n > 2;
+	bool split = span_is_object(input) && input.n > 2 && is_tool_use(e->text);
 
 	put_index(b, "content_block_start", e->index);
 	buf_puts(b, ",\"content_block\":");
