@@ -340,33 +340,23 @@ static void take_body(struct conn *c, const char *p, size_t n, bool first)
 
 static void take_head(struct conn *c, const char *p, size_t n)
 {
-	size_t room = HEAD_MAX - c->nhead;
-	char *end, *rest, *length;
-	size_t nrest;
+	size_t old = c->nhead, keep = n < HEAD_MAX - old ? n : HEAD_MAX - old, used;
+	char *end, *length;
 
-	if (n > room) {
-		c->doomed = true;
-		return;
-	}
-	memcpy(c->head + c->nhead, p, n);
-	c->nhead += n;
+	memcpy(c->head + old, p, keep);
+	c->nhead += keep;
 	c->head[c->nhead] = 0;
 	end = strstr(c->head, "\r\n\r\n");
-	if (!end)
+	if (!end) {
+		c->doomed = keep < n;
 		return;
+	}
 	length = strcasestr(c->head, "\ncontent-length:");
 	c->body_left = length && length < end ? strtoul(length + 16, NULL, 10) : 0;
 	c->in_body = true;
-	nrest = c->nhead - (size_t)(end + 4 - c->head);
-	rest = malloc(nrest + 1);
-	if (!rest) {
-		c->doomed = true;
-		return;
-	}
-	memcpy(rest, end + 4, nrest);
-	c->nhead -= nrest;
-	take_body(c, rest, nrest, true);
-	free(rest);
+	c->nhead = (size_t)(end + 4 - c->head);
+	used = c->nhead - old;
+	take_body(c, p + used, n - used, true);
 }
 
 static void readable(struct conn *c)
