@@ -134,8 +134,9 @@ void *arena_grow(struct arena *a, void *vec, size_t n, size_t *cap, size_t size)
 	p = arena_alloc(a, more * size);
 	if (!p)
 		return NULL;
-	if (n)
-		memcpy(p, vec, n * size);
+	/* A caller may ask for more than one further item: only *cap of them are there to be copied. */
+	if (*cap)
+		memcpy(p, vec, *cap * size);
 	*cap = more;
 	return p;
 }
