@@ -527,7 +527,7 @@ int openai_decode_end(void *state, struct sink *s, enum flow *flow, struct fault
 	const char *name = d->c->target->backend->name;
 
 	*flow = FLOW_GO;
-	if (!d->started || (!d->content && !d->finished))
+	if (!d->started || (!d->content && !d->finished && !d->ncalls))
 		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s sent an empty answer", name);
 	if (!d->done && !d->finished)
