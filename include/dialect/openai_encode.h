@@ -76,9 +76,13 @@ void parts_note(struct parts *ps,
 void parts_add(struct parts *ps, const struct block *b);
 void parts_cache(struct parts *ps,
 		 struct span cache_control); /* for the last part, where the backend keeps them */
-/* The value of "content": an array where there is more than text, else a string joined by `glue`
- * (JSON string content). several: texts stay apart in an array too. No parts: "". */
-void parts_write(struct parts *ps, const char *glue, bool several);
+/*
+ * The value of "content": a string joined by `glue` (JSON string content) where it says it all, since
+ * many servers take nothing else for text; else an array. No parts: "". Where cache_control is kept
+ * several texts always stay apart: the client moves its marks with every turn, and what a message
+ * looks like must not depend on them, or no prefix would ever match.
+ */
+void parts_write(struct parts *ps, const char *glue);
 
 /* openai_history.c: text for blocks that only the API itself has. */
 void history_server_block(struct parts *ps, const struct block *b);

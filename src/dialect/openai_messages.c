@@ -180,13 +180,13 @@ static void begin_message(struct openai_encoder *e, const char *role, bool *firs
 }
 
 static void put_plain_message(struct openai_encoder *e, const char *role, struct parts *ps,
-			      bool several, bool *first)
+			      bool *first)
 {
 	if (!ps->n)
 		return;
 	begin_message(e, role, first);
 	segs_puts(e->body, ",\"content\":");
-	parts_write(ps, PARAGRAPH, several);
+	parts_write(ps, PARAGRAPH);
 	segs_puts(e->body, "}");
 }
 
@@ -202,7 +202,7 @@ static void put_system(struct openai_encoder *e, bool *first)
 		for (size_t j = 0; r->turns[i].role == ROLE_SYSTEM && j < r->turns[i].nblocks; j++)
 			add_system_block(&ps, &r->turns[i].blocks[j]);
 	}
-	put_plain_message(e, "system", &ps, false, first);
+	put_plain_message(e, "system", &ps, first);
 }
 
 static void put_mid_system(struct openai_encoder *e, const struct group *g, bool *first)
@@ -212,7 +212,7 @@ static void put_mid_system(struct openai_encoder *e, const struct group *g, bool
 	parts_init(&ps, e, WANT_TEXT);
 	for (size_t i = 0; i < g->n; i++)
 		add_system_block(&ps, g->items[i].block);
-	put_plain_message(e, "system", &ps, false, first);
+	put_plain_message(e, "system", &ps, first);
 }
 
 /* ---- calls and their results ---- */
@@ -381,7 +381,7 @@ static void put_assistant(struct openai_encoder *e, const struct group *g, const
 	put_thinking(e, g, ncalls > 0);
 	segs_puts(e->body, ",\"content\":");
 	if (ps.n)
-		parts_write(&ps, PARAGRAPH, false);
+		parts_write(&ps, PARAGRAPH);
 	else
 		segs_puts(e->body, "null");
 	if (ncalls)
@@ -418,7 +418,7 @@ static void put_tool_message(struct openai_encoder *e, const struct call *c, str
 	segs_puts(e->body, ",\"tool_call_id\":");
 	openai_put_id(e, c->use->id, c->repeat);
 	segs_puts(e->body, ",\"content\":");
-	parts_write(ps, NEW_LINE, false);
+	parts_write(ps, NEW_LINE);
 	segs_puts(e->body, "}");
 }
 
@@ -561,7 +561,7 @@ static void put_group(struct openai_encoder *e, struct groups *gs, size_t i, boo
 
 		parts_init(&ps, e, WANT_ALL);
 		add_user(&ps, g);
-		put_plain_message(e, "user", &ps, true, first);
+		put_plain_message(e, "user", &ps, first);
 	}
 }
 

@@ -302,10 +302,10 @@ static void write_part(struct segs *s, const struct part *p)
 	segs_puts(s, "}");
 }
 
-void parts_write(struct parts *ps, const char *glue, bool several)
+void parts_write(struct parts *ps, const char *glue)
 {
 	struct segs *s = ps->e->body;
-	bool array = ps->media || ps->cached || (several && ps->n > 1);
+	bool array = ps->media || ps->cached || (ps->e->backend->cache_control && ps->n > 1);
 
 	segs_puts(s, array ? "[" : "\"");
 	for (size_t i = 0; i < ps->n; i++) {
