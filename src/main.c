@@ -35,7 +35,7 @@ static const char usage[] =
 "  --new-key NAME      make an access key and show the lines that allow it\n"
 "  --options FORMAT    every option, as text, markdown, man or conf\n"
 "  import-env FILE     write a configuration from a .env file\n"
-"  env [--url BASE]    the lines that point curl and Claude Code at this gateway\n"
+"  env [--url BASE]    the line that starts Claude Code against this gateway\n"
 "  --version, --help\n"
 "\n"
 "Options:\n"

@@ -102,7 +102,7 @@ int gate_requests(void);                /* running now, in this process */
 struct host_health;
 void api_reach(const struct config *c, const struct backend *b, bool probe, struct host_health *out);
 
-/* `messages.fcgi env`: prints the curl and the `claude` line for a gateway at `url` (api/env.c). An exit status. */
+/* `messages.fcgi env`: prints the `claude` line for a gateway at `url` (api/env.c). An exit status. */
 int api_env(const struct config_load *load, const char *url, FILE *out);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * `messages.fcgi env`: the lines that point curl and Claude Code at a gateway, made from the configuration and from what the
- * backend says of its model, and warnings of what would override them or could not work.
+ * `messages.fcgi env`: the line that starts Claude Code against a gateway, made from the configuration and from what the
+ * backend says of its model, with warnings of what would override them or could not work.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -91,16 +91,6 @@ static bool loopback_url(const char *url)
 		if (strstr(url, local[i]))
 			return true;
 	return false;
-}
-
-static void put_curl(struct buf *b, const struct config *c, const char *url)
-{
-	buf_puts(b, "curl -sSN ");
-	if (loopback_url(url))
-		buf_puts(b, "--noproxy '*' ");
-	buf_printf(b, "%s/v1/messages -H 'content-type: application/json' -H 'x-api-key: %s' "
-		   "-d '{\"model\":\"big\",\"max_tokens\":200,\"stream\":true,"
-		   "\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n", url, token_of(c));
 }
 
 static void put_limits(struct buf *b, const struct limits *l)
@@ -203,8 +193,6 @@ static int print_lines(const struct config *c, const char *url, FILE *out, struc
 	if (!t.backend->anthropic_host)
 		l = limits_of(&t, a);
 	buf_init(&b, 65536);
-	put_curl(&b, c, url);
-	buf_putc(&b, '\n');
 	put_claude(&b, c, t.backend, url, &l);
 	fwrite(b.p, 1, b.n, out);
 	fflush(out);
