@@ -1,6 +1,6 @@
 /*
- * Ingress: what clients speak. A table row parses a request, writes errors, and makes the writers that end the chain of sinks. Anthropic's
- * Messages is the first row.
+ * Ingress: what clients speak. A table row parses a request, writes errors, and makes the writers
+ * that end the chain of sinks. Anthropic's Messages is the first row.
  */
 #ifndef INGRESS_INGRESS_H
 #define INGRESS_INGRESS_H
@@ -12,27 +12,32 @@
 
 enum parse_for { PARSE_MESSAGE, PARSE_COUNT };
 
-/* Parses and validates a Messages body into r (zeroed here); spans borrow from body, the rest lives in the arena. -1 with a fault that names the
- * field ("messages.3.content.0.text: …") or the byte where it stops being JSON. Unknown members and block types never fail. */
-int anthropic_parse(struct message_request *r, struct str body, enum parse_for what, struct arena *a, struct fault *f);
+/* Parses and validates a Messages body into r (zeroed here); spans borrow from body, the rest lives
+ * in the arena. -1 with a fault that names the field ("messages.3.content.0.text: …") or the byte
+ * where it stops being JSON. Unknown members and block types never fail. */
+int anthropic_parse(struct message_request *r, struct str body, enum parse_for what,
+		    struct arena *a, struct fault *f);
 
-/* {"type":"error","error":{"type","message"[,"details"]},"request_id"}; appended to b. A fault with raw set gives raw itself. */
+/* {"type":"error","error":{"type","message"[,"details"]},"request_id"}; appended to b. A fault with
+ * raw set gives raw itself. */
 int anthropic_error_body(struct buf *b, const struct fault *f, const char *request_id);
-/* Answers with a fault: status, retry-after, x-should-retry, Allow, body. Only before answer_begin. */
+/* Answers with a fault: status, retry-after, x-should-retry, Allow, body. Before answer_begin. */
 int anthropic_error_answer(struct answer *a, const struct fault *f);
 
 struct stream_settings {
 	int64_t commit_after_ms;        /* 25000: then 200 and comments */
 	int64_t ping_ms;                /* after message_start */
-	int64_t probe_ms;               /* comment on a silent stream, to notice that the client has gone */
+	int64_t probe_ms;               /* comment on a silent stream: has the client gone? */
 };
 
 /*
- * Last sink for stream and whole answers. The 200 comes late: nothing is written before the first event or commit_after.
- * writer_fault before the commit answers with the fault's status; after it with an `error` event (stream) or an error object (whole).
+ * Last sink for stream and whole answers. The 200 comes late: nothing is written before the first
+ * event or commit_after. writer_fault before the commit answers with the fault's status; after it
+ * with an `error` event (stream) or an error object (whole).
  *
- * What the events of one upstream read come to goes out together, with one write and one flush: it is collected, and as long as
- * something waits writer_due() is 0, so that the owner's next look at the clock calls writer_tick (16 KB do not wait).
+ * What the events of one upstream read come to goes out together, with one write and one flush: it
+ * is collected, and as long as something waits writer_due() is 0, so that the owner's next look at
+ * the clock calls writer_tick (16 KB do not wait).
  */
 struct writer;
 struct writer_options {
@@ -42,27 +47,33 @@ struct writer_options {
 	const char *model_raw;          /* JSON string content of the same, as it came */
 	bool model_mapped;              /* EVENT_RAW: replace message.model by it */
 	bool stream;
-	int64_t input_estimate;         /* tokens, for message_start when the upstream has not said */
+	int64_t input_estimate;         /* for message_start when the upstream has not said */
 	struct stream_settings stream_settings;
-	/* Called once right before the head of a 200 is written: adds headers that depend on the upstream's. */
+	/* Called once right before the head of a 200 is written: adds headers that depend on the
+	 * upstream's. */
 	void (*on_commit)(void *ctx, struct answer *a);
 	void *ctx;
 	size_t max_whole;               /* bytes of a whole answer that may be collected */
 };
-struct writer *writer_new(const struct writer_options *o);      /* in the arena; NULL when memory ends */
+/* In the arena; NULL when memory ends. */
+struct writer *writer_new(const struct writer_options *o);
 void writer_release(struct writer *w);
 struct sink *writer_sink(struct writer *w);
-/* Time: call when writer_due() has passed; writes a comment, ping, or commits. -1: the client has gone. */
+/* Time: call when writer_due() has passed; writes a comment, ping, or commits. -1: the client has
+ * gone. */
 int writer_tick(struct writer *w, int64_t now);
 int64_t writer_due(const struct writer *w);
 bool writer_committed(const struct writer *w);
-bool writer_content(const struct writer *w);    /* content has gone out (or been collected): no retry any more */
+/* Content has gone out (or been collected): no retry any more. */
+bool writer_content(const struct writer *w);
 bool writer_gone(const struct writer *w);       /* a write failed */
-/* Ends the message: message_delta and message_stop, or the whole Message. Nothing happens after a fault. -1: the client has gone. */
+/* Ends the message: message_delta and message_stop, or the whole Message. Nothing happens after a
+ * fault. -1: the client has gone. */
 int writer_finish(struct writer *w);
 /* Ends it with a fault; only the first one counts, be it this or an EVENT_FAULT. */
 int writer_fault(struct writer *w, const struct fault *f);
-/* The fault that the client was told, NULL when there was none: filters and the writer itself make some (too large, illegal order). */
+/* The fault that the client was told, NULL when there was none: filters and the writer itself make
+ * some (too large, illegal order). */
 const struct fault *writer_ended_with(const struct writer *w);
 /* For the log. */
 const struct usage *writer_usage(const struct writer *w);

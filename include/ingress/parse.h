@@ -1,6 +1,6 @@
 /*
- * What the parts of the request parser share: one scanner over the body, the path of the member that is being read (it
- * names the field in errors), and tables of members.
+ * What the parts of the request parser share: one scanner over the body, the path of the member
+ * that is being read (it names the field in errors), and tables of members.
  */
 #ifndef INGRESS_PARSE_H
 #define INGRESS_PARSE_H
@@ -17,7 +17,8 @@ struct path_part {
 	size_t index;
 };
 
-/* A growing vector for what is being collected; its items are copied to the arena, exactly so many, at their list's end. */
+/* A growing vector for what is being collected; its items are copied to the arena, exactly so many,
+ * at their list's end. */
 struct parse_vec {
 	char *p;
 	size_t n, cap, item;
@@ -38,8 +39,9 @@ struct parser {
 
 enum want { WANT_ANY, WANT_STRING, WANT_NUMBER, WANT_BOOL, WANT_OBJECT, WANT_READ };
 
-/* A member: what its value must be (null counts as absent), and where it goes: a struct span at `at` bytes into the object, or, for
- * WANT_READ, a function that reads it; it is not called for null. */
+/* A member: what its value must be (null counts as absent), and where it goes: a struct span at
+ * `at` bytes into the object, or, for WANT_READ, a function that reads it; it is not called for
+ * null. */
 struct parse_field {
 	const char *name;
 	enum want want;

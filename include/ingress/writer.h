@@ -1,6 +1,6 @@
 /*
- * What the two forms of an answer share: a stream of events (writer_sse.c) and one Message object (writer_whole.c). Time, commit and the end
- * are the same for both (writer.c).
+ * What the two forms of an answer share: a stream of events (writer_sse.c) and one Message object
+ * (writer_whole.c). Time, commit and the end are the same for both (writer.c).
  */
 #ifndef INGRESS_WRITER_H
 #define INGRESS_WRITER_H
@@ -28,8 +28,10 @@ struct writer {
 	bool started;                   /* message_start was printed */
 	bool content, tool;             /* a block, a tool_use block was begun */
 	bool ended, gone;
-	bool raw, raw_reason, raw_stopped;      /* the upstream's own events: any, a message_delta, message_stop */
-	int64_t born, last_bytes, last_event;   /* monotonic ms; last_event: of an event, not a comment */
+	/* The upstream's own events: any, a message_delta, message_stop. */
+	bool raw, raw_reason, raw_stopped;
+	int64_t born, last_bytes;       /* monotonic ms */
+	int64_t last_event;             /* the same, of an event and not a comment */
 	struct fault *fault;            /* what it ended with, in the arena */
 
 	struct usage usage;
@@ -43,7 +45,7 @@ struct writer {
 
 	/* whole: of the block that is open */
 	enum event_type open;
-	struct buf held;                /* a tool's input, or the signature, as the content of a JSON string */
+	struct buf held;                /* its input or signature, content of a JSON string */
 	struct buf citations;
 };
 
@@ -56,7 +58,8 @@ void writer_put_head(struct writer *w, struct buf *b);
 void writer_put_usage(struct writer *w, struct buf *b, bool final);
 /* "stop_reason":…,"stop_sequence":… */
 void writer_put_stop(struct writer *w, struct buf *b);
-/* An upstream's JSON text with the value of `model` (below `outer`, if given) replaced when the route mapped it. */
+/* An upstream's JSON text with the value of `model` (below `outer`, if given) replaced when the
+ * route mapped it. */
 void writer_put_mapped(struct writer *w, struct buf *b, struct span text, const char *outer);
 
 #endif

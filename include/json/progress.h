@@ -1,7 +1,7 @@
 /*
- * Tells when a JSON text that arrives in fragments is complete, without keeping any of it: tool inputs come this way, and whether a
- * call's input has ended decides whether the next block may begin. It counts brackets and strings only; that the text is valid is not
- * its business.
+ * Tells when a JSON text that arrives in fragments is complete, without keeping any of it: tool
+ * inputs come this way, and whether a call's input has ended decides whether the next block may
+ * begin. It counts brackets and strings only; that the text is valid is not its business.
  */
 #ifndef JSON_PROGRESS_H
 #define JSON_PROGRESS_H
@@ -15,9 +15,10 @@ struct json_progress {
 	bool complete;          /* the container or string that the text began with has ended */
 };
 
-/* Moves over a fragment: SPAN_STR as the content of a string (escapes are resolved), other forms as the text itself. Returns how many of
- * its bytes belong to the value: all of them while it is not complete, none once it is. Numbers and the three words
- * are never complete. A JSON_PROGRESS of zeros is the start. */
+/* Moves over a fragment: SPAN_STR as the content of a string (escapes are resolved), other forms as
+ * the text itself. Returns how many of its bytes belong to the value: all of them while it is not
+ * complete, none once it is. Numbers and the three words are never complete. A JSON_PROGRESS of
+ * zeros is the start. */
 size_t json_progress_feed(struct json_progress *p, struct span fragment);
 
 #endif

@@ -2,7 +2,7 @@
 #include "base/utf8.h"
 #include "ingress/ingress.h"
 
-/* Messages may quote what a backend sent; a byte that is no UTF-8 must not make our JSON invalid. */
+/* Messages may quote what a backend sent; a byte that is no UTF-8 must not spoil our JSON. */
 static void put_message(struct buf *b, struct str m)
 {
 	size_t from = 0, at = 0;

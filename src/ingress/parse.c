@@ -1,10 +1,11 @@
 /*
- * A Messages request: one pass over the body with the pull scanner, driven by tables of members. Values that are only passed on (texts,
- * schemas, images) are spans and are never looked at again. Wording and paths of errors are those of the API, since clients
- * and their users know them: "messages.3.content.0.text: Field required".
+ * A Messages request: one pass over the body with the pull scanner, driven by tables of members.
+ * Values that are only passed on (texts, schemas, images) are spans and are never looked at again.
+ * Wording and paths of errors are those of the API, since clients and their users know them:
+ * "messages.3.content.0.text: Field required".
  *
- * Liberal where the API's list of members is open (unknown ones are skipped, null is absent, the last of equal members counts), strict
- * where a wrong type could only be guessed at.
+ * Liberal where the API's list of members is open (unknown ones are skipped, null is absent, the
+ * last of equal members counts), strict where a wrong type could only be guessed at.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -45,9 +46,11 @@ int parse_bad(struct parser *p, const char *problem)
 		const char *dot = i ? "." : "";
 
 		if (part->name)
-			n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%.40s", dot, part->name);
+			n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%.40s", dot,
+					      part->name);
 		else
-			n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%zu", dot, part->index);
+			n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%zu", dot,
+					      part->index);
 	}
 	return fault_bad(p->f, "%s: %s", n ? path : "request body", problem);
 }
@@ -62,7 +65,7 @@ int parse_bad_member(struct parser *p, const char *name, const char *problem)
 	return rc;
 }
 
-/* Where byte `at` is for a person who wrote the body by hand; only worth saying when it has lines. */
+/* Where byte `at` is, for a person who wrote the body by hand. */
 static void line_of(const struct scan *s, size_t at, size_t *line, size_t *column)
 {
 	const char *from = s->start, *end = s->start + at, *nl;
@@ -86,8 +89,11 @@ int parse_syntax_fault(struct parser *p)
 		return fault_bad(p->f, "The request body is empty; a JSON object is needed.");
 	line_of(s, at, &line, &column);
 	if (line == 1)
-		return fault_bad(p->f, "The request body is not valid JSON: %s at byte %zu", error, at);
-	return fault_bad(p->f, "The request body is not valid JSON: %s at byte %zu (line %zu, column %zu)",
+		return fault_bad(p->f, "The request body is not valid JSON: %s at byte %zu", error,
+				 at);
+	return fault_bad(p->f,
+			 "The request body is not valid JSON: "
+			 "%s at byte %zu (line %zu, column %zu)",
 			 error, at, line, column);
 }
 
@@ -218,7 +224,8 @@ int parse_list(struct parser *p, int (*read)(struct parser *p, void *object), vo
 	return rc;
 }
 
-/* An integer, also when it is written with a fraction of zeros or an exponent, as some JSON printers do. */
+/* An integer, also when it is written with a fraction of zeros or an exponent, as some JSON
+ * printers do. */
 static int parse_integer(struct parser *p, int64_t *out)
 {
 	struct span v;
@@ -353,7 +360,9 @@ static int read_budget(struct parser *p, void *request)
 
 	if (parse_integer(p, &r->thinking_budget))
 		return -1;
-	return r->thinking_budget < 0 ? parse_bad(p, "Input should be greater than or equal to 0") : 0;
+	if (r->thinking_budget < 0)
+		return parse_bad(p, "Input should be greater than or equal to 0");
+	return 0;
 }
 
 /* An open list: a type that is not known here still means that the model decides for itself. */
@@ -474,8 +483,8 @@ static int parse_request(struct parser *p)
 	return check_required(p);
 }
 
-int anthropic_parse(struct message_request *r, struct str body, enum parse_for what, struct arena *a,
-		    struct fault *f)
+int anthropic_parse(struct message_request *r, struct str body, enum parse_for what,
+		    struct arena *a, struct fault *f)
 {
 	struct parser p = {
 		.r = r, .arena = a, .f = f, .what = what,

@@ -1,7 +1,8 @@
 /*
- * Messages and their blocks. A block's members are gathered first and given their meaning by its type afterwards, because JSON members
- * have no order. The two that hold further structure, source and content, are read in place when the type is known by then (it nearly
- * always comes first), else passed over and read again.
+ * Messages and their blocks. A block's members are gathered first and given their meaning by its
+ * type afterwards, because JSON members have no order. The two that hold further structure, source
+ * and content, are read in place when the type is known by then (it nearly always comes first),
+ * else passed over and read again.
  */
 #include <stddef.h>
 #include <string.h>
@@ -10,8 +11,8 @@
 
 /* Members of blocks that are read whatever the type. */
 enum member {
-	M_TYPE, M_TEXT, M_THINKING, M_SIGNATURE, M_DATA, M_ID, M_TOOL_USE_ID, M_NAME, M_TOOL_NAME, M_INPUT,
-	M_TITLE, M_CONTEXT, M_IS_ERROR, M_CACHE_CONTROL, M_SOURCE, M_CONTENT, M_COUNT
+	M_TYPE, M_TEXT, M_THINKING, M_SIGNATURE, M_DATA, M_ID, M_TOOL_USE_ID, M_NAME, M_TOOL_NAME,
+	M_INPUT, M_TITLE, M_CONTEXT, M_IS_ERROR, M_CACHE_CONTROL, M_SOURCE, M_CONTENT, M_COUNT
 };
 
 struct block_state {
@@ -121,7 +122,8 @@ static const struct parse_field source_fields[] = {
 	{ NULL, WANT_ANY, 0, NULL },
 };
 
-/* Type of a source, the member that holds its data, whether it must name a media type. Others are left to the backend. */
+/* Type of a source, the member that holds its data, whether it must name a media type. Others are
+ * left to the backend. */
 static const struct {
 	const char *type, *member;
 	enum source_kind kind;
@@ -258,7 +260,7 @@ static const struct parse_field block_fields[] = {
 	{ NULL, WANT_ANY, 0, NULL },
 };
 
-/* What each type of block needs and where it goes. Optional members of a wrong type are left out. */
+/* What each type of block needs and where it goes. Optional ones of a wrong type are left out. */
 static const struct {
 	enum block_type type;
 	enum member member;
@@ -279,7 +281,8 @@ static const struct {
 	{ BLOCK_SEARCH_RESULT, M_SOURCE, "source", false, offsetof(struct block, text) },
 	{ BLOCK_SERVER_TOOL_USE, M_ID, "id", false, offsetof(struct block, id) },
 	{ BLOCK_SERVER_TOOL_USE, M_NAME, "name", false, offsetof(struct block, name) },
-	{ BLOCK_SERVER_TOOL_RESULT, M_TOOL_USE_ID, "tool_use_id", false, offsetof(struct block, id) },
+	{ BLOCK_SERVER_TOOL_RESULT, M_TOOL_USE_ID, "tool_use_id", false,
+	  offsetof(struct block, id) },
 	{ BLOCK_TOOL_REFERENCE, M_TOOL_NAME, "tool_name", false, offsetof(struct block, name) },
 };
 
@@ -387,7 +390,8 @@ static int turn_finish(struct parser *p, struct turn_state *st)
 	while (i < sizeof(roles) / sizeof(*roles) && !span_is(st->role, roles[i]))
 		i++;
 	if (i == sizeof(roles) / sizeof(*roles))
-		return parse_bad_member(p, "role", "Input should be 'user', 'assistant' or 'system'");
+		return parse_bad_member(p, "role",
+					"Input should be 'user', 'assistant' or 'system'");
 	st->t.role = (enum role)i;
 	/* A system entry may be there for its output_config alone. */
 	if (!st->has_content && !(st->t.role == ROLE_SYSTEM && span_given(st->t.output_config)))

@@ -1,4 +1,5 @@
-/* Tools and tool_choice of a Messages request. A tool with a type other than "custom" is the server's own and has no schema. */
+/* Tools and tool_choice of a Messages request. A tool with a type other than "custom" is the
+ * server's own and has no schema. */
 #include <stddef.h>
 
 #include "ingress/parse.h"
@@ -59,8 +60,14 @@ static const struct parse_field choice_fields[] = {
 
 int parse_tool_choice(struct parser *p, void *request)
 {
-	static const struct { const char *name; enum tool_choice choice; } types[] = {
-		{ "auto", CHOICE_AUTO }, { "any", CHOICE_ANY }, { "tool", CHOICE_TOOL }, { "none", CHOICE_NONE },
+	static const struct {
+		const char *name;
+		enum tool_choice choice;
+	} types[] = {
+		{ "auto", CHOICE_AUTO },
+		{ "any", CHOICE_ANY },
+		{ "tool", CHOICE_TOOL },
+		{ "none", CHOICE_NONE },
 	};
 	struct message_request *r = request;
 	struct choice c = { 0 };
@@ -74,7 +81,8 @@ int parse_tool_choice(struct parser *p, void *request)
 		if (span_is(c.type, types[i].name))
 			r->tool_choice = types[i].choice;
 	if (r->tool_choice == CHOICE_NONE_GIVEN)
-		return parse_bad_member(p, "type", "Input should be 'auto', 'any', 'tool' or 'none'");
+		return parse_bad_member(p, "type",
+					"Input should be 'auto', 'any', 'tool' or 'none'");
 	if (r->tool_choice == CHOICE_TOOL && span_blank(c.name))
 		return parse_bad_member(p, "name", PARSE_REQUIRED);
 	r->tool_choice_name = r->tool_choice == CHOICE_TOOL ? c.name : SPAN_ABSENT;

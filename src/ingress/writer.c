@@ -1,9 +1,11 @@
 /*
- * The end of the chain of sinks: notes what events say, decides when the 200 goes out, keeps a silent answer alive, and ends it
- * in exactly one way. How things are printed is the form's business.
+ * The end of the chain of sinks: notes what events say, decides when the 200 goes out, keeps a
+ * silent answer alive, and ends it in exactly one way. How things are printed is the form's
+ * business.
  *
- * A failure before the 200 is an HTTP error with its own status, even when a message_start is already waiting to go out. After it
- * clients read only the event: overloaded_error before any content is what makes Claude Code ask for a stream again.
+ * A failure before the 200 is an HTTP error with its own status, even when a message_start is
+ * already waiting to go out. After it clients read only the event: overloaded_error before any
+ * content is what makes Claude Code ask for a stream again.
  */
 #include <string.h>
 
@@ -297,8 +299,8 @@ int writer_tick(struct writer *w, int64_t now)
 
 /* ---- what both forms print ---- */
 
-/* A tool block means tool_use whatever the backend called it, and nothing else does. But a call that was cut off is not one to be
- * run: the reasons that say so stay, as with the API itself. */
+/* A tool block means tool_use whatever the backend called it, and nothing else does. But a call
+ * that was cut off is not one to be run: the reasons that say so stay, as with the API itself. */
 enum stop_reason writer_final_stop(const struct writer *w)
 {
 	switch (w->stop) {

@@ -1,6 +1,6 @@
 /*
- * The answer as a stream of events. Every record has its event line and its type: SDKs look at the first, and ignore
- * records without one.
+ * The answer as a stream of events. Every record has its event line and its type: SDKs look at the
+ * first, and ignore records without one.
  */
 #include "ingress/writer.h"
 #include "json/scan.h"
@@ -127,7 +127,8 @@ static bool is_tool_use(struct span block)
 	return span_is_string(type) && str_ends((struct str){ type.p, type.n }, "tool_use");
 }
 
-/* A block of another type comes whole in its start. But clients look for the input of a tool in deltas alone. */
+/* A block of another type comes whole in its start. But clients look for the input of a tool in
+ * deltas alone. */
 static void put_block(struct buf *b, const struct event *e)
 {
 	struct span input = json_get(e->text, "input");
@@ -149,7 +150,8 @@ static void put_block(struct buf *b, const struct event *e)
 	put_stop(b, e->index);
 }
 
-/* The upstream's event as it came. Its data had the line ends that separate data lines: they separate them again. */
+/* The upstream's event as it came. Its data had the line ends that separate data lines: they
+ * separate them again. */
 static void put_raw(struct writer *w, const struct event *e)
 {
 	struct buf *b = &w->out;

@@ -1,6 +1,7 @@
 /*
- * The answer as one Message object, collected and sent at the end. Once it had to be committed (white space keeps it alive from then on, which
- * JSON allows before its first token) a failure can only be an error object under a 200.
+ * The answer as one Message object, collected and sent at the end. Once it had to be committed
+ * (white space keeps it alive from then on, which JSON allows before its first token) a failure can
+ * only be an error object under a 200.
  */
 #include "ingress/writer.h"
 #include "json/scan.h"
@@ -32,9 +33,10 @@ static void put_open(struct writer *w, const struct event *e)
 	}
 }
 
-/* The API wants an object here, always. Nothing at all is one without members; what is no object (a call cut off by the token
- * limit, a model that can't write JSON) goes under the name that the API's documents give for such input, so that the
- * tool refuses it and the model sees what it wrote; an empty object might be run. */
+/* The API wants an object here, always. Nothing at all is one without members; what is no object (a
+ * call cut off by the token limit, a model that can't write JSON) goes under the name that the
+ * API's documents give for such input, so that the tool refuses it and the model sees what it
+ * wrote; an empty object might be run. */
 static void put_input(struct writer *w)
 {
 	struct buf *b = &w->out, text;
@@ -45,7 +47,8 @@ static void put_input(struct writer *w)
 		buf_puts(b, "{}");
 	} else if (span_put_text(&text, input)) {
 		b->failed = true;
-	} else if (str_trim(buf_str(&text)).p[0] == '{' && !json_check(buf_str(&text), NULL, NULL)) {
+	} else if (str_trim(buf_str(&text)).p[0] == '{' &&
+		   !json_check(buf_str(&text), NULL, NULL)) {
 		buf_put_str(b, str_trim(buf_str(&text)));
 	} else {
 		buf_puts(b, "{\"INVALID_JSON\":");

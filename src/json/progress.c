@@ -35,7 +35,8 @@ static unsigned hex4(const char *s)
 	return v;
 }
 
-/* The character that an escape stands for, as far as JSON's own structure can be meant; *used is its length. */
+/* The character that an escape stands for, as far as JSON's own structure can be meant; *used is
+ * its length. */
 static unsigned escape_at(const char *s, size_t n, size_t *used)
 {
 	*used = n < 2 ? n : 2;

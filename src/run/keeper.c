@@ -1,11 +1,13 @@
 /*
- * The order keeper. What the upstream says becomes a list of blocks in the order in which they began. The first of the list is the one
- * that is open: its fragments go straight through. The others wait, with what came for them, until the ones before have ended, so
- * calls whose fragments interleave come out one after the other and nothing is ever copied twice.
+ * The order keeper. What the upstream says becomes a list of blocks in the order in which they
+ * began. The first of the list is the one that is open: its fragments go straight through. The
+ * others wait, with what came for them, until the ones before have ended, so calls whose fragments
+ * interleave come out one after the other and nothing is ever copied twice.
  *
- * When a block has ended: text and thinking when anything else begins; a call when its input is complete JSON and something waits
- * behind it, or the upstream says so, or the message ends. What follows a complete input (a brace too many is a habit of small
- * models) is dropped: the fragments of a call together are one JSON value or the beginning of one.
+ * When a block has ended: text and thinking when anything else begins; a call when its input is
+ * complete JSON and something waits behind it, or the upstream says so, or the message ends. What
+ * follows a complete input (a brace too many is a habit of small models) is dropped: the fragments
+ * of a call together are one JSON value or the beginning of one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,8 @@
 #include "json/progress.h"
 #include "run/filters.h"
 
-/* Pieces of one kind that came one after the other, joined as the content of a JSON string (citations: as JSON). */
+/* Pieces of one kind that came one after the other, joined as the content of a JSON string
+ * (citations: as JSON). */
 struct part {
 	struct part *next;
 	enum event_type type;
@@ -69,7 +72,7 @@ static void keeper_fail(struct keeper *k, bool memory)
 		fault_no_memory(&f);
 	else
 		fault_set(&f, FAULT_TRANSIENT, 502, "api_error",
-			  "the backend interleaves its blocks: more than %zu bytes would have to wait",
+			  "the backend interleaves its blocks: more than %zu bytes have to wait",
 			  k->max_held);
 	keeper_pass(k, &(struct event){ .type = EVENT_FAULT, .index = -1, .fault = &f });
 	k->flow = FLOW_ABORT;
@@ -216,7 +219,8 @@ static void block_flush(struct keeper *k, struct pending *b)
 		struct part *p = b->parts;
 		struct str bytes = buf_str(&p->bytes);
 
-		block_send(k, b, p->type, is_json_part(p->type) ? span_json(bytes) : span_str(bytes));
+		block_send(k, b, p->type,
+			   is_json_part(p->type) ? span_json(bytes) : span_str(bytes));
 		b->parts = p->next;
 		part_free(k, p);
 	}
@@ -335,7 +339,8 @@ static void take_block_stop(struct keeper *k)
 		k->last->ended = true;
 }
 
-/* The latest call of that key that still takes fragments. Fragments mostly are for the last block or for the open one. */
+/* The latest call of that key that still takes fragments. Fragments mostly are for the last block
+ * or for the open one. */
 static struct pending *find_call(struct keeper *k, unsigned key)
 {
 	struct pending *found = NULL;

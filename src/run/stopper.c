@@ -1,10 +1,12 @@
 /*
- * Stop sequences for backends that don't enforce them. Text comes as the content of JSON strings, in fragments that may cut a sequence
- * anywhere, and any character of it may be escaped; so the text is walked in units (a character or one escape), each is
- * decoded, and every sequence is matched over the decoded bytes as Knuth, Morris and Pratt do it. What goes on is cut
- * between units and never written anew: bytes that are no match come out as they came in.
+ * Stop sequences for backends that don't enforce them. Text comes as the content of JSON strings,
+ * in fragments that may cut a sequence anywhere, and any character of it may be escaped; so the
+ * text is walked in units (a character or one escape), each is decoded, and every sequence is
+ * matched over the decoded bytes as Knuth, Morris and Pratt do it. What goes on is cut between
+ * units and never written anew: bytes that are no match come out as they came in.
  *
- * Held back is only what may still become a sequence: text that has nothing to do with one is not delayed.
+ * Held back is only what may still become a sequence: text that has nothing to do with one is not
+ * delayed.
  */
 #include <string.h>
 
@@ -74,8 +76,8 @@ static unsigned hex4(const char *s)
 	return v;
 }
 
-/* The unit at s (n > 0 bytes, escapes were checked by the scanner). A lone surrogate is decoded like any other character: it only has
- * to be equal to itself. */
+/* The unit at s (n > 0 bytes, escapes were checked by the scanner). A lone surrogate is decoded
+ * like any other character: it only has to be equal to itself. */
 static struct unit unit_at(const char *s, size_t n, unsigned char out[4])
 {
 	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";

@@ -1,6 +1,7 @@
 /*
- * Storms of content events through stop sequences, order keeper and both writers: whatever a decoder may send, the client gets a legal
- * stream, or one Message object that is JSON. Two bytes of input make an event.
+ * Storms of content events through stop sequences, order keeper and both writers: whatever a
+ * decoder may send, the client gets a legal stream, or one Message object that is JSON. Two bytes
+ * of input make an event.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +15,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const params[] = { "REQUEST_METHOD=POST", NULL };
 
-static const struct { const char *text; enum span_form form; } texts[] = {
-	{ "", SPAN_STR }, { "a", SPAN_STR }, { "\\n", SPAN_STR }, { "\\ud83d", SPAN_STR }, { "\\u003c", SPAN_STR },
-	{ "</s>", SPAN_STR }, { "x\"\n", SPAN_UTF8 }, { "{", SPAN_UTF8 }, { "}", SPAN_UTF8 }, { "{\\\"a\\\":1}", SPAN_STR },
-	{ "\"q\"", SPAN_JSON }, { "{\"type\":\"mcp_tool_use\",\n\"input\":{\"b\":1}}", SPAN_JSON }, { " ", SPAN_STR },
-	{ "/", SPAN_STR }, { "s>", SPAN_STR }, { "\\\"", SPAN_STR },
+static const struct { const char *text; enum span_form form;
+} texts[] = {
+	{ "", SPAN_STR },	 { "a", SPAN_STR },
+	{ "\\n", SPAN_STR },	 { "\\ud83d", SPAN_STR },
+	{ "\\u003c", SPAN_STR }, { "</s>", SPAN_STR },
+	{ "x\"\n", SPAN_UTF8 },	 { "{", SPAN_UTF8 },
+	{ "}", SPAN_UTF8 },	 { "{\\\"a\\\":1}", SPAN_STR },
+	{ "\"q\"", SPAN_JSON },	 { "{\"type\":\"mcp_tool_use\",\n\"input\":{\"b\":1}}", SPAN_JSON },
+	{ " ", SPAN_STR },	 { "/", SPAN_STR },
+	{ "s>", SPAN_STR },	 { "\\\"", SPAN_STR },
 };
 
 static struct span text_of(uint8_t i)
@@ -31,11 +37,15 @@ static struct span text_of(uint8_t i)
 static enum flow send(struct sink *s, uint8_t type, uint8_t arg)
 {
 	static const enum event_type types[] = {
-		EVENT_START, EVENT_TEXT, EVENT_TEXT, EVENT_THINKING, EVENT_SIGNATURE, EVENT_REDACTED, EVENT_TOOL_START,
-		EVENT_TOOL_DELTA, EVENT_TOOL_DELTA, EVENT_TOOL_STOP, EVENT_BLOCK, EVENT_CITATION, EVENT_BLOCK_STOP,
-		EVENT_USAGE, EVENT_STOP_REASON, EVENT_PING,
+		EVENT_START,	  EVENT_TEXT,	   EVENT_TEXT,	      EVENT_THINKING,
+		EVENT_SIGNATURE,  EVENT_REDACTED,  EVENT_TOOL_START,  EVENT_TOOL_DELTA,
+		EVENT_TOOL_DELTA, EVENT_TOOL_STOP, EVENT_BLOCK,	      EVENT_CITATION,
+		EVENT_BLOCK_STOP, EVENT_USAGE,	   EVENT_STOP_REASON, EVENT_PING,
 	};
-	struct event e = { .type = types[type % 16], .index = -1, .key = arg / 16 % 4, .usage = USAGE_UNKNOWN,
+	struct event e = { .type = types[type % 16],
+			   .index = -1,
+			   .key = arg / 16 % 4,
+			   .usage = USAGE_UNKNOWN,
 			   .text = text_of(arg) };
 
 	if (e.type == EVENT_TOOL_START)
@@ -58,7 +68,8 @@ static void check(struct memory_front *m, bool stream)
 	if (!head)
 		abort();
 	body = (struct str){ head + 4, out.n - (size_t)(head + 4 - out.p) };
-	if (stream ? sse_grammar_check(body, SSE_END_COMPLETE) != NULL : json_check(body, NULL, NULL) != 0)
+	if (stream ? sse_grammar_check(body, SSE_END_COMPLETE) != NULL
+		   : json_check(body, NULL, NULL) != 0)
 		abort();
 }
 
@@ -78,8 +89,12 @@ static void storm(const uint8_t *data, size_t size, bool stream)
 	arena_init(&a, 0);
 	http_request_init(&http, memory_front(m), &a);
 	answer_init(&answer, memory_front(m), &http);
-	w = writer_new(&(struct writer_options){ .answer = &answer, .arena = &a, .model = "m", .model_raw = "m",
-						  .stream = stream, .max_whole = 1 << 24 });
+	w = writer_new(&(struct writer_options){ .answer = &answer,
+						 .arena = &a,
+						 .model = "m",
+						 .model_raw = "m",
+						 .stream = stream,
+						 .max_whole = 1 << 24 });
 	k = keeper_new(writer_sink(w), &a, 1 << 24);
 	s = stopper_new(keeper_sink(k), &request, &a);
 	for (size_t i = 0; i + 1 < size && !flow; i += 2)

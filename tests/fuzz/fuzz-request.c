@@ -1,6 +1,6 @@
 /*
- * The request parser on any bytes: it reads nothing beyond them, refuses with a sentence or gives spans that lie in the body, and what it
- * passes is JSON.
+ * The request parser on any bytes: it reads nothing beyond them, refuses with a sentence or gives
+ * spans that lie in the body, and what it passes is JSON.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,20 +27,23 @@ static void inside(const struct bounds *b, struct span s)
 	require(s.p >= b->from && s.p + s.n <= b->to);
 }
 
-static void check_blocks(const struct bounds *bounds, const struct block *v, size_t n, unsigned level)
+static void check_blocks(const struct bounds *bounds, const struct block *v, size_t n,
+			 unsigned level)
 {
 	require(level < 8);
 	for (size_t i = 0; i < n; i++) {
 		const struct block *b = &v[i];
 		const struct span spans[] = {
-			b->raw, b->type_name, b->text, b->signature, b->id, b->name, b->input, b->media_type,
-			b->data, b->title, b->context, b->cache_control,
+			b->raw,	 b->type_name, b->text,	   b->signature,
+			b->id,	 b->name,      b->input,   b->media_type,
+			b->data, b->title,     b->context, b->cache_control,
 		};
 
 		for (size_t j = 0; j < sizeof(spans) / sizeof(*spans); j++)
 			inside(bounds, spans[j]);
 		if (b->type == BLOCK_TOOL_USE)
-			require(span_is_object(b->input) && span_is_string(b->id) && span_is_string(b->name));
+			require(span_is_object(b->input) && span_is_string(b->id) &&
+				span_is_string(b->name));
 		if (b->type == BLOCK_TEXT)
 			require(span_is_string(b->text));
 		check_blocks(bounds, b->blocks, b->nblocks, level + 1);

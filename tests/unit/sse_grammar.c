@@ -1,6 +1,7 @@
 /*
- * message_start ( content_block_start content_block_delta* content_block_stop )* message_delta message_stop, with pings and comments after
- * the start, or an error that ends it at any place. Each record has one event line and one data line of the same type.
+ * message_start ( content_block_start content_block_delta* content_block_stop )* message_delta
+ * message_stop, with pings and comments after the start, or an error that ends it at any place.
+ * Each record has one event line and one data line of the same type.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,9 +81,12 @@ static const char *check_block_start(struct grammar *g, struct span data)
 
 static const char *check_delta(struct grammar *g, struct span data)
 {
-	static const struct { const char *delta, *block, *member; } kinds[] = {
-		{ "text_delta", "text", "text" }, { "citations_delta", "text", "citation" },
-		{ "thinking_delta", "thinking", "thinking" }, { "signature_delta", "thinking", "signature" },
+	static const struct { const char *delta, *block, *member;
+	} kinds[] = {
+		{ "text_delta", "text", "text" },
+		{ "citations_delta", "text", "citation" },
+		{ "thinking_delta", "thinking", "thinking" },
+		{ "signature_delta", "thinking", "signature" },
 		{ "input_json_delta", "tool_use", "partial_json" },
 		{ "input_json_delta", "server_tool_use", "partial_json" },
 		{ "input_json_delta", "mcp_tool_use", "partial_json" },
@@ -159,11 +163,18 @@ static const char *check_error(struct grammar *g, struct span data)
 	return NULL;
 }
 
-static const struct { const char *name; const char *(*check)(struct grammar *, struct span); } events[] = {
-	{ "message_start", check_start }, { "content_block_start", check_block_start },
-	{ "content_block_delta", check_delta }, { "content_block_stop", check_block_stop },
-	{ "message_delta", check_message_delta }, { "message_stop", check_message_stop },
-	{ "ping", check_ping }, { "error", check_error },
+static const struct {
+	const char *name;
+	const char *(*check)(struct grammar *, struct span);
+} events[] = {
+	{ "message_start", check_start },
+	{ "content_block_start", check_block_start },
+	{ "content_block_delta", check_delta },
+	{ "content_block_stop", check_block_stop },
+	{ "message_delta", check_message_delta },
+	{ "message_stop", check_message_stop },
+	{ "ping", check_ping },
+	{ "error", check_error },
 };
 
 static const char *check_record(struct grammar *g, struct str name, struct str data)

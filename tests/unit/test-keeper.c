@@ -1,6 +1,6 @@
 /*
- * The order keeper: what goes in as a line of letters, what comes out as text; and storms of random events, whose outcome must always
- * have the shape that run/filters.h promises.
+ * The order keeper: what goes in as a line of letters, what comes out as text; and storms of random
+ * events, whose outcome must always have the shape that run/filters.h promises.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,7 +55,8 @@ static void see_open(struct witness *w, const struct event *e)
 	buf_puts(&w->seen, e->opens == EVENT_TEXT ? "{text " : "{think ");
 }
 
-static void see_delta(struct witness *w, const struct event *e, enum event_type in, const char *what)
+static void see_delta(struct witness *w, const struct event *e, enum event_type in,
+		      const char *what)
 {
 	assert_true(w->open);
 	assert_int_equal(w->opens, in);
@@ -75,7 +76,8 @@ static enum flow witness_event(struct sink *self, const struct event *e)
 
 	assert_false(w->faulted);
 	assert_false(w->ended);
-	assert_true(w->started || e->type == EVENT_START || e->type == EVENT_FAULT || e->type == EVENT_RAW || e->echo);
+	assert_true(w->started || e->type == EVENT_START || e->type == EVENT_FAULT ||
+		    e->type == EVENT_RAW || e->echo);
 	switch (e->type) {
 	case EVENT_START:
 		assert_false(w->started);
@@ -111,8 +113,11 @@ static enum flow witness_event(struct sink *self, const struct event *e)
 		buf_puts(&w->seen, "fault");
 		return FLOW_ABORT;
 	case EVENT_RAW: note(w, "", e); break;
-	case EVENT_USAGE: case EVENT_STOP_REASON: case EVENT_MEMBER: case EVENT_MODEL: case EVENT_PING:
-		break;
+	case EVENT_USAGE:
+	case EVENT_STOP_REASON:
+	case EVENT_MEMBER:
+	case EVENT_MODEL:
+	case EVENT_PING: break;
 	default:
 		fail_msg("event %d behind the keeper", e->type);
 	}
@@ -145,8 +150,9 @@ static void rig_end(struct rig *r)
 }
 
 /*
- * A script: words, each an event. S start, E end, p ping, u usage, b block stop, B a whole block, R redacted,
- * t:TEXT  h:THINKING  g:SIGNATURE  c citation  nK a call begins with key K (id and name are idK)  dK:JSON  sK a call's stop.
+ * A script: words, each an event. S start, E end, p ping, u usage, b block stop, B a whole block, R
+ * redacted, t:TEXT  h:THINKING  g:SIGNATURE  c citation  nK a call begins with key K (id and name
+ * are idK)  dK:JSON  sK a call's stop.
  * '_' in the text stands for a space.
  */
 static enum flow play_word(struct keeper *k, char *word)
@@ -173,7 +179,9 @@ static enum flow play_word(struct keeper *k, char *word)
 	case 'h': return sink_text(s, EVENT_THINKING, span);
 	case 'g': return sink_text(s, EVENT_SIGNATURE, span);
 	case 'c': return sink_text(s, EVENT_CITATION, span_json(STR("{\"c\":1}")));
-	case 'n': return sink_tool(s, EVENT_TOOL_START, key, span_utf8(str_of(id)), span_utf8(str_of(id)), SPAN_ABSENT);
+	case 'n':
+		return sink_tool(s, EVENT_TOOL_START, key, span_utf8(str_of(id)),
+				 span_utf8(str_of(id)), SPAN_ABSENT);
 	case 'd': return sink_tool(s, EVENT_TOOL_DELTA, key, SPAN_ABSENT, SPAN_ABSENT, span);
 	case 's': return sink_tool(s, EVENT_TOOL_STOP, key, SPAN_ABSENT, SPAN_ABSENT, SPAN_ABSENT);
 	default: fail_msg("no such word: %s", word); return FLOW_ABORT;
@@ -192,7 +200,8 @@ static enum flow play(struct keeper *k, const char *script)
 	return flow;
 }
 
-static const struct { const char *what, *in, *out; } scripts[] = {
+static const struct { const char *what, *in, *out;
+} scripts[] = {
 	{ "nothing but an end", "E", "end" },
 	{ "text", "S t:a t:b E", "{text a b } end" },
 	{ "a missing start is made", "t:a E", "{text a } end" },
@@ -202,33 +211,40 @@ static const struct { const char *what, *in, *out; } scripts[] = {
 	{ "thinking, then text", "S h:x t:a E", "{think x } {text a } end" },
 	{ "the signature goes out last", "S h:x g:s1 t:a E", "{think x sig:s1 } {text a } end" },
 	{ "the last signature counts", "S h:x g:s1 g:s2 E", "{think x sig:s2 } end" },
-	{ "thinking after a signature is another block", "S h:x g:s1 h:y E", "{think x sig:s1 } {think y } end" },
+	{ "thinking after a signature is another block", "S h:x g:s1 h:y E",
+	  "{think x sig:s1 } {think y } end" },
 	{ "a signature alone", "S g:s E", "{think sig:s } end" },
-	{ "a signature after the text", "S t:a g:s t:b E", "{text a } {think sig:s } {text b } end" },
+	{ "a signature after the text", "S t:a g:s t:b E",
+	  "{text a } {think sig:s } {text b } end" },
 	{ "block stop splits text", "S t:a b t:b b b E", "{text a } {text b } end" },
 	{ "citations", "S c t:a c t:b b c E", "{text a cite{\"c\":1} b } end" },
-	{ "whole blocks", "S t:a B R t:b E", "{text a } block{\"type\":\"x\"} redacted:data {text b } end" },
+	{ "whole blocks", "S t:a B R t:b E",
+	  "{text a } block{\"type\":\"x\"} redacted:data {text b } end" },
 	{ "one call", "S n0 d0:{\"a\": d0:1} s0 E", "{tool:id0 {\"a\": 1} } end" },
 	{ "a call without arguments", "S n0 s0 n1 E", "{tool:id0 } {tool:id1 } end" },
 	{ "a call without a stop", "S n0 d0:{} E", "{tool:id0 {} } end" },
 	{ "two stops", "S n0 d0:{} s0 s0 d0:{} E", "{tool:id0 {} } end" },
 	{ "text closes a complete call", "S n0 d0:{} t:a d0:x E", "{tool:id0 {} } {text a } end" },
-	{ "text waits for an incomplete call", "S n0 d0:{ t:a t:b d0:} t:c E", "{tool:id0 { } } {text ab c } end" },
-	{ "a whole block waits too", "S n0 d0:{ B t:a d0:} E", "{tool:id0 { } } block{\"type\":\"x\"} {text a } end" },
+	{ "text waits for an incomplete call", "S n0 d0:{ t:a t:b d0:} t:c E",
+	  "{tool:id0 { } } {text ab c } end" },
+	{ "a whole block waits too", "S n0 d0:{ B t:a d0:} E",
+	  "{tool:id0 { } } block{\"type\":\"x\"} {text a } end" },
 	{ "interleaved calls", "S n0 n1 d0:{\"a\" d1:{\"b\" d0::1} d1::2} E",
 	  "{tool:id0 {\"a\" :1} } {tool:id1 {\"b\" :2} } end" },
 	{ "three, the last one first", "S n0 n1 n2 d2:{} s2 d1:{} s1 d0:{} s0 E",
 	  "{tool:id0 {} } {tool:id1 {} } {tool:id2 {} } end" },
 	{ "a brace in a string completes nothing", "S n0 d0:{\"a\":\"}\" t:x d0:} E",
 	  "{tool:id0 {\"a\":\"}\" } } {text x } end" },
-	{ "what follows a complete input is dropped", "S n0 d0:{}} d0:{} s0 E", "{tool:id0 {} } end" },
+	{ "what follows a complete input is dropped", "S n0 d0:{}} d0:{} s0 E",
+	  "{tool:id0 {} } end" },
 	{ "the same start again", "S n0 d0:{ n0 d0:} E", "{tool:id0 { } } end" },
 	{ "a fragment of no call", "S d7:{} s7 E", "end" },
 	{ "a key that comes again in a later round", "S n0 d0:{} s0 t:a n0 d0:[] s0 E",
 	  "{tool:id0 {} } {text a } {tool:id0 [] } end" },
 	{ "thinking that is held keeps its signature", "S n0 d0:{ h:x g:s t:a d0:} E",
 	  "{tool:id0 { } } {think x sig:s } {text a } end" },
-	{ "a citation that is held", "S n0 d0:{ t:a c t:b d0:} E", "{tool:id0 { } } {text a cite{\"c\":1} b } end" },
+	{ "a citation that is held", "S n0 d0:{ t:a c t:b d0:} E",
+	  "{tool:id0 { } } {text a cite{\"c\":1} b } end" },
 	{ "a call cut off", "S n0 d0:{\"a E", "{tool:id0 {\"a } end" },
 };
 
@@ -240,7 +256,8 @@ static void test_scripts(void **state)
 		rig_start(&r, 1 << 20);
 		assert_int_equal(play(r.k, scripts[i].in), FLOW_GO);
 		if (strcmp(buf_cstr(&r.w.seen), scripts[i].out))
-			fail_msg("%s:\n got  %s\n want %s", scripts[i].what, buf_cstr(&r.w.seen), scripts[i].out);
+			fail_msg("%s:\n got  %s\n want %s", scripts[i].what, buf_cstr(&r.w.seen),
+				 scripts[i].out);
 		rig_end(&r);
 	}
 }
@@ -349,10 +366,12 @@ static void test_flow_travels(void **state)
 
 /* ---- events of the client's own protocol ---- */
 
-static const struct { char c; enum raw_kind kind; } raws[] = {
-	{ 'M', RAW_MESSAGE_START }, { '[', RAW_BLOCK_START }, { '.', RAW_BLOCK_DELTA }, { ']', RAW_BLOCK_STOP },
-	{ 'D', RAW_MESSAGE_DELTA }, { 'X', RAW_MESSAGE_STOP }, { 'P', RAW_PING }, { '!', RAW_ERROR },
-	{ '?', RAW_OTHER }, { 'W', RAW_WHOLE },
+static const struct { char c; enum raw_kind kind;
+} raws[] = {
+	{ 'M', RAW_MESSAGE_START }, { '[', RAW_BLOCK_START },	{ '.', RAW_BLOCK_DELTA },
+	{ ']', RAW_BLOCK_STOP },    { 'D', RAW_MESSAGE_DELTA }, { 'X', RAW_MESSAGE_STOP },
+	{ 'P', RAW_PING },	    { '!', RAW_ERROR },		{ '?', RAW_OTHER },
+	{ 'W', RAW_WHOLE },
 };
 
 static void play_raw(struct keeper *k, const char *script)
@@ -413,14 +432,17 @@ static void storm_word(char *out, size_t size)
 	static const char *const words[] = {
 		"S", "p", "u", "b", "B", "R", "t:a", "t:", "h:x", "g:s", "c", "t:bb", "h:yy",
 	};
-	static const char *const pieces[] = { "{", "}", "{}", "{\"a\":", "1}", "\"", "[", "]", "\\\"", "_", "x" };
+	static const char *const pieces[] = { "{", "}", "{}",	"{\"a\":", "1}", "\"",
+					      "[", "]", "\\\"", "_",	   "x" };
 	uint32_t key = below(4);
 
 	switch (below(6)) {
 	case 0: snprintf(out, size, "n%u", key); break;
 	case 1: snprintf(out, size, "s%u", key); break;
 	case 2:
-	case 3: snprintf(out, size, "d%u:%s", key, pieces[below(sizeof(pieces) / sizeof(*pieces))]); break;
+	case 3:
+		snprintf(out, size, "d%u:%s", key, pieces[below(sizeof(pieces) / sizeof(*pieces))]);
+		break;
 	default: snprintf(out, size, "%s", words[below(sizeof(words) / sizeof(*words))]); break;
 	}
 }
@@ -448,11 +470,23 @@ static void test_storms(void **state)
 
 static void test_progress(void **state)
 {
-	static const struct { const char *text; enum span_form form; bool complete; size_t used; } cases[] = {
-		{ "{}", SPAN_UTF8, true, 2 }, { " {} x", SPAN_UTF8, true, 3 }, { "{\"a\":\"}\"", SPAN_UTF8, false, 8 },
-		{ "{\\\"a\\\":\\\"\\\\\\\"}\\\"}}", SPAN_STR, true, 17 }, { "\\u007b\\u007D", SPAN_STR, true, 12 },
-		{ "{\"a\":\"\\\\\"}", SPAN_UTF8, true, 10 }, { "", SPAN_STR, false, 0 }, { "12", SPAN_UTF8, false, 2 },
-		{ "\"x\"y", SPAN_UTF8, true, 3 }, { "}", SPAN_UTF8, true, 1 }, { "\\n\\t{\\n}", SPAN_STR, true, 8 },
+	static const struct {
+		const char *text;
+		enum span_form form;
+		bool complete;
+		size_t used;
+	} cases[] = {
+		{ "{}", SPAN_UTF8, true, 2 },
+		{ " {} x", SPAN_UTF8, true, 3 },
+		{ "{\"a\":\"}\"", SPAN_UTF8, false, 8 },
+		{ "{\\\"a\\\":\\\"\\\\\\\"}\\\"}}", SPAN_STR, true, 17 },
+		{ "\\u007b\\u007D", SPAN_STR, true, 12 },
+		{ "{\"a\":\"\\\\\"}", SPAN_UTF8, true, 10 },
+		{ "", SPAN_STR, false, 0 },
+		{ "12", SPAN_UTF8, false, 2 },
+		{ "\"x\"y", SPAN_UTF8, true, 3 },
+		{ "}", SPAN_UTF8, true, 1 },
+		{ "\\n\\t{\\n}", SPAN_STR, true, 8 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -467,9 +501,11 @@ static void test_progress(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scripts), cmocka_unit_test(test_saw_tool), cmocka_unit_test(test_no_copy),
-		cmocka_unit_test(test_held_bytes), cmocka_unit_test(test_limit), cmocka_unit_test(test_flow_travels),
-		cmocka_unit_test(test_raw), cmocka_unit_test(test_storms), cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_scripts),	 cmocka_unit_test(test_saw_tool),
+		cmocka_unit_test(test_no_copy),	 cmocka_unit_test(test_held_bytes),
+		cmocka_unit_test(test_limit),	 cmocka_unit_test(test_flow_travels),
+		cmocka_unit_test(test_raw),	 cmocka_unit_test(test_storms),
+		cmocka_unit_test(test_progress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /*
- * The request parser: bodies and the sentence they are refused with; bodies and what is found in them; sizes and what they cost.
+ * The request parser: bodies and the sentence they are refused with; bodies and what is found in
+ * them; sizes and what they cost.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,17 +21,23 @@
 #define MESSAGES(list) HEAD "\"messages\":" list "}"
 #define BLOCK(block) MESSAGES("[{\"role\":\"user\",\"content\":[" block "]}]")
 
-static const struct { const char *body, *message; } refused[] = {
+static const struct { const char *body, *message;
+} refused[] = {
 	/* not JSON */
 	{ "", "The request body is empty; a JSON object is needed." },
 	{ "{", "The request body is not valid JSON: unexpected end of the text at byte 1" },
 	{ HEAD ASK, "The request body is not valid JSON: unexpected end of the text at byte 72" },
-	{ HEAD ASK "} x", "The request body is not valid JSON: unexpected bytes after the value at byte 74" },
-	{ HEAD ASK "}{}", "The request body is not valid JSON: unexpected bytes after the value at byte 73" },
-	{ "{\n  \"model\": \"m\",\n  \"max_tokens\": 1x\n}",
-	  "The request body is not valid JSON: expected ',' or '}' at byte 35 (line 3, column 18)" },
-	{ "{\"model\":\"\xff\"}", "The request body is not valid JSON: invalid UTF-8 in a string at byte 10" },
-	{ "{\"model\":\"\xed\xa0\x80\"}", "The request body is not valid JSON: invalid UTF-8 in a string at byte 10" },
+	{ HEAD ASK "} x", "The request body is not valid JSON: unexpected bytes after the value at "
+			  "byte 74" },
+	{ HEAD ASK "}{}", "The request body is not valid JSON: unexpected bytes after the value at "
+			  "byte 73" },
+	{ "{\n  \"model\": \"m\",\n  \"max_tokens\": 1x\n}", "The request body is not valid JSON: "
+							     "expected ',' or '}' at byte 35 (line "
+							     "3, column 18)" },
+	{ "{\"model\":\"\xff\"}", "The request body is not valid JSON: invalid UTF-8 in a string "
+				  "at byte 10" },
+	{ "{\"model\":\"\xed\xa0\x80\"}", "The request body is not valid JSON: invalid UTF-8 in a "
+					  "string at byte 10" },
 	{ "[]", "The request body is valid JSON but no object." },
 	{ "\"x\"", "The request body is valid JSON but no object." },
 	/* required */
@@ -42,13 +49,16 @@ static const struct { const char *body, *message; } refused[] = {
 	{ HEAD "\"messages\":null}", "messages: Field required" },
 	/* types */
 	{ "{\"model\":7," ASK "}", "model: Input should be a valid string" },
-	{ "{\"model\":\"\",\"max_tokens\":1," ASK "}", "model: String should have at least 1 character" },
-	{ "{\"model\":\"a\\nb\"," ASK "}",
-	  "model: Input should be a model's name without control characters, at most 1024 bytes long" },
-	{ "{\"model\":\"m\",\"max_tokens\":\"12\"}", "max_tokens: Input should be a valid integer" },
-	{ "{\"model\":\"m\",\"max_tokens\":1.5}",
-	  "max_tokens: Input should be a valid integer, got a number with a fractional part" },
-	{ "{\"model\":\"m\",\"max_tokens\":-1}", "max_tokens: Input should be greater than or equal to 0" },
+	{ "{\"model\":\"\",\"max_tokens\":1," ASK "}", "model: String should have at least 1 "
+						       "character" },
+	{ "{\"model\":\"a\\nb\"," ASK "}", "model: Input should be a model's name without control "
+					   "characters, at most 1024 bytes long" },
+	{ "{\"model\":\"m\",\"max_tokens\":\"12\"}", "max_tokens: Input should be a valid "
+						     "integer" },
+	{ "{\"model\":\"m\",\"max_tokens\":1.5}", "max_tokens: Input should be a valid integer, "
+						  "got a number with a fractional part" },
+	{ "{\"model\":\"m\",\"max_tokens\":-1}", "max_tokens: Input should be greater than or "
+						 "equal to 0" },
 	{ "{\"model\":\"m\",\"max_tokens\":1e400}", "max_tokens: Input should be a valid integer" },
 	{ MESSAGES("\"hi\""), "messages: Input should be a valid list" },
 	{ MESSAGES("{}"), "messages: Input should be a valid list" },
@@ -56,35 +66,53 @@ static const struct { const char *body, *message; } refused[] = {
 	{ MESSAGES("[7]"), "messages.0: Input should be a valid dictionary" },
 	{ MESSAGES("[{\"content\":\"x\"}]"), "messages.0.role: Field required" },
 	{ MESSAGES("[{\"role\":\"user\"}]"), "messages.0.content: Field required" },
-	{ MESSAGES("[{\"role\":\"user\",\"content\":null}]"), "messages.0.content: Field required" },
-	{ MESSAGES("[{\"role\":\"user\",\"content\":7}]"), "messages.0.content: Input should be a valid list" },
-	{ MESSAGES("[{\"role\":\"robot\",\"content\":\"\"}]"),
-	  "messages.0.role: Input should be 'user', 'assistant' or 'system'" },
-	{ MESSAGES("[{\"role\":1,\"content\":\"\"}]"), "messages.0.role: Input should be a valid string" },
-	{ MESSAGES("[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"b\"},{\"type\":\"text\"}]}]"),
+	{ MESSAGES("[{\"role\":\"user\",\"content\":null}]"), "messages.0.content: Field "
+							      "required" },
+	{ MESSAGES("[{\"role\":\"user\",\"content\":7}]"), "messages.0.content: Input should be a "
+							   "valid list" },
+	{ MESSAGES("[{\"role\":\"robot\",\"content\":\"\"}]"), "messages.0.role: Input should be "
+							       "'user', 'assistant' or 'system'" },
+	{ MESSAGES("[{\"role\":1,\"content\":\"\"}]"), "messages.0.role: Input should be a valid "
+						       "string" },
+	{ MESSAGES("[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":[{"
+		   "\"type\":\"text\",\"text\":\"b\"},{\"type\":\"text\"}]}]"),
 	  "messages.1.content.1.text: Field required" },
 	/* blocks */
 	{ BLOCK("\"hi\""), "messages.0.content.0: Input should be a valid dictionary" },
 	{ BLOCK("{\"text\":\"x\"}"), "messages.0.content.0.type: Field required" },
 	{ BLOCK("{\"type\":1}"), "messages.0.content.0.type: Input should be a valid string" },
-	{ BLOCK("{\"type\":\"text\",\"text\":7}"), "messages.0.content.0.text: Input should be a valid string" },
-	{ BLOCK("{\"type\":\"tool_use\",\"name\":\"n\",\"input\":{}}"), "messages.0.content.0.id: Field required" },
-	{ BLOCK("{\"type\":\"tool_use\",\"id\":\"i\"}"), "messages.0.content.0.name: Field required" },
+	{ BLOCK("{\"type\":\"text\",\"text\":7}"), "messages.0.content.0.text: Input should be a "
+						   "valid string" },
+	{ BLOCK("{\"type\":\"tool_use\",\"name\":\"n\",\"input\":{}}"), "messages.0.content.0.id: "
+									"Field required" },
+	{ BLOCK("{\"type\":\"tool_use\",\"id\":\"i\"}"), "messages.0.content.0.name: Field "
+							 "required" },
 	{ BLOCK("{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"n\",\"input\":\"{}\"}"),
 	  "messages.0.content.0.input: Input should be a valid dictionary" },
 	{ BLOCK("{\"type\":\"tool_result\"}"), "messages.0.content.0.tool_use_id: Field required" },
-	{ BLOCK("{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"content\":{}}"),
-	  "messages.0.content.0.content: Input should be a valid list" },
-	{ BLOCK("{\"content\":[{\"type\":\"text\"}],\"type\":\"tool_result\",\"tool_use_id\":\"i\"}"),
+	{ BLOCK("{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"content\":{}}"), "messages.0."
+										    "content.0."
+										    "content: "
+										    "Input should "
+										    "be a valid "
+										    "list" },
+	{ BLOCK("{\"content\":[{\"type\":\"text\"}],\"type\":\"tool_result\",\"tool_use_id\":"
+		"\"i\"}"),
 	  "messages.0.content.0.content.0.text: Field required" },
 	{ BLOCK("{\"type\":\"image\"}"), "messages.0.content.0.source: Field required" },
-	{ BLOCK("{\"type\":\"image\",\"source\":\"x\"}"), "messages.0.content.0.source: Input should be a valid dictionary" },
-	{ BLOCK("{\"source\":\"x\",\"type\":\"image\"}"), "messages.0.content.0.source: Input should be a valid dictionary" },
-	{ BLOCK("{\"type\":\"image\",\"source\":{}}"), "messages.0.content.0.source.type: Field required" },
+	{ BLOCK("{\"type\":\"image\",\"source\":\"x\"}"), "messages.0.content.0.source: Input "
+							  "should be a valid dictionary" },
+	{ BLOCK("{\"source\":\"x\",\"type\":\"image\"}"), "messages.0.content.0.source: Input "
+							  "should be a valid dictionary" },
+	{ BLOCK("{\"type\":\"image\",\"source\":{}}"), "messages.0.content.0.source.type: Field "
+						       "required" },
 	{ BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"data\":\"AA\"}}"),
 	  "messages.0.content.0.source.media_type: Field required" },
-	{ BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"url\"}}"), "messages.0.content.0.source.url: Field required" },
-	{ BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":[{\"type\":\"text\"}]}}"),
+	{ BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"url\"}}"), "messages.0.content.0."
+								       "source.url: Field "
+								       "required" },
+	{ BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":[{\"type\":"
+		"\"text\"}]}}"),
 	  "messages.0.content.0.source.content.0.text: Field required" },
 	/* the rest */
 	{ WITH("\"system\":7"), "system: Input should be a valid list" },
@@ -92,22 +120,32 @@ static const struct { const char *body, *message; } refused[] = {
 	{ WITH("\"stream\":\"yes\""), "stream: Input should be a valid boolean" },
 	{ WITH("\"temperature\":\"hot\""), "temperature: Input should be a valid number" },
 	{ WITH("\"stop_sequences\":\"x\""), "stop_sequences: Input should be a valid list" },
-	{ WITH("\"stop_sequences\":[\"x\",7]"), "stop_sequences.1: Input should be a valid string" },
+	{ WITH("\"stop_sequences\":[\"x\",7]"), "stop_sequences.1: Input should be a valid "
+						"string" },
 	{ WITH("\"stop_sequences\":[null]"), "stop_sequences.0: Input should be a valid string" },
 	{ WITH("\"tools\":{}"), "tools: Input should be a valid list" },
 	{ WITH("\"tools\":[{\"input_schema\":{}}]"), "tools.0.name: Field required" },
-	{ WITH("\"tools\":[{\"name\":\" \",\"input_schema\":{}}]"), "tools.0.name: String should have at least 1 character" },
+	{ WITH("\"tools\":[{\"name\":\" \",\"input_schema\":{}}]"), "tools.0.name: String should "
+								    "have at least 1 character" },
 	{ WITH("\"tools\":[{\"name\":\"a\"}]"), "tools.0.input_schema: Field required" },
-	{ WITH("\"tools\":[{\"name\":\"a\",\"input_schema\":[]}]"), "tools.0.input_schema: Input should be a valid dictionary" },
+	{ WITH("\"tools\":[{\"name\":\"a\",\"input_schema\":[]}]"), "tools.0.input_schema: Input "
+								    "should be a valid "
+								    "dictionary" },
 	{ WITH("\"tool_choice\":\"auto\""), "tool_choice: Input should be a valid dictionary" },
 	{ WITH("\"tool_choice\":{}"), "tool_choice.type: Field required" },
-	{ WITH("\"tool_choice\":{\"type\":\"some\"}"), "tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'" },
+	{ WITH("\"tool_choice\":{\"type\":\"some\"}"), "tool_choice.type: Input should be 'auto', "
+						       "'any', 'tool' or 'none'" },
 	{ WITH("\"tool_choice\":{\"type\":\"tool\"}"), "tool_choice.name: Field required" },
 	{ WITH("\"metadata\":7"), "metadata: Input should be a valid dictionary" },
-	{ WITH("\"metadata\":{\"user_id\":7}"), "metadata.user_id: Input should be a valid string" },
+	{ WITH("\"metadata\":{\"user_id\":7}"), "metadata.user_id: Input should be a valid "
+						"string" },
 	{ WITH("\"thinking\":{}"), "thinking.type: Field required" },
-	{ WITH("\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":\"1\"}"), "thinking.budget_tokens: Input should be a valid integer" },
-	{ WITH("\"output_config\":{\"effort\":1}"), "output_config.effort: Input should be a valid string" },
+	{ WITH("\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":\"1\"}"), "thinking.budget_"
+									       "tokens: Input "
+									       "should be a valid "
+									       "integer" },
+	{ WITH("\"output_config\":{\"effort\":1}"), "output_config.effort: Input should be a valid "
+						    "string" },
 };
 
 struct parsed {
@@ -144,9 +182,11 @@ static void test_refused(void **state)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
 		struct parsed p;
 
-		assert_int_equal(parse(&p, refused[i].body, strlen(refused[i].body), PARSE_MESSAGE), -1);
+		assert_int_equal(parse(&p, refused[i].body, strlen(refused[i].body), PARSE_MESSAGE),
+				 -1);
 		if (strcmp(p.f.message, refused[i].message))
-			fail_msg("%s\n got  %s\n want %s", refused[i].body, p.f.message, refused[i].message);
+			fail_msg("%s\n got  %s\n want %s", refused[i].body, p.f.message,
+				 refused[i].message);
 		assert_int_equal(p.f.status, 400);
 		assert_string_equal(p.f.type, "invalid_request_error");
 		assert_int_equal(p.f.class, FAULT_BAD_REQUEST);
@@ -157,9 +197,12 @@ static void test_refused(void **state)
 /* Cut anywhere, a body is refused and nothing is read beyond it. */
 static void test_cut(void **state)
 {
-	static const char body[] = BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":"
-		"[{\"type\":\"text\",\"text\":\"\\ud83d\\ude00 \xC3\xA9\"}]},\"title\":null},{\"content\":\"late\","
-		"\"tool_use_id\":\"a\",\"type\":\"tool_result\",\"is_error\":true}");
+	static const char body[] = BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"content\","
+					 "\"content\":"
+					 "[{\"type\":\"text\",\"text\":\"\\ud83d\\ude00 "
+					 "\xC3\xA9\"}]},\"title\":null},{\"content\":\"late\","
+					 "\"tool_use_id\":\"a\",\"type\":\"tool_result\",\"is_"
+					 "error\":true}");
 
 	for (size_t n = 0; n < sizeof(body) - 1; n++) {
 		struct parsed p;
@@ -179,12 +222,17 @@ static void test_members(void **state)
 {
 	struct parsed p;
 
-	accept_body(&p, "{\"model\":\"claude\\u002dx\",\"max_tokens\":1.0e3,\"stream\":true,\"temperature\":1.50,\"top_p\":9007199254740993,"
-		"\"top_k\":12345678901234567890,\"stop_sequences\":[\"a\",\"\",\" \\n\",\"\\u0000\"],\"metadata\":{\"user_id\":\"{\\\"a\\\":1}\"},"
-		"\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048,\"display\":\"omitted\"},\"output_config\":{\"effort\":\"high\","
-		"\"format\":{\"type\":\"json_schema\",\"schema\":{}}},\"service_tier\":\"auto\",\"cache_control\":{\"type\":\"ephemeral\"},"
-		"\"thread\":{\"type\":\"continue\"},\"safeguards\":[{}],\"context_management\":{\"edits\":[]},\"mcp_servers\":[],"
-		"\"container\":\"c\",\"unknown\":{\"deep\":[1,{\"x\":null}]}," ASK "}");
+	accept_body(&p, "{\"model\":\"claude\\u002dx\",\"max_tokens\":1.0e3,\"stream\":true,"
+			"\"temperature\":1.50,\"top_p\":9007199254740993,"
+			"\"top_k\":12345678901234567890,\"stop_sequences\":[\"a\",\"\",\" "
+			"\\n\",\"\\u0000\"],\"metadata\":{\"user_id\":\"{\\\"a\\\":1}\"},"
+			"\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048,\"display\":"
+			"\"omitted\"},\"output_config\":{\"effort\":\"high\","
+			"\"format\":{\"type\":\"json_schema\",\"schema\":{}}},\"service_tier\":"
+			"\"auto\",\"cache_control\":{\"type\":\"ephemeral\"},"
+			"\"thread\":{\"type\":\"continue\"},\"safeguards\":[{}],\"context_"
+			"management\":{\"edits\":[]},\"mcp_servers\":[],"
+			"\"container\":\"c\",\"unknown\":{\"deep\":[1,{\"x\":null}]}," ASK "}");
 	assert_string_equal(p.r.model_name, "claude-x");
 	assert_span(p.r.model, "claude\\u002dx");
 	assert_ptr_equal(p.r.model.p, p.body + 10);
@@ -217,11 +265,14 @@ static void test_absent_and_null(void **state)
 {
 	struct parsed p;
 
-	accept_body(&p, WITH("\"system\":null,\"tools\":null,\"tool_choice\":null,\"stream\":null,\"temperature\":null,\"stop_sequences\":null,"
-		"\"metadata\":null,\"thinking\":null,\"output_config\":{\"effort\":null,\"format\":null},\"thread\":null"));
+	accept_body(&p, WITH("\"system\":null,\"tools\":null,\"tool_choice\":null,\"stream\":null,"
+			     "\"temperature\":null,\"stop_sequences\":null,"
+			     "\"metadata\":null,\"thinking\":null,\"output_config\":{\"effort\":"
+			     "null,\"format\":null},\"thread\":null"));
 	assert_int_equal(p.r.nsystem + p.r.ntools + p.r.nstop_sequences, 0);
 	assert_false(p.r.stream || p.r.thread_continue);
-	assert_false(span_given(p.r.temperature) || span_given(p.r.effort) || span_given(p.r.thread) || span_given(p.r.stream_value));
+	assert_false(span_given(p.r.temperature) || span_given(p.r.effort) ||
+		     span_given(p.r.thread) || span_given(p.r.stream_value));
 	assert_int_equal(p.r.thinking, THINKING_NOT_GIVEN);
 	assert_int_equal(p.r.tool_choice, CHOICE_NONE_GIVEN);
 	parsed_end(&p);
@@ -231,9 +282,11 @@ static void test_last_wins(void **state)
 {
 	struct parsed p;
 
-	accept_body(&p, "{\"model\":\"a\",\"model\":\"b\",\"max_tokens\":1,\"max_tokens\":2,\"messages\":[{\"role\":\"user\",\"content\":\"x\"},"
-		"{\"role\":\"user\",\"content\":\"y\"}],\"m\\u0065ssages\":[{\"role\":\"user\",\"role\":\"assistant\",\"content\":\"1\",\"content\":\"2\"}],"
-		"\"stop_sequences\":[\"a\",\"b\"],\"stop_sequences\":[\"c\"]}");
+	accept_body(&p, "{\"model\":\"a\",\"model\":\"b\",\"max_tokens\":1,\"max_tokens\":2,"
+			"\"messages\":[{\"role\":\"user\",\"content\":\"x\"},"
+			"{\"role\":\"user\",\"content\":\"y\"}],\"m\\u0065ssages\":[{\"role\":"
+			"\"user\",\"role\":\"assistant\",\"content\":\"1\",\"content\":\"2\"}],"
+			"\"stop_sequences\":[\"a\",\"b\"],\"stop_sequences\":[\"c\"]}");
 	assert_string_equal(p.r.model_name, "b");
 	assert_int_equal(p.r.max_tokens, 2);
 	assert_int_equal(p.r.nturns, 1);
@@ -247,17 +300,22 @@ static void test_tools(void **state)
 {
 	struct parsed p;
 
-	accept_body(&p, WITH("\"tools\":[{\"name\":\"Bash\",\"description\":\"d\\n\",\"input_schema\":{ \"n\":1e400 },\"strict\":true,"
-		"\"cache_control\":{\"type\":\"ephemeral\"},\"type\":\"custom\"},{\"type\":\"web_search_20250305\",\"name\":\"web_search\",\"max_uses\":5},"
-		"{\"type\":\"mcp_toolset\",\"mcp_server_name\":\"x\"}],"
-		"\"tool_choice\":{\"type\":\"tool\",\"name\":\"Bash\",\"disable_parallel_tool_use\":true}"));
+	accept_body(&p, WITH("\"tools\":[{\"name\":\"Bash\",\"description\":\"d\\n\",\"input_"
+			     "schema\":{ \"n\":1e400 },\"strict\":true,"
+			     "\"cache_control\":{\"type\":\"ephemeral\"},\"type\":\"custom\"},{"
+			     "\"type\":\"web_search_20250305\",\"name\":\"web_search\",\"max_"
+			     "uses\":5},"
+			     "{\"type\":\"mcp_toolset\",\"mcp_server_name\":\"x\"}],"
+			     "\"tool_choice\":{\"type\":\"tool\",\"name\":\"Bash\",\"disable_"
+			     "parallel_tool_use\":true}"));
 	assert_int_equal(p.r.ntools, 3);
 	assert_span(p.r.tools[0].name, "Bash");
 	assert_span(p.r.tools[0].input_schema, "{ \"n\":1e400 }");
 	assert_false(p.r.tools[0].server);
 	assert_true(p.r.tools[1].server && p.r.tools[2].server);
 	assert_false(span_given(p.r.tools[2].name));
-	assert_span(p.r.tools[1].raw, "{\"type\":\"web_search_20250305\",\"name\":\"web_search\",\"max_uses\":5}");
+	assert_span(p.r.tools[1].raw, "{\"type\":\"web_search_20250305\",\"name\":\"web_search\","
+				      "\"max_uses\":5}");
 	assert_int_equal(p.r.tool_choice, CHOICE_TOOL);
 	assert_span(p.r.tool_choice_name, "Bash");
 	assert_true(p.r.no_parallel_tools);
@@ -269,13 +327,22 @@ static void test_blocks(void **state)
 	struct parsed p;
 	struct block *b;
 
-	accept_body(&p, MESSAGES("[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":["
-		"{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"Eq==\"},{\"type\":\"redacted_thinking\",\"data\":\"R\"},"
-		"{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"n\",\"input\":{\"big\":9007199254740993,\"s\":\"\\ud800\"}},"
-		"{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":\"n\"},{\"type\":\"server_tool_use\",\"id\":\"s1\",\"name\":\"web_search\",\"input\":{}},"
-		"{\"type\":\"web_search_tool_result\",\"tool_use_id\":\"s1\",\"content\":[{\"type\":\"web_search_result\",\"title\":7}]},"
-		"{\"type\":\"brand_new\",\"text\":{\"x\":1},\"source\":7,\"content\":{},\"id\":[]}]},"
-		"{\"role\":\"system\",\"content\":[],\"output_config\":{\"effort\":\"low\"}},{\"role\":\"system\",\"output_config\":{\"effort\":\"low\"}}]"));
+	accept_body(&p, MESSAGES("[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\","
+				 "\"content\":["
+				 "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"Eq==\"},"
+				 "{\"type\":\"redacted_thinking\",\"data\":\"R\"},"
+				 "{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"n\",\"input\":{"
+				 "\"big\":9007199254740993,\"s\":\"\\ud800\"}},"
+				 "{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":\"n\"},{\"type\":"
+				 "\"server_tool_use\",\"id\":\"s1\",\"name\":\"web_search\","
+				 "\"input\":{}},"
+				 "{\"type\":\"web_search_tool_result\",\"tool_use_id\":\"s1\","
+				 "\"content\":[{\"type\":\"web_search_result\",\"title\":7}]},"
+				 "{\"type\":\"brand_new\",\"text\":{\"x\":1},\"source\":7,"
+				 "\"content\":{},\"id\":[]}]},"
+				 "{\"role\":\"system\",\"content\":[],\"output_config\":{"
+				 "\"effort\":\"low\"}},{\"role\":\"system\",\"output_config\":{"
+				 "\"effort\":\"low\"}}]"));
 	assert_int_equal(p.r.nturns, 4);
 	assert_int_equal(p.r.turns[1].nblocks, 7);
 	b = p.r.turns[1].blocks;
@@ -335,27 +402,40 @@ static void check_nested(const char *body)
 
 static void test_nested(void **state)
 {
-	check_nested(BLOCK("{\"type\":\"tool_result\",\"tool_use_id\":\"t1\",\"is_error\":true,\"content\":["
-		"{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"iVBOR/+=\"}},"
-		"{\"type\":\"tool_reference\",\"tool_name\":\"Deep\"},"
-		"{\"type\":\"search_result\",\"source\":\"http://s\",\"title\":\"x\",\"content\":[{\"type\":\"text\",\"text\":\"found\"}]}]},"
-		"{\"type\":\"tool_result\",\"tool_use_id\":\"t2\",\"content\":\"plain\"},{\"type\":\"tool_result\",\"tool_use_id\":\"t3\"},"
-		"{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":\"whole\"},\"title\":\"T\"}"));
+	check_nested(BLOCK("{\"type\":\"tool_result\",\"tool_use_id\":\"t1\",\"is_error\":true,"
+			   "\"content\":["
+			   "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":"
+			   "\"image/png\",\"data\":\"iVBOR/+=\"}},"
+			   "{\"type\":\"tool_reference\",\"tool_name\":\"Deep\"},"
+			   "{\"type\":\"search_result\",\"source\":\"http://"
+			   "s\",\"title\":\"x\",\"content\":[{\"type\":\"text\",\"text\":\"found\"}"
+			   "]}]},"
+			   "{\"type\":\"tool_result\",\"tool_use_id\":\"t2\",\"content\":\"plain\"}"
+			   ",{\"type\":\"tool_result\",\"tool_use_id\":\"t3\"},"
+			   "{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":"
+			   "\"whole\"},\"title\":\"T\"}"));
 	check_nested(BLOCK("{\"tool_use_id\":\"t1\",\"is_error\":true,\"content\":["
-		"{\"source\":{\"data\":\"iVBOR/+=\",\"media_type\":\"image/png\",\"type\":\"base64\"},\"type\":\"image\"},"
-		"{\"tool_name\":\"Deep\",\"type\":\"tool_reference\"},"
-		"{\"source\":\"http://s\",\"title\":\"x\",\"content\":[{\"text\":\"found\",\"type\":\"text\"}],\"type\":\"search_result\"}],"
-		"\"type\":\"tool_result\"},{\"content\":\"plain\",\"tool_use_id\":\"t2\",\"type\":\"tool_result\"},"
-		"{\"tool_use_id\":\"t3\",\"type\":\"tool_result\",\"content\":null},"
-		"{\"source\":{\"content\":\"whole\",\"type\":\"content\"},\"title\":\"T\",\"type\":\"document\"}"));
+			   "{\"source\":{\"data\":\"iVBOR/+=\",\"media_type\":\"image/"
+			   "png\",\"type\":\"base64\"},\"type\":\"image\"},"
+			   "{\"tool_name\":\"Deep\",\"type\":\"tool_reference\"},"
+			   "{\"source\":\"http://"
+			   "s\",\"title\":\"x\",\"content\":[{\"text\":\"found\",\"type\":\"text\"}"
+			   "],\"type\":\"search_result\"}],"
+			   "\"type\":\"tool_result\"},{\"content\":\"plain\",\"tool_use_id\":"
+			   "\"t2\",\"type\":\"tool_result\"},"
+			   "{\"tool_use_id\":\"t3\",\"type\":\"tool_result\",\"content\":null},"
+			   "{\"source\":{\"content\":\"whole\",\"type\":\"content\"},\"title\":"
+			   "\"T\",\"type\":\"document\"}"));
 }
 
 static void test_sources(void **state)
 {
-	static const struct { const char *source, *data; enum source_kind kind; } cases[] = {
+	static const struct { const char *source, *data; enum source_kind kind;
+	} cases[] = {
 		{ "{\"type\":\"url\",\"url\":\"https://x/y\"}", "https://x/y", SOURCE_URL },
 		{ "{\"type\":\"file\",\"file_id\":\"file_1\"}", "file_1", SOURCE_FILE },
-		{ "{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":\"a\\nb\"}", "a\\nb", SOURCE_TEXT },
+		{ "{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":\"a\\nb\"}", "a\\nb",
+		  SOURCE_TEXT },
 		{ "{\"type\":\"hologram\",\"beam\":1}", "", SOURCE_NONE },
 	};
 
@@ -363,7 +443,8 @@ static void test_sources(void **state)
 		struct parsed p;
 		char body[512];
 
-		snprintf(body, sizeof(body), BLOCK("{\"type\":\"document\",\"source\":%s}"), cases[i].source);
+		snprintf(body, sizeof(body), BLOCK("{\"type\":\"document\",\"source\":%s}"),
+			 cases[i].source);
 		accept_body(&p, body);
 		assert_int_equal(p.r.turns[0].blocks[0].source, cases[i].kind);
 		assert_span(p.r.turns[0].blocks[0].data, cases[i].data);
@@ -381,7 +462,8 @@ static void test_count(void **state)
 	parsed_end(&p);
 }
 
-/* Blocks in blocks are looked into to a bound; the rest stays raw and is no error. JSON itself has a deeper one. */
+/* Blocks in blocks are looked into to a bound; the rest stays raw and is no error. JSON itself has
+ * a deeper one. */
 static void nest(struct buf *b, int depth, const char *open, const char *inner, const char *close)
 {
 	buf_puts(b, HEAD "\"messages\":[{\"role\":\"user\",\"content\":");
@@ -405,7 +487,8 @@ static void test_depth(void **state)
 	buf_reset(&b);
 	nest(&b, 200000, "[", "", "]");
 	assert_int_equal(parse(&p, b.p, b.n, PARSE_MESSAGE), -1);
-	assert_non_null(strstr(p.f.message, "messages.0.content.0: Input should be a valid dictionary"));
+	assert_non_null(strstr(p.f.message, "messages.0.content.0: Input should be a valid "
+					    "dictionary"));
 	parsed_end(&p);
 	buf_reset(&b);
 	buf_puts(&b, "{\"x\":");
@@ -426,7 +509,8 @@ static void test_many(void **state)
 	buf_init(&b, 0);
 	buf_puts(&b, HEAD "\"messages\":[");
 	for (int i = 0; i < 100000; i++)
-		buf_puts(&b, i ? ",{\"role\":\"user\",\"content\":\"x\"}" : "{\"role\":\"user\",\"content\":\"x\"}");
+		buf_puts(&b, i ? ",{\"role\":\"user\",\"content\":\"x\"}"
+			       : "{\"role\":\"user\",\"content\":\"x\"}");
 	buf_puts(&b, "]}");
 	assert_int_equal(parse(&p, b.p, b.n, PARSE_MESSAGE), 0);
 	assert_int_equal(p.r.nturns, 100000);
@@ -450,10 +534,12 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_cut), cmocka_unit_test(test_members),
-		cmocka_unit_test(test_absent_and_null), cmocka_unit_test(test_last_wins), cmocka_unit_test(test_tools),
-		cmocka_unit_test(test_blocks), cmocka_unit_test(test_nested), cmocka_unit_test(test_sources),
-		cmocka_unit_test(test_count), cmocka_unit_test(test_depth), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_members),	  cmocka_unit_test(test_absent_and_null),
+		cmocka_unit_test(test_last_wins), cmocka_unit_test(test_tools),
+		cmocka_unit_test(test_blocks),	  cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_sources),	  cmocka_unit_test(test_count),
+		cmocka_unit_test(test_depth),	  cmocka_unit_test(test_many),
 		cmocka_unit_test(test_memory),
 	};
 

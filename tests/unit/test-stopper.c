@@ -1,5 +1,6 @@
 /*
- * Stop sequences over a text in fragments: every way to cut it in two, and byte by byte where escapes allow; the outcome must not depend on it.
+ * Stop sequences over a text in fragments: every way to cut it in two, and byte by byte where
+ * escapes allow; the outcome must not depend on it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,7 +80,8 @@ static void rig_end(struct rig *r)
 
 static enum flow send(struct rig *r, enum event_type t, const char *text, size_t n)
 {
-	return sink_text(stopper_sink(r->s), t, text ? span_str((struct str){ text, n }) : SPAN_ABSENT);
+	return sink_text(stopper_sink(r->s), t,
+			 text ? span_str((struct str){ text, n }) : SPAN_ABSENT);
 }
 
 static enum flow finish(struct rig *r)
@@ -87,7 +89,8 @@ static enum flow finish(struct rig *r)
 	return send(r, EVENT_END, NULL, 0);
 }
 
-static const struct { const char *stops, *text, *out; } cases[] = {
+static const struct { const char *stops, *text, *out;
+} cases[] = {
 	{ "</block>", "yes</block> and more", "yes<stop:</block>><end>" },
 	{ "</block>", "yes</bloc", "yes</bloc<end>" },
 	{ "</block>", "</block>", "<stop:</block>><end>" },
@@ -112,10 +115,12 @@ static const struct { const char *stops, *text, *out; } cases[] = {
 	{ "\\\\n", "a\\nb\\\\nc", "a\\nb<stop:\\\\n><end>" },
 	{ "\\u0000", "a\\u0000b", "a<stop:\\u0000><end>" },
 	{ "\\\"", "say \\\"x", "say <stop:\\\"><end>" },
-	{ "x", "a\\u0000\\ud83d\\/\\t\\u00ff\xE2\x82\xAC", "a\\u0000\\ud83d\\/\\t\\u00ff\xE2\x82\xAC<end>" },
+	{ "x", "a\\u0000\\ud83d\\/\\t\\u00ff\xE2\x82\xAC",
+	  "a\\u0000\\ud83d\\/\\t\\u00ff\xE2\x82\xAC<end>" },
 };
 
-/* A cut that falls into a character or an escape can't come: each fragment is a JSON string of its own. */
+/* A cut that falls into a character or an escape can't come: each fragment is a JSON string of its
+ * own. */
 static bool can_cut(const char *text, size_t at)
 {
 	size_t i = 0;
@@ -125,7 +130,8 @@ static bool can_cut(const char *text, size_t at)
 
 		if (text[i] == '\\')
 			n = text[i + 1] == 'u' ? 6 : 2;
-		if (text[i] == '\\' && (text[i + 2] == 'd' || text[i + 2] == 'D') && text[i + 6] == '\\')
+		if (text[i] == '\\' && (text[i + 2] == 'd' || text[i + 2] == 'D') &&
+		    text[i + 6] == '\\')
 			n = 12;
 		while ((text[i + n] & 0xc0) == 0x80)
 			n++;
@@ -137,7 +143,8 @@ static bool can_cut(const char *text, size_t at)
 static void expect(struct rig *r, size_t i, const char *how)
 {
 	if (strcmp(buf_cstr(&r->w.seen), cases[i].out))
-		fail_msg("case %zu, %s:\n got  %s\n want %s", i, how, buf_cstr(&r->w.seen), cases[i].out);
+		fail_msg("case %zu, %s:\n got  %s\n want %s", i, how, buf_cstr(&r->w.seen),
+			 cases[i].out);
 }
 
 static void test_whole(void **state)
@@ -232,13 +239,15 @@ static void test_blocks(void **state)
 	struct rig r;
 	struct usage u = USAGE_UNKNOWN;
 
-	/* A sequence does not span blocks, and thinking is none of ours; usage does not end a block. */
+	/* A sequence does not span blocks, and thinking is none of ours; usage does not end a
+	 * block. */
 	rig_start(&r, "abc");
 	send(&r, EVENT_THINKING, "abc", 3);
 	send(&r, EVENT_TEXT, "xab", 3);
 	send(&r, EVENT_BLOCK_STOP, NULL, 0);
 	send(&r, EVENT_TEXT, "cab", 3);
-	sink_tool(stopper_sink(r.s), EVENT_TOOL_START, 0, span_utf8(STR("i")), span_utf8(STR("n")), SPAN_ABSENT);
+	sink_tool(stopper_sink(r.s), EVENT_TOOL_START, 0, span_utf8(STR("i")), span_utf8(STR("n")),
+		  SPAN_ABSENT);
 	send(&r, EVENT_TEXT, "ab", 2);
 	sink_usage(stopper_sink(r.s), &u);
 	assert_int_equal(send(&r, EVENT_TEXT, "cd", 2), FLOW_STOP);
@@ -291,9 +300,11 @@ static void test_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole), cmocka_unit_test(test_cut_in_three), cmocka_unit_test(test_piece_by_piece),
-		cmocka_unit_test(test_plain_text), cmocka_unit_test(test_no_delay), cmocka_unit_test(test_blocks),
-		cmocka_unit_test(test_after_stop), cmocka_unit_test(test_retry), cmocka_unit_test(test_none),
+		cmocka_unit_test(test_whole),	       cmocka_unit_test(test_cut_in_three),
+		cmocka_unit_test(test_piece_by_piece), cmocka_unit_test(test_plain_text),
+		cmocka_unit_test(test_no_delay),       cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_after_stop),     cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

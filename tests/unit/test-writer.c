@@ -1,5 +1,6 @@
 /*
- * The writers over the memory front: complete answers compared byte by byte, then what depends on time and on failures.
+ * The writers over the memory front: complete answers compared byte by byte, then what depends on
+ * time and on failures.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,7 +104,10 @@ static void expect_header(struct rig *r, const char *line)
 
 static enum flow start(struct rig *r)
 {
-	struct event e = { .type = EVENT_START, .index = -1, .id = span_utf8(STR("msg_1")), .usage = USAGE_UNKNOWN };
+	struct event e = { .type = EVENT_START,
+			   .index = -1,
+			   .id = span_utf8(STR("msg_1")),
+			   .usage = USAGE_UNKNOWN };
 
 	return sink_event(r->s, &e);
 }
@@ -115,14 +119,17 @@ static enum flow text(struct rig *r, enum event_type type, const char *content)
 
 static void call(struct rig *r, unsigned key, const char *id, const char *input)
 {
-	sink_tool(r->s, EVENT_TOOL_START, key, span_str(str_of(id)), span_utf8(STR("ls")), SPAN_ABSENT);
+	sink_tool(r->s, EVENT_TOOL_START, key, span_str(str_of(id)), span_utf8(STR("ls")),
+		  SPAN_ABSENT);
 	sink_tool(r->s, EVENT_TOOL_DELTA, key, SPAN_ABSENT, SPAN_ABSENT, span_str(str_of(input)));
 	sink_tool(r->s, EVENT_TOOL_STOP, key, SPAN_ABSENT, SPAN_ABSENT, SPAN_ABSENT);
 }
 
 static void usage(struct rig *r)
 {
-	struct usage u = { .input = 20, .output = 7, .cache_read = 5, .cache_write = -1, .thinking = 3 };
+	struct usage u = {
+		.input = 20, .output = 7, .cache_read = 5, .cache_write = -1, .thinking = 3
+	};
 
 	sink_usage(r->s, &u);
 }
@@ -136,27 +143,35 @@ static int finish(struct rig *r)
 }
 
 #define MESSAGE_START(input) \
-	"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\"," \
-	"\"model\":\"m\\\"x\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":" input \
-	",\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":1}}}\n\n"
+	"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\"," \
+	"\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\\\"x\",\"content\":[]," \
+	"\"stop_reason\":null,\"stop_sequence\":null,\"usage\":" USAGE(input, "1") "}}\n\n"
 #define BLOCK_START(i, block) \
-	"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":" i ",\"content_block\":" block "}\n\n"
+	"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":" i \
+	",\"content_block\":" block "}\n\n"
 #define DELTA(i, delta) \
-	"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":" i ",\"delta\":" delta "}\n\n"
-#define BLOCK_STOP(i) "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":" i "}\n\n"
+	"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":" i \
+	",\"delta\":{\"type\":" delta "}}\n\n"
+#define BLOCK_STOP(i) \
+	"event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":" i "}\n\n"
 #define MESSAGE_END(delta, usage) \
-	"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{" delta "},\"usage\":" usage "}\n\n" \
+	"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{" delta \
+	"},\"usage\":" usage "}\n\n" \
 	"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
 #define TEXT_START "{\"type\":\"text\",\"text\":\"\"}"
-#define USAGE(input, output) "{\"input_tokens\":" input ",\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0," \
-	"\"output_tokens\":" output "}"
-#define USAGE_FULL "{\"input_tokens\":20,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":5,\"output_tokens\":7," \
-	"\"output_tokens_details\":{\"thinking_tokens\":3}}"
+#define USAGE(input, output) \
+	"{\"input_tokens\":" input ",\"cache_creation_input_tokens\":0," \
+	"\"cache_read_input_tokens\":0,\"output_tokens\":" output "}"
+#define USAGE_FULL \
+	"{\"input_tokens\":20,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":5," \
+	"\"output_tokens\":7,\"output_tokens_details\":{\"thinking_tokens\":3}}"
 
 /* Everything an answer may hold, once. */
 static void everything(struct rig *r)
 {
-	struct event member = { .type = EVENT_MEMBER, .index = -1, .name = span_utf8(STR("safeguard_results")),
+	struct event member = { .type = EVENT_MEMBER,
+				.index = -1,
+				.name = span_utf8(STR("safeguard_results")),
 				.text = span_json(STR("[1.50,\n{}]")) };
 
 	start(r);
@@ -164,13 +179,40 @@ static void everything(struct rig *r)
 	text(r, EVENT_SIGNATURE, "Sig==");
 	sink_text(r->s, EVENT_REDACTED, span_utf8(STR("D")));
 	text(r, EVENT_TEXT, "\\ud800 \xF0\x9F\x98\x80");
-	sink_text(r->s, EVENT_CITATION, span_json(STR("{\"n\":12345678901234567890,\n\"s\":\"\\u0000\"}")));
+	sink_text(r->s, EVENT_CITATION,
+		  span_json(STR("{\"n\":12345678901234567890,\n\"s\":\"\\u0000\"}")));
 	call(r, 0, "toolu_1", "{\\\"n\\\": 9007199254740993, \\\"s\\\":\\\"\\\\u0000\\\"}");
-	sink_text(r->s, EVENT_BLOCK, span_json(STR("{\"type\":\"server_tool_use\",\"id\":\"s\",\"input\":{\"q\":\"a\"},\"x\":1}")));
+	sink_text(r->s, EVENT_BLOCK,
+		  span_json(STR("{\"type\":\"server_tool_use\",\"id\":\"s\",\"input\":{\"q\":\"a\"}"
+				",\"x\":1}")));
 	sink_event(r->s, &member);
 	usage(r);
 	sink_stop(r->s, STOP_END_TURN);
 }
+
+static const char whole_stream[] =
+	MESSAGE_START("11")
+	BLOCK_START("0", "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}")
+	DELTA("0", "\"thinking_delta\",\"thinking\":\"hm\\n\"")
+	DELTA("0", "\"signature_delta\",\"signature\":\"Sig==\"")
+	BLOCK_STOP("0")
+	BLOCK_START("1", "{\"type\":\"redacted_thinking\",\"data\":\"D\"}")
+	BLOCK_STOP("1")
+	BLOCK_START("2", TEXT_START)
+	DELTA("2", "\"text_delta\",\"text\":\"\\ud800 \xF0\x9F\x98\x80\"")
+	DELTA("2", "\"citations_delta\",\"citation\":"
+		   "{\"n\":12345678901234567890, \"s\":\"\\u0000\"}")
+	BLOCK_STOP("2")
+	BLOCK_START("3", "{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"ls\",\"input\":{}}")
+	DELTA("3", "\"input_json_delta\",\"partial_json\":\"\"")
+	DELTA("3", "\"input_json_delta\",\"partial_json\":"
+		   "\"{\\\"n\\\": 9007199254740993, \\\"s\\\":\\\"\\\\u0000\\\"}\"")
+	BLOCK_STOP("3")
+	BLOCK_START("4", "{\"type\":\"server_tool_use\",\"id\":\"s\",\"input\":{},\"x\":1}")
+	DELTA("4", "\"input_json_delta\",\"partial_json\":\"{\\\"q\\\":\\\"a\\\"}\"")
+	BLOCK_STOP("4")
+	MESSAGE_END("\"stop_reason\":\"tool_use\",\"stop_sequence\":null,"
+		    "\"safeguard_results\":[1.50, {}]", USAGE_FULL);
 
 static void test_stream(void **state)
 {
@@ -182,20 +224,7 @@ static void test_stream(void **state)
 	expect_header(&r, "Status: 200 OK\r\n");
 	expect_header(&r, "Content-Type: text/event-stream; charset=utf-8\r\n");
 	expect_header(&r, "x-test: on\r\n");
-	expect_body(&r, MESSAGE_START("11")
-		BLOCK_START("0", "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}")
-		DELTA("0", "{\"type\":\"thinking_delta\",\"thinking\":\"hm\\n\"}")
-		DELTA("0", "{\"type\":\"signature_delta\",\"signature\":\"Sig==\"}") BLOCK_STOP("0")
-		BLOCK_START("1", "{\"type\":\"redacted_thinking\",\"data\":\"D\"}") BLOCK_STOP("1")
-		BLOCK_START("2", TEXT_START) DELTA("2", "{\"type\":\"text_delta\",\"text\":\"\\ud800 \xF0\x9F\x98\x80\"}")
-		DELTA("2", "{\"type\":\"citations_delta\",\"citation\":{\"n\":12345678901234567890, \"s\":\"\\u0000\"}}") BLOCK_STOP("2")
-		BLOCK_START("3", "{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"ls\",\"input\":{}}")
-		DELTA("3", "{\"type\":\"input_json_delta\",\"partial_json\":\"\"}")
-		DELTA("3", "{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"n\\\": 9007199254740993, \\\"s\\\":\\\"\\\\u0000\\\"}\"}")
-		BLOCK_STOP("3")
-		BLOCK_START("4", "{\"type\":\"server_tool_use\",\"id\":\"s\",\"input\":{},\"x\":1}")
-		DELTA("4", "{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"q\\\":\\\"a\\\"}\"}") BLOCK_STOP("4")
-		MESSAGE_END("\"stop_reason\":\"tool_use\",\"stop_sequence\":null,\"safeguard_results\":[1.50, {}]", USAGE_FULL));
+	expect_body(&r, whole_stream);
 	assert_null(sse_grammar_check(body(&r), SSE_END_COMPLETE));
 	assert_int_equal(r.commits, 1);
 	assert_int_equal(memory_front_flushes(r.front), 1);
@@ -216,12 +245,19 @@ static void test_whole(void **state)
 	expect_header(&r, "Content-Type: application/json\r\n");
 	expect_header(&r, "x-test: on\r\n");
 	expect_header(&r, "X-Processing-Time");
-	expect_body(&r, "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\\\"x\",\"content\":["
-		"{\"type\":\"thinking\",\"thinking\":\"hm\\n\",\"signature\":\"Sig==\"},{\"type\":\"redacted_thinking\",\"data\":\"D\"},"
-		"{\"type\":\"text\",\"text\":\"\\ud800 \xF0\x9F\x98\x80\",\"citations\":[{\"n\":12345678901234567890,\n\"s\":\"\\u0000\"}]},"
-		"{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"ls\",\"input\":{\"n\": 9007199254740993, \"s\":\"\\u0000\"}},"
-		"{\"type\":\"server_tool_use\",\"id\":\"s\",\"input\":{\"q\":\"a\"},\"x\":1}],"
-		"\"stop_reason\":\"tool_use\",\"stop_sequence\":null,\"usage\":" USAGE_FULL ",\"safeguard_results\":[1.50,\n{}]}");
+	expect_body(&r, "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"
+			"\"m\\\"x\",\"content\":["
+			"{\"type\":\"thinking\",\"thinking\":\"hm\\n\",\"signature\":\"Sig==\"},{"
+			"\"type\":\"redacted_thinking\",\"data\":\"D\"},"
+			"{\"type\":\"text\",\"text\":\"\\ud800 "
+			"\xF0\x9F\x98\x80\",\"citations\":[{\"n\":12345678901234567890,\n\"s\":"
+			"\"\\u0000\"}]},"
+			"{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"ls\",\"input\":{"
+			"\"n\": 9007199254740993, \"s\":\"\\u0000\"}},"
+			"{\"type\":\"server_tool_use\",\"id\":\"s\",\"input\":{\"q\":\"a\"},\"x\":"
+			"1}],"
+			"\"stop_reason\":\"tool_use\",\"stop_sequence\":null,\"usage\":" USAGE_FULL
+			",\"safeguard_results\":[1.50,\n{}]}");
 	assert_int_equal(json_check(body(&r), NULL, NULL), 0);
 	rig_end(&r);
 }
@@ -234,22 +270,31 @@ static void test_empty(void **state)
 	start(&r);
 	finish(&r);
 	expect_body(&r, MESSAGE_START("11") BLOCK_START("0", TEXT_START) BLOCK_STOP("0")
-		MESSAGE_END("\"stop_reason\":\"end_turn\",\"stop_sequence\":null", USAGE("11", "0")));
+				MESSAGE_END("\"stop_reason\":\"end_turn\",\"stop_sequence\":null",
+					    USAGE("11", "0")));
 	rig_end(&r);
 	rig_start(&r, false);
 	start(&r);
 	finish(&r);
-	expect_body(&r, "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\\\"x\",\"content\":["
-		"{\"type\":\"text\",\"text\":\"\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":" USAGE("11", "0") "}");
+	expect_body(&r, "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"
+			"\"m\\\"x\",\"content\":["
+			"{\"type\":\"text\",\"text\":\"\"}],\"stop_reason\":\"end_turn\",\"stop_"
+			"sequence\":null,\"usage\":" USAGE("11", "0") "}");
 	rig_end(&r);
 }
 
 static void test_stop_reasons(void **state)
 {
-	static const struct { enum stop_reason given; bool tool; const char *want; } cases[] = {
-		{ STOP_NOT_GIVEN, false, "end_turn" }, { STOP_NOT_GIVEN, true, "tool_use" }, { STOP_END_TURN, true, "tool_use" },
-		{ STOP_TOOL_USE, false, "end_turn" }, { STOP_MAX_TOKENS, false, "max_tokens" }, { STOP_MAX_TOKENS, true, "max_tokens" },
-		{ STOP_REFUSAL, false, "refusal" }, { STOP_PAUSE_TURN, false, "pause_turn" },
+	static const struct { enum stop_reason given; bool tool; const char *want;
+	} cases[] = {
+		{ STOP_NOT_GIVEN, false, "end_turn" },
+		{ STOP_NOT_GIVEN, true, "tool_use" },
+		{ STOP_END_TURN, true, "tool_use" },
+		{ STOP_TOOL_USE, false, "end_turn" },
+		{ STOP_MAX_TOKENS, false, "max_tokens" },
+		{ STOP_MAX_TOKENS, true, "max_tokens" },
+		{ STOP_REFUSAL, false, "refusal" },
+		{ STOP_PAUSE_TURN, false, "pause_turn" },
 		{ STOP_CONTEXT_WINDOW, false, "model_context_window_exceeded" },
 	};
 
@@ -273,13 +318,18 @@ static void test_stop_reasons(void **state)
 static void test_stop_sequence(void **state)
 {
 	struct rig r;
-	struct event e = { .type = EVENT_STOP_REASON, .index = -1, .stop = STOP_SEQUENCE, .text = span_str(STR("\\n\\\"")) };
+	struct event e = { .type = EVENT_STOP_REASON,
+			   .index = -1,
+			   .stop = STOP_SEQUENCE,
+			   .text = span_str(STR("\\n\\\"")) };
 
 	rig_start(&r, true);
 	text(&r, EVENT_TEXT, "abcde");
 	sink_event(r.s, &e);
 	finish(&r);
-	expect_header(&r, MESSAGE_END("\"stop_reason\":\"stop_sequence\",\"stop_sequence\":\"\\n\\\"\"", USAGE("11", "2")));
+	expect_header(&r, MESSAGE_END("\"stop_reason\":\"stop_sequence\",\"stop_sequence\":"
+				      "\"\\n\\\"\"",
+				      USAGE("11", "2")));
 	assert_null(sse_grammar_check(body(&r), SSE_END_COMPLETE));
 	assert_non_null(str_find(body(&r), "\"id\":\"msg_01"));
 	rig_end(&r);
@@ -287,9 +337,14 @@ static void test_stop_sequence(void **state)
 
 static void test_tool_inputs(void **state)
 {
-	static const struct { const char *input, *want; } cases[] = {
-		{ "", "{}" }, { " \\n", "{}" }, { "{}", "{}" }, { "\\n{\\\"a\\\": 1e400}", "{\"a\": 1e400}" },
-		{ "{\\\"a", "{\"INVALID_JSON\":\"{\\\"a\"}" }, { "[1]", "{\"INVALID_JSON\":\"[1]\"}" },
+	static const struct { const char *input, *want;
+	} cases[] = {
+		{ "", "{}" },
+		{ " \\n", "{}" },
+		{ "{}", "{}" },
+		{ "\\n{\\\"a\\\": 1e400}", "{\"a\": 1e400}" },
+		{ "{\\\"a", "{\"INVALID_JSON\":\"{\\\"a\"}" },
+		{ "[1]", "{\"INVALID_JSON\":\"[1]\"}" },
 		{ "\\ud800", "{\"INVALID_JSON\":\"\\ud800\"}" },
 	};
 
@@ -410,8 +465,9 @@ static void test_fault_before(void **state)
 	expect_header(&r, "Status: 429");
 	expect_header(&r, "retry-after: 3\r\n");
 	expect_header(&r, "x-should-retry: true\r\n");
-	expect_body(&r, "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slow \\\"down\\\" \xEF\xBF\xBD\"},"
-		"\"request_id\":\"req_1\"}");
+	expect_body(&r, "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":"
+			"\"slow \\\"down\\\" \xEF\xBF\xBD\"},"
+			"\"request_id\":\"req_1\"}");
 	assert_int_equal(r.commits, 0);
 	assert_int_equal(writer_ended_with(r.w)->status, 429);
 	/* Nothing comes after it. */
@@ -422,7 +478,8 @@ static void test_fault_before(void **state)
 	rig_end(&r);
 }
 
-/* Behind the 200: what may be tried again is overloaded_error before any content, itself after it. */
+/* Behind the 200: what may be tried again is overloaded_error before any content, itself after it.
+ */
 static void test_fault_in_stream(void **state)
 {
 	struct rig r;
@@ -434,8 +491,11 @@ static void test_fault_in_stream(void **state)
 	writer_tick(r.w, clock_ms());
 	f.raw = STR("{\"raw\":1}");
 	sink_fault(r.s, &f);
-	assert_true(str_ends(body(&r), "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
-		"\"message\":\"slow \\\"down\\\" \xEF\xBF\xBD\"},\"request_id\":\"req_1\"}\n\n"));
+	assert_true(str_ends(body(&r), "event: error\ndata: "
+				       "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_"
+				       "error\","
+				       "\"message\":\"slow \\\"down\\\" "
+				       "\xEF\xBF\xBD\"},\"request_id\":\"req_1\"}\n\n"));
 	assert_null(sse_grammar_check(body(&r), SSE_END_ERROR));
 	rig_end(&r);
 	rig_start(&r, true);
@@ -459,8 +519,9 @@ static void test_fault_in_whole(void **state)
 	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "broke");
 	f.details = "{\"a\":1}";
 	assert_int_equal(writer_fault(r.w, &f), 0);
-	expect_body(&r, " {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"broke\",\"details\":{\"a\":1}},"
-		"\"request_id\":\"req_1\"}");
+	expect_body(&r, " {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":"
+			"\"broke\",\"details\":{\"a\":1}},"
+			"\"request_id\":\"req_1\"}");
 	rig_end(&r);
 }
 
@@ -497,17 +558,26 @@ static void test_client_gone(void **state)
 
 static enum flow raw(struct rig *r, enum raw_kind kind, const char *name, const char *data)
 {
-	struct event e = { .type = EVENT_RAW, .raw = kind, .index = 0, .name = span_utf8(str_of(name)), .text = span_json(str_of(data)) };
+	struct event e = { .type = EVENT_RAW,
+			   .raw = kind,
+			   .index = 0,
+			   .name = span_utf8(str_of(name)),
+			   .text = span_json(str_of(data)) };
 
 	return sink_event(r->s, &e);
 }
 
-#define RAW_START(model) "{\"type\":\"message_start\",\"message\":{\"id\":\"msg_up\",  \"model\":\"" model "\",\"usage\":{}}}"
+#define RAW_START(model) \
+	"{\"type\":\"message_start\",\"message\":{\"id\":\"msg_up\",  \"model\":\"" model "\"," \
+											  "\"usag" \
+											  "e\":{}" \
+											  "}}"
 
 static void raw_stream(struct rig *r)
 {
 	raw(r, RAW_MESSAGE_START, "message_start", RAW_START("real"));
-	raw(r, RAW_BLOCK_START, "content_block_start", "{\"type\":\"content_block_start\",\"index\":0,\n\"x\":1.50}");
+	raw(r, RAW_BLOCK_START, "content_block_start",
+	    "{\"type\":\"content_block_start\",\"index\":0,\n\"x\":1.50}");
 	raw(r, RAW_BLOCK_STOP, "content_block_stop", "{}");
 	raw(r, RAW_MESSAGE_DELTA, "message_delta", "{\"m\":\"\\ud800\"}");
 	raw(r, RAW_MESSAGE_STOP, "message_stop", "{}");
@@ -515,8 +585,12 @@ static void raw_stream(struct rig *r)
 
 static void test_raw(void **state)
 {
-	static const char rest[] = "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\ndata: \"x\":1.50}\n\n"
-		"event: content_block_stop\ndata: {}\n\nevent: message_delta\ndata: {\"m\":\"\\ud800\"}\n\nevent: message_stop\ndata: {}\n\n";
+	static const char rest[] = "event: content_block_start\ndata: "
+				   "{\"type\":\"content_block_start\",\"index\":0,\ndata: "
+				   "\"x\":1.50}\n\n"
+				   "event: content_block_stop\ndata: {}\n\nevent: "
+				   "message_delta\ndata: {\"m\":\"\\ud800\"}\n\nevent: "
+				   "message_stop\ndata: {}\n\n";
 	char want[1024];
 
 	for (int mapped = 0; mapped < 2; mapped++) {
@@ -525,7 +599,8 @@ static void test_raw(void **state)
 		rig_start_with(&r, true, mapped, 0);
 		raw_stream(&r);
 		assert_int_equal(finish(&r), 0);
-		snprintf(want, sizeof(want), "event: message_start\ndata: %s\n\n%s", mapped ? RAW_START("m\\\"x") : RAW_START("real"), rest);
+		snprintf(want, sizeof(want), "event: message_start\ndata: %s\n\n%s",
+			 mapped ? RAW_START("m\\\"x") : RAW_START("real"), rest);
 		expect_body(&r, want);
 		rig_end(&r);
 	}
@@ -539,7 +614,8 @@ static void test_raw_whole(void **state)
 		rig_start_with(&r, false, mapped, 1 << 20);
 		raw(&r, RAW_WHOLE, "message", "{ \"content\":[],\"model\":\"real\",\"n\":1.50 }");
 		assert_int_equal(finish(&r), 0);
-		expect_body(&r, mapped ? "{ \"content\":[],\"model\":\"m\\\"x\",\"n\":1.50 }" : "{ \"content\":[],\"model\":\"real\",\"n\":1.50 }");
+		expect_body(&r, mapped ? "{ \"content\":[],\"model\":\"m\\\"x\",\"n\":1.50 }"
+				       : "{ \"content\":[],\"model\":\"real\",\"n\":1.50 }");
 		rig_end(&r);
 	}
 }
@@ -567,7 +643,8 @@ static void test_raw_end(void **state)
 	raw(&r, RAW_MESSAGE_START, "message_start", RAW_START("x"));
 	raw(&r, RAW_MESSAGE_DELTA, "message_delta", "{}");
 	finish(&r);
-	assert_true(str_ends(body(&r), "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
+	assert_true(str_ends(body(&r), "event: message_stop\ndata: "
+				       "{\"type\":\"message_stop\"}\n\n"));
 	rig_end(&r);
 	rig_start(&r, true);
 	raw(&r, RAW_MESSAGE_START, "message_start", RAW_START("x"));
@@ -580,12 +657,24 @@ static void test_raw_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stream), cmocka_unit_test(test_whole), cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_stop_reasons), cmocka_unit_test(test_stop_sequence), cmocka_unit_test(test_tool_inputs),
-		cmocka_unit_test(test_batches), cmocka_unit_test(test_silence), cmocka_unit_test(test_silence_whole),
-		cmocka_unit_test(test_fault_before), cmocka_unit_test(test_fault_in_stream), cmocka_unit_test(test_fault_in_whole),
-		cmocka_unit_test(test_too_large), cmocka_unit_test(test_client_gone), cmocka_unit_test(test_raw),
-		cmocka_unit_test(test_raw_whole), cmocka_unit_test(test_raw_wrong_form), cmocka_unit_test(test_raw_end),
+		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_stop_reasons),
+		cmocka_unit_test(test_stop_sequence),
+		cmocka_unit_test(test_tool_inputs),
+		cmocka_unit_test(test_batches),
+		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_silence_whole),
+		cmocka_unit_test(test_fault_before),
+		cmocka_unit_test(test_fault_in_stream),
+		cmocka_unit_test(test_fault_in_whole),
+		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_client_gone),
+		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_raw_whole),
+		cmocka_unit_test(test_raw_wrong_form),
+		cmocka_unit_test(test_raw_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
