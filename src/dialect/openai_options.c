@@ -251,7 +251,7 @@ static int64_t budget_within(const struct openai_encoder *e)
 
 static void put_reasoning(struct openai_encoder *e, const char *member, const char *text)
 {
-	if (!openai_member(e, "reasoning"))
+	if (!text || !openai_member(e, "reasoning"))
 		return;
 	segs_puts(e->body, "{\"");
 	segs_puts(e->body, member);
@@ -262,10 +262,7 @@ static void put_reasoning(struct openai_encoder *e, const char *member, const ch
 
 static void put_reasoning_effort(struct openai_encoder *e, const char *effort)
 {
-	const char *text = arena_printf(e->arena, "\"%s\"", effort);
-
-	if (text)
-		put_reasoning(e, "effort", text);
+	put_reasoning(e, "effort", arena_printf(e->arena, "\"%s\"", effort));
 }
 
 /*

@@ -134,6 +134,57 @@ static void texts_are_borrowed(void **state)
 		       "\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}");
 }
 
+#define EVERYTHING                                                                                      \
+	"{\"model\":\"m\",\"max_tokens\":2000,\"system\":[{\"type\":\"text\",\"text\":\"s\"}],"         \
+	"\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1500},\"stop_sequences\":[\"x\"],"        \
+	"\"metadata\":{\"user_id\":"                                                                    \
+	"\"0123456789012345678901234567890123456789012345678901234567890123456789\"},"                  \
+	"\"tools\":[{\"name\":\"a b\",\"input_schema\":{\"type\":\"object\",\"required\":null}},"       \
+	"{\"type\":\"web_search_1\",\"name\":\"w\"}],\"messages\":["                                    \
+	"{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"title\":\"t\",\"source\":{\"type\":"  \
+	"\"text\",\"media_type\":\"text/plain\",\"data\":\"d\"}}]},"                                    \
+	"{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"h\",\"signature\":" \
+	"\"mf1.test.W3siYSI6MX1d\"},{\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"w\","         \
+	"\"input\":{}},{\"type\":\"web_search_tool_result\",\"tool_use_id\":\"s\",\"content\":["        \
+	"{\"title\":\"t\"}]},{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"a b\",\"input\":{}}]},"     \
+	"{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"c\",\"content\":[" \
+	"{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\","             \
+	"\"data\":\"AA==\"}},{\"type\":\"tool_reference\",\"tool_name\":\"a b\"}]}]}]}"
+
+/* Wherever the memory ends, the request is answered 529 and nothing breaks. */
+static void memory_may_end_anywhere(void **state)
+{
+	struct backend b = backend;
+	struct target target = { .backend = &b, .model = "m" };
+	struct message_request r;
+	struct fault f = FAULT_INIT;
+	struct arena parsed;
+	size_t limit = 1;
+	int rc = -1;
+
+	(void)state;
+	b.reasoning = REASONING_OPENROUTER;
+	b.replay = REPLAY_DETAILS;
+	b.strip_schema_null = b.user = true;
+	arena_init(&parsed, 0);
+	assert_int_equal(anthropic_parse(&r, STR(EVERYTHING), PARSE_MESSAGE, &parsed, &f), 0);
+	for (; rc && limit < 1 << 20; limit += 16) {
+		struct arena a;
+		struct encode_context c = { .arena = &a, .request = &r, .target = &target };
+		struct outgoing out = { 0 };
+
+		arena_init(&a, limit);
+		segs_init(&out.body, &a);
+		f = FAULT_INIT;
+		rc = openai_encode(&c, OP_MESSAGE, &out, &f);
+		assert_true(rc == 0 || f.status == 529);
+		arena_release(&a);
+	}
+	assert_int_equal(rc, 0);
+	assert_true(limit > 1024);
+	arena_release(&parsed);
+}
+
 /* Calls of one turn answered in the opposite order: each look-up has to be cheap. */
 static void put_calls(struct buf *b, int n)
 {
@@ -190,10 +241,9 @@ static void many_calls_are_linear(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(image_is_borrowed),
-		cmocka_unit_test(file_is_borrowed),
-		cmocka_unit_test(texts_are_borrowed),
-		cmocka_unit_test(many_calls_are_linear),
+		cmocka_unit_test(image_is_borrowed),       cmocka_unit_test(file_is_borrowed),
+		cmocka_unit_test(texts_are_borrowed),      cmocka_unit_test(many_calls_are_linear),
+		cmocka_unit_test(memory_may_end_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
