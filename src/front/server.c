@@ -44,6 +44,7 @@
 enum {
 	SIGNAL_ACCEPTOR = SIGUSR2,      /* ends a blocking accept(), nothing else */
 	WORKERS_MOST = 4096,
+	KEPT_LEAST = 256,               /* room for connections without a thread, at the least */
 	FILES_PER_WORKER = 4,           /* client, upstream, libcurl's wake-up, a spare */
 	FILES_RESERVED = 32,
 	BUSY_READ_SECONDS = 2,          /* how long the refuser waits for a request */
@@ -456,7 +457,7 @@ static int server_setup(struct server *s)
 	}
 	s->until = CLOCK_NEVER;
 	pool_init(&s->pool, &p);
-	keeper_init(&s->keeper, (size_t)p.workers_max);
+	keeper_init(&s->keeper, (size_t)(p.workers_max > KEPT_LEAST ? p.workers_max : KEPT_LEAST));
 	return 0;
 }
 
