@@ -1,7 +1,8 @@
 /*
- * The configuration: one libconfig file, the environment over it, presets below it. Loaded into an immutable, reference-counted
- * snapshot that a request holds while it runs; a changed file gives a new snapshot, a broken one is logged and the old one stays.
- * Every key stands in one table (config/options.c): path, type, default, least, most, environment variables, help.
+ * The configuration: one libconfig file, the environment over it, presets below it. Loaded into an
+ * immutable, reference-counted snapshot that a request holds while it runs; a changed file gives a
+ * new snapshot, a broken one is logged and the old one stays. Every key stands in one table
+ * (config/options.c): path, type, default, least, most, environment variables, help.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -19,14 +20,16 @@ struct access_key {
 	bool disabled;
 };
 
-struct model_rule { const char *match, *to; };          /* glob on the requested name -> "big", "small" or a model */
+/* glob on the requested name -> "big", "small" or a model */
+struct model_rule { const char *match, *to; };
 
 struct config {
 	const char *source;             /* path of the file, NULL when there was none */
 	int64_t generation;             /* counts loads in this process */
 
 	const char *proxy_backend;      /* name of the backend in use */
-	const struct backend *backends; /* all configured and preset ones that have what they need, nbackends */
+	/* all configured and preset ones that have what they need, nbackends */
+	const struct backend *backends;
 	size_t nbackends;
 	const struct backend *backend;  /* the one in use */
 
@@ -44,7 +47,8 @@ struct config {
 	const char *passthrough_backend;
 
 	int64_t max_body;               /* bytes */
-	int64_t memory;                 /* bytes of request bodies at once, all requests of the process */
+	/* bytes of request bodies at once, all requests of the process */
+	int64_t memory;
 	int requests;                   /* requests at once per process */
 	int workers;
 	int64_t max_event;              /* bytes of one upstream event */
@@ -63,31 +67,38 @@ struct config {
 struct config_load {
 	const char *path;               /* from --config; NULL: search */
 	const char *argv0;              /* to look beside the program */
-	bool cgi;                       /* environment was filled by a web server: HTTP_* and CGI's own are never settings */
+	/* environment was filled by a web server: HTTP_* and CGI's own are never settings */
+	bool cgi;
 };
 
-/* The search order: path, MESSAGES_CONF, .htmessages.conf beside the program, the user's config folder, the system's default place.
- * Returns a new snapshot with one reference, or NULL with a message (file:line: what is wrong, nearest known name) in err. */
+/* The search order: path, MESSAGES_CONF, .htmessages.conf beside the program, the user's config
+ * folder, the system's default place. Returns a new snapshot with one reference, or NULL with a
+ * message (file:line: what is wrong, nearest known name) in err. */
 struct config *config_load(const struct config_load *l, struct buf *err);
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 
-/* The current snapshot of the process: config_current() takes a reference (config_unref when done) and, at most once a second, looks
- * whether the file (or an included or key file) has changed. */
+/* The current snapshot of the process: config_current() takes a reference (config_unref when done)
+ * and, at most once a second, looks whether the file (or an included or key file) has changed. */
 int config_start(const struct config_load *l, struct buf *err);
 struct config *config_current(void);
 void config_stop(void);
 
-const struct backend *config_backend(const struct config *c, const char *name);         /* NULL when unknown */
+/* NULL when unknown */
+const struct backend *config_backend(const struct config *c, const char *name);
 
 /* Commands: each returns the exit status, 0 when all is well. */
-/* --check (config/check.c). feature tells whether the linked libcurl has one ("http2", "https", …); NULL: not asked. */
+/* --check (config/check.c). feature tells whether the linked libcurl has one ("http2", "https", …);
+ * NULL: not asked. */
 int config_check(const struct config_load *l, bool (*feature)(const char *name), FILE *out);
-/* --print-config (config/check.c): what will be used, as a config file, with each value's source. Secrets are never in it. */
+/* --print-config (config/check.c): what will be used, as a config file, with each value's source.
+ * Secrets are never in it. */
 int config_print(const struct config_load *l, FILE *out);
-/* --new-key NAME (config/newkey.c): a new key, shown once, and the line for the config that holds its hash. */
+/* --new-key NAME (config/newkey.c): a new key, shown once, and the line for the config that holds
+ * its hash. */
 int config_new_key(const char *name, FILE *out);
-/* import-env FILE (config/import.c): a config file made from an earlier .env; "-" reads standard input. */
+/* import-env FILE (config/import.c): a config file made from an earlier .env; "-" reads standard
+ * input. */
 int config_import_env(const char *file, FILE *out);
 /* The table of options (config/docs.c): "conf" is the sample file, "markdown" the tables of the
  * docs, "man" the man page's section, "text" a plain list. */

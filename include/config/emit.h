@@ -1,6 +1,6 @@
 /*
- * Writing settings as a config file: opens and closes groups as paths come along. --print-config, the sample file and
- * import-env share it.
+ * Writing settings as a config file: opens and closes groups as paths come along. --print-config,
+ * the sample file and import-env share it.
  */
 #ifndef CONFIG_EMIT_H
 #define CONFIG_EMIT_H
@@ -16,7 +16,7 @@ struct emit {
 };
 
 void emit_line(struct emit *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Opens the group of an option's path (and closes the one before); returns the option's name in it. */
+/* Opens the group of an option's path (and closes the one before); returns its name there. */
 const char *emit_path(struct emit *e, const char *path);
 void emit_open(struct emit *e, const char *group);
 /* Closes the innermost group, whoever opened it. */

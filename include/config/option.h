@@ -1,6 +1,7 @@
 /*
- * The table of options. A row is everything that is known of a setting: the loader, the environment, the presets, --check, --print-config, the
- * sample file, the manual and the docs are all driven by it, so no setting can be missing in one of them.
+ * The table of options. A row is everything that is known of a setting: the loader, the
+ * environment, the presets, --check, --print-config, the sample file, the manual and the docs are
+ * all driven by it, so no setting can be missing in one of them.
  */
 #ifndef CONFIG_OPTION_H
 #define CONFIG_OPTION_H
@@ -14,7 +15,9 @@ enum option_type {
 	TYPE_TEXT,      /* const char *; one of `words` where there are any */
 	TYPE_URL,       /* const char *; http or https, checked */
 	TYPE_PROXY,     /* const char *; "" for none, or a proxy's URL */
-	TYPE_PATH,      /* const char *; a file or folder, relative ones to the config's folder; kept out of DOCUMENT_ROOT */
+	/* const char *; a file or folder, relative ones to the config's folder; kept out of
+	 * DOCUMENT_ROOT */
+	TYPE_PATH,
 	TYPE_CA,        /* const char *; a file that is no secret */
 	TYPE_LOG,       /* const char *; one of `words` or a path */
 	TYPE_INT,       /* int */
@@ -37,10 +40,13 @@ struct option {
 	const char *path;               /* within its table: "limits.max_body", "timeout" */
 	enum option_type type;
 	size_t offset;                  /* in the table's struct */
-	const char *value;              /* default, as it would stand in the environment; NULL: not set */
+	/* default, as it would stand in the environment; NULL: not set */
+	const char *value;
 	int64_t least, most;            /* numbers: inclusive */
-	const char *env;                /* variables that set it, separated by a space, the first that is set wins; NULL: none */
-	const char *const *words;       /* TYPE_WORD, TYPE_TEXT, TYPE_LOG: what may stand there; NULL ends */
+	/* variables that set it, separated by a space, the first that is set wins; NULL: none */
+	const char *env;
+	/* TYPE_WORD, TYPE_TEXT, TYPE_LOG: what may stand there; NULL ends */
+	const char *const *words;
 	const char *note;               /* the default in words when `value` can't say it */
 	const char *help;               /* one line */
 };
@@ -69,17 +75,20 @@ struct loader {
 	const char *prefix;             /* for messages: "backends.lab." */
 };
 
-/* A value on its way in: from the environment, a preset or a default as text, from the file as a setting. */
+/* A value on its way in: from the environment, a preset or a default as text, from the file as a
+ * setting. */
 struct value {
 	const char *text;
 	const config_setting_t *setting;
 	struct origin from;
 };
 
-/* Checks and stores; false when it was refused (and reported). A secret's reference is left in v->from. */
+/* Checks and stores; false when it was refused (and reported). A secret's reference is left in
+ * v->from. */
 bool option_put(struct loader *l, const struct option *o, void *base, struct value *v);
 /* The value as it would stand in a config file; secrets and keys are never shown. */
-void option_show(struct buf *b, const struct option *o, const void *base, const struct origin *from);
+void option_show(struct buf *b, const struct option *o, const void *base,
+		 const struct origin *from);
 
 /* A struct with its table and where each of its values came from. */
 struct option_set {
@@ -88,9 +97,12 @@ struct option_set {
 	struct origin *from;            /* one for each row */
 	const char *prefix;
 };
-bool option_set_init(struct loader *l, struct option_set *s, const struct option_table *t, void *base, const char *prefix);
-void option_set_put(struct loader *l, struct option_set *s, const struct option *o, struct value *v);
-void option_set_text(struct loader *l, struct option_set *s, const char *path, const char *text, struct origin from);
+bool option_set_init(struct loader *l, struct option_set *s, const struct option_table *t,
+		     void *base, const char *prefix);
+void option_set_put(struct loader *l, struct option_set *s, const struct option *o,
+		    struct value *v);
+void option_set_text(struct loader *l, struct option_set *s, const char *path, const char *text,
+		     struct origin from);
 void option_set_defaults(struct loader *l, struct option_set *s);
 /* Every row's variables. */
 void option_set_env(struct loader *l, struct option_set *s);
@@ -99,7 +111,8 @@ void option_set_group(struct loader *l, struct option_set *s, const config_setti
 struct origin *option_from(const struct option_set *s, const char *path);
 
 struct origin origin_setting(struct loader *l, const config_setting_t *s);
-/* Value of the first variable of `names` that is set and not empty; *name (in the arena) is that one. */
+/* Value of the first variable of `names` that is set and not empty; *name (in the arena) is that
+ * one. */
 const char *option_env(struct loader *l, const char *names, const char **name);
 
 #endif

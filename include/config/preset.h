@@ -1,6 +1,6 @@
 /*
- * Backends that are known by name. A row is settings in the words of the options table over those of its dialect, so a further
- * compatible provider is a row and nothing else.
+ * Backends that are known by name. A row is settings in the words of the options table over those
+ * of its dialect, so a further compatible provider is a row and nothing else.
  */
 #ifndef CONFIG_PRESET_H
 #define CONFIG_PRESET_H
@@ -8,7 +8,8 @@
 #include "config/config.h"
 
 struct preset_setting { const char *option, *value; };  /* option NULL ends */
-/* Variables that set an option of this preset; `before` is put before the value ("X-Title: "). option NULL ends. */
+/* Variables that set an option of this preset; `before` is put before the value ("X-Title: ").
+ * option NULL ends. */
 struct preset_env { const char *option, *vars, *before; };
 
 struct preset {
@@ -29,12 +30,14 @@ struct dialect_preset {
 	const struct preset_setting *settings;
 };
 
-extern const struct preset presets[];           /* name NULL ends; the first that has what it needs is used when none is named */
+/* name NULL ends; the first that has what it needs is used when none is named */
+extern const struct preset presets[];
 extern const struct dialect_preset dialects[];  /* name NULL ends */
 const struct preset *preset_find(const char *name);
 const struct dialect_preset *dialect_preset_find(const char *name);
 
-/* Names of backends and variables of the earlier Python system that this version knows but does not serve. */
+/* Names of backends and variables of the earlier Python system that this version knows but does not
+ * serve. */
 struct preset_absent { const char *name, *vars; };
 extern const struct preset_absent presets_absent[];     /* name NULL ends */
 

@@ -1,5 +1,6 @@
 /*
- * What a load finds wrong, and where each value came from. All problems are collected, so that one run of --check shows them all.
+ * What a load finds wrong, and where each value came from. All problems are collected, so that one
+ * run of --check shows them all.
  */
 #ifndef CONFIG_REPORT_H
 #define CONFIG_REPORT_H
@@ -13,7 +14,8 @@ struct origin {
 	enum origin_kind kind;
 	const char *where;      /* the preset's name, the file, the variable; NULL for a default */
 	int line;               /* of the file; 0 when there is none */
-	const char *ref;        /* a secret's reference as written ("env:NAME"); NULL for a literal one and all other values */
+	/* a secret's reference as written ("env:NAME"); NULL for a literal one and all else */
+	const char *ref;
 	const char *problem;    /* why a secret has no value; NULL when it has */
 };
 
@@ -25,12 +27,14 @@ struct report {
 void report_init(struct report *r);
 void report_release(struct report *r);
 /* at may be NULL: the sentence stands alone. */
-void report_error(struct report *r, const struct origin *at, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void report_error(struct report *r, const struct origin *at, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
 void report_warn(struct report *r, const struct origin *at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* "FILE:LINE", "NAME in the environment", "preset NAME" or "default". */
 void origin_put(struct buf *b, const struct origin *o);
 
-/* Spelling help: shows candidates to nearest_see, then the closest one (at most a third of it wrong) is in best, NULL if none is near. */
+/* Spelling help: shows candidates to nearest_see, then the closest one (at most a third of it
+ * wrong) is in best, NULL if none is near. */
 struct nearest {
 	const char *name;
 	const char *best;

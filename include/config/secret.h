@@ -1,6 +1,6 @@
 /*
- * Secrets and the places they may come from. A secret is named ("env:NAME", "file:PATH") or stands in the file; it is never printed.
- * Variables that a client can set are never read.
+ * Secrets and the places they may come from. A secret is named ("env:NAME", "file:PATH") or stands
+ * in the file; it is never printed. Variables that a client can set are never read.
  */
 #ifndef CONFIG_SECRET_H
 #define CONFIG_SECRET_H
@@ -11,18 +11,20 @@
 
 /* True for names that a web server fills from the request: HTTP_*, QUERY_STRING, REDIRECT_* … */
 bool secret_from_client(const char *variable);
-/* The secret that `text` names, or itself. NULL when there is none: at->problem then says why. Refused names are reported as errors.
- * at->ref is set unless it is a literal. */
+/* The secret that `text` names, or itself. NULL when there is none: at->problem then says why.
+ * Refused names are reported as errors. at->ref is set unless it is a literal. */
 const char *secret_resolve(struct loader *l, const char *what, const char *text, struct origin *at);
 /* "env:NAME" or "file:PATH"? */
 bool secret_is_ref(const char *text);
 
 /* The path below the config's folder when it is relative. NULL without memory. */
 const char *path_resolve(struct loader *l, const char *path);
-/* Reports a path that lies below DOCUMENT_ROOT under a name that a web server would hand out; true when it is one. */
+/* Reports a path that lies below DOCUMENT_ROOT under a name that a web server would hand out; true
+ * when it is one. */
 bool path_exposed(struct loader *l, const char *what, const char *path, const struct origin *at);
 /* Warns when others than the owner can read the file. */
-void path_check_private(struct loader *l, const char *what, const char *path, const struct origin *at);
+void path_check_private(struct loader *l, const char *what, const char *path,
+			const struct origin *at);
 /* A whole small text file in the arena; NULL with errno. *size may be NULL. */
 char *path_read(struct loader *l, const char *path, size_t max, size_t *size);
 

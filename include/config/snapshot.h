@@ -1,5 +1,6 @@
 /*
- * A load in the making: what struct config does not show to the rest of the program, but --check and reload need.
+ * A load in the making: what struct config does not show to the rest of the program, but --check
+ * and reload need.
  */
 #ifndef CONFIG_SNAPSHOT_H
 #define CONFIG_SNAPSHOT_H
@@ -18,13 +19,15 @@ struct snapshot {
 	struct option_set *sets;        /* one for each of c.backends */
 };
 
-/* Everything, whatever is wrong: problems are in r, files to watch in w. NULL when there were errors. */
+/* Everything, whatever is wrong: problems are in r, files to watch in w. NULL when there were
+ * errors. */
 struct snapshot *snapshot_load(const struct config_load *how, struct report *r, struct watch *w);
 /* The same even if there were errors, for --check; NULL only without memory. */
 struct snapshot *snapshot_try(const struct config_load *how, struct report *r, struct watch *w);
 void snapshot_free(struct snapshot *s);
 
-/* The file to read (config/find.c): NULL when there is none. Places that were looked at are watched. *named tells that it was asked for. */
+/* The file to read (config/find.c): NULL when there is none. Places that were looked at are
+ * watched. *named tells that it was asked for. */
 const char *find_file(struct loader *l, const struct config_load *how, bool *named);
 /* Reads it with what it includes into cfg; false when that failed (reported). */
 bool find_read(struct loader *l, const char *path, config_t *cfg);

@@ -9,7 +9,8 @@
 /* What a URL of a backend has to be instead, as a noun; NULL when it is right. */
 const char *url_fault(const char *url);
 
-/* Both add to what is stored already, a pair of the same name replaces it. Text is one pair, "Name: value". */
+/* Both add to what is stored already, a pair of the same name replaces it. Text is one pair, "Name:
+ * value". */
 bool headers_put(struct loader *l, const struct option *o, void *base, struct value *v);
 bool body_put(struct loader *l, const struct option *o, void *base, struct value *v);
 

@@ -1,6 +1,7 @@
 /*
- * Files whose change makes a snapshot old: the config, what it includes, key files, files of secrets, and places where a
- * config with precedence could appear. Their state is taken before they are read, so no change is missed.
+ * Files whose change makes a snapshot old: the config, what it includes, key files, files of
+ * secrets, and places where a config with precedence could appear. Their state is taken before they
+ * are read, so no change is missed.
  */
 #ifndef CONFIG_WATCH_H
 #define CONFIG_WATCH_H

@@ -22,6 +22,7 @@ enum {
 	TRAIT_NO_REASONING = 8, /* refuses reasoning_effort */
 	TRAIT_MUST_THINK = 16,  /* refuses to be told not to think */
 	TRAIT_CLAUDE = 32,      /* takes thinking signatures of the API back */
+	TRAIT_TOOLS_OR_EFFORT = 64, /* OpenAI's own host: tools with reasoning_effort "none" only */
 };
 
 struct openai_encoder {

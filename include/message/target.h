@@ -58,6 +58,7 @@ struct backend {
 	enum mid_system mid_system;
 	enum reasoning_style reasoning;
 	enum reasoning_replay replay;
+	bool tools_or_reasoning;        /* newer GPT models take tools only with reasoning_effort "none" */
 	bool stream_options;            /* send stream_options.include_usage */
 	bool stop;                      /* the backend takes stop sequences; false: enforced here */
 	int stop_max;                   /* at most this many are sent; the rest is enforced here */

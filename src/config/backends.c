@@ -1,6 +1,7 @@
 /*
- * Backends: each is the options' defaults, its dialect's settings, its preset's, the file's and the environment's, in this order. The one
- * in use must have what it needs; of the others those that lack something are left out, with a warning if they were written down.
+ * Backends: each is the options' defaults, its dialect's settings, its preset's, the file's and the
+ * environment's, in this order. The one in use must have what it needs; of the others those that
+ * lack something are left out, with a warning if they were written down.
  */
 #include "config/snapshot.h"
 
@@ -37,7 +38,8 @@ static struct origin draft_origin(struct loader *l, const struct draft *d)
 	return (struct origin){ .kind = ORIGIN_PRESET, .where = d->b.name };
 }
 
-static void put_settings(struct loader *l, struct draft *d, const struct preset_setting *p, struct origin from)
+static void put_settings(struct loader *l, struct draft *d, const struct preset_setting *p,
+			 struct origin from)
 {
 	for (; p->option; p++)
 		option_set_text(l, &d->set, p->option, p->value, from);
@@ -53,7 +55,9 @@ static void put_preset_env(struct loader *l, struct draft *d)
 
 		if (text)
 			option_set_text(l, &d->set, e->option,
-					arena_printf(l->arena, "%s%s", e->before ? e->before : "", text), from);
+					arena_printf(l->arena, "%s%s", e->before ? e->before : "",
+						     text),
+					from);
 	}
 }
 
@@ -79,17 +83,22 @@ static const struct dialect_preset *draft_dialect(struct loader *l, struct draft
 	if (dp)
 		return dp;
 	if (name)
-		report_error(l->report, &at, "backends.%s.dialect: \"%s\" is none of openai-chat, anthropic", d->b.name,
-			     name);
+		report_error(l->report, &at,
+			     "backends.%s.dialect: \"%s\" is none of openai-chat, anthropic",
+			     d->b.name, name);
 	else
-		report_error(l->report, &at, "backends.%s needs a dialect (openai-chat or anthropic): no preset has this "
-			     "name", d->b.name);
+		report_error(l->report, &at,
+			     "backends.%s needs a dialect (openai-chat or anthropic): no preset "
+			     "has this name",
+			     d->b.name);
 	return NULL;
 }
 
 static bool name_ok(const char *name)
 {
-	return name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0';
+	return name[strspn(name,
+			   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")] ==
+	       '\0';
 }
 
 /* All values of one backend, in rising precedence. False when it can't be one. */
@@ -100,14 +109,16 @@ static bool draft_fill(struct loader *l, struct draft *d)
 	const struct dialect_preset *dp;
 
 	if (!name_ok(d->b.name)) {
-		report_error(l->report, &at, "backends.%s: a name has letters, digits, _ and - only", d->b.name);
+		report_error(l->report, &at,
+			     "backends.%s: a name has letters, digits, _ and - only", d->b.name);
 		return false;
 	}
 	dp = draft_dialect(l, d);
 	if (!dp || !prefix || !option_set_init(l, &d->set, &options_backend, &d->b, prefix))
 		return false;
 	option_set_defaults(l, &d->set);
-	put_settings(l, d, dp->settings, (struct origin){ .kind = ORIGIN_PRESET, .where = dp->name });
+	put_settings(l, d, dp->settings,
+		     (struct origin){ .kind = ORIGIN_PRESET, .where = dp->name });
 	if (d->preset) {
 		at = (struct origin){ .kind = ORIGIN_PRESET, .where = d->preset->name };
 		put_settings(l, d, d->preset->settings, at);
@@ -138,7 +149,8 @@ static void take_slashes(struct str *url)
 		url->n--;
 }
 
-/* People copy base URLs in every form: with the endpoint's path, with a slash, without the version. */
+/* People copy base URLs in every form: with the endpoint's path, with a slash, without the version.
+ */
 static void fix_base_url(struct loader *l, struct draft *d)
 {
 	const struct dialect_preset *dp = dialect_preset_find(d->b.dialect);
@@ -178,14 +190,17 @@ static bool host_is(const char *url, const char *name)
 
 static bool host_loopback(const char *url)
 {
-	return host_is(url, "localhost") || host_is(url, "::1") || str_starts(url_host(url), "127.");
+	return host_is(url, "localhost") || host_is(url, "::1") ||
+	       str_starts(url_host(url), "127.");
 }
 
 /* Empty texts say "none". */
 static void drop_empty(struct backend *b)
 {
-	const char **texts[] = { &b->path_count, &b->path_models, &b->model_big, &b->model_small, &b->model_prefix,
-		&b->auth_header, &b->api_key, &b->max_tokens_member };
+	const char **texts[] = { &b->path_count,  &b->path_models,	&b->model_big,
+				 &b->model_small, &b->model_prefix,	&b->auth_header,
+				 &b->session_member, &b->beta_header,
+				 &b->api_key,	  &b->max_tokens_member };
 	size_t i;
 
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -228,13 +243,17 @@ static void check_key(struct loader *l, struct draft *d, struct origin *from)
 	d->b.api_key_from = key_source(l, from);
 	for (p = d->b.api_key; *p; p++)
 		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) {
-			report_error(l->report, from, "backends.%s.api_key: the key from %s has a space, a line end or another "
-				     "character that no key has", d->b.name, d->b.api_key_from);
+			report_error(l->report, from,
+				     "backends.%s.api_key: the key from %s has a space, a line end "
+				     "or another character that no key has",
+				     d->b.name, d->b.api_key_from);
 			return;
 		}
-	if (d->b.base_url && str_starts_nocase(str_of(d->b.base_url), "http:") && !host_loopback(d->b.base_url))
-		report_warn(l->report, option_from(&d->set, "base_url"), "backends.%s: the key travels unencrypted to %s",
-			    d->b.name, d->b.base_url);
+	if (d->b.base_url && str_starts_nocase(str_of(d->b.base_url), "http:") &&
+	    !host_loopback(d->b.base_url))
+		report_warn(l->report, option_from(&d->set, "base_url"),
+			    "backends.%s: the key travels unencrypted to %s", d->b.name,
+			    d->b.base_url);
 }
 
 /* Members to drop are body members without a value for dialects that write the body anew. */
@@ -264,7 +283,9 @@ static const char *missing_key(struct loader *l, const struct draft *d)
 
 	for (e = d->preset->env; e->option; e++)
 		if (!strcmp(e->option, "api_key"))
-			return arena_printf(l->arena, "has no API key: set %.*s in the environment, or backends.%s.api_key",
+			return arena_printf(l->arena,
+					    "has no API key: set %.*s in the environment, or "
+					    "backends.%s.api_key",
 					    (int)strcspn(e->vars, " "), e->vars, d->b.name);
 	return "has no API key";
 }
@@ -295,14 +316,17 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 	drop_to_body(l, d);
 	check_key(l, d, key);
 	if (!d->b.tls_verify)
-		report_warn(l->report, option_from(&d->set, "tls_verify"), "backends.%s.tls_verify is false: anyone on the "
-			    "way can read the key and the conversations", d->b.name);
+		report_warn(l->report, option_from(&d->set, "tls_verify"),
+			    "backends.%s.tls_verify is false: anyone on the way can read the key "
+			    "and the conversations",
+			    d->b.name);
 	d->lacks = draft_lacks(l, d, key);
 	if (!d->b.api_key && !d->b.passthrough)
 		d->b.auth = AUTH_NONE;
 }
 
-static void draft_add(struct loader *l, struct drafts *all, const char *name, const config_setting_t *group)
+static void draft_add(struct loader *l, struct drafts *all, const char *name,
+		      const config_setting_t *group)
 {
 	struct draft *d = &all->v[all->n];
 	const char *as;
@@ -317,7 +341,8 @@ static void draft_add(struct loader *l, struct drafts *all, const char *name, co
 	if (as && !d->preset) {
 		struct origin at = draft_origin(l, d);
 
-		report_error(l->report, &at, "backends.%s.preset: there is no preset \"%s\"", name, as);
+		report_error(l->report, &at, "backends.%s.preset: there is no preset \"%s\"", name,
+			     as);
 		return;
 	}
 	if (!draft_fill(l, d))
@@ -325,7 +350,8 @@ static void draft_add(struct loader *l, struct drafts *all, const char *name, co
 	all->n++;
 }
 
-/* A preset that the file does not mention counts when it is named as the one to use, or its key or address is in the environment. */
+/* A preset that the file does not mention counts when it is named as the one to use, or its key or
+ * address is in the environment. */
 static bool preset_wanted(struct loader *l, const struct preset *p, const struct config *c)
 {
 	const struct preset_env *e;
@@ -358,9 +384,11 @@ static void draft_file(struct loader *l, struct drafts *all, const config_settin
 		struct origin at = origin_setting(l, g);
 
 		if (!config_setting_is_group(g))
-			report_error(l->report, &at, "backends.%s must be a group", config_setting_name(g));
+			report_error(l->report, &at, "backends.%s must be a group",
+				     config_setting_name(g));
 		else if (drafted(all, config_setting_name(g)))
-			report_error(l->report, &at, "backends.%s: there is a backend of this name already",
+			report_error(l->report, &at,
+				     "backends.%s: there is a backend of this name already",
 				     config_setting_name(g));
 		else
 			draft_add(l, all, config_setting_name(g), g);
@@ -379,8 +407,8 @@ static const config_setting_t *backends_group(struct loader *l, const config_set
 	return NULL;
 }
 
-static void unknown_backend(struct loader *l, const struct snapshot *s, const struct drafts *all, const char *option,
-			    const char *name)
+static void unknown_backend(struct loader *l, const struct snapshot *s, const struct drafts *all,
+			    const char *option, const char *name)
 {
 	struct origin *at = option_from(&s->globals, option);
 	const struct preset_absent *a;
@@ -390,8 +418,10 @@ static void unknown_backend(struct loader *l, const struct snapshot *s, const st
 
 	for (a = presets_absent; a->name; a++)
 		if (same(a->name, name)) {
-			report_error(l->report, at, "%s: backend %s is known, but this version does not serve it yet", option,
-				     a->name);
+			report_error(
+				l->report, at,
+				"%s: backend %s is known, but this version does not serve it yet",
+				option, a->name);
 			return;
 		}
 	nearest_init(&near, name);
@@ -400,10 +430,13 @@ static void unknown_backend(struct loader *l, const struct snapshot *s, const st
 	for (p = presets; p->name; p++)
 		nearest_see(&near, p->name);
 	if (near.best)
-		report_error(l->report, at, "%s: there is no backend \"%s\"; did you mean \"%s\"?", option, name, near.best);
+		report_error(l->report, at, "%s: there is no backend \"%s\"; did you mean \"%s\"?",
+			     option, name, near.best);
 	else
-		report_error(l->report, at, "%s: there is no backend \"%s\" (presets: OPENROUTER, OPENAI, …; others need "
-			     "backends.%s)", option, name, name);
+		report_error(l->report, at,
+			     "%s: there is no backend \"%s\" (presets: OPENROUTER, OPENAI, …; "
+			     "others need backends.%s)",
+			     option, name, name);
 }
 
 /* One of the file that could not be read at all is wrong once, not in every place that names it. */
@@ -418,8 +451,8 @@ static bool in_group(const config_setting_t *group, const char *name)
 }
 
 /* The one in use by the option's word; NULL when there is none (reported). */
-static struct draft *named_draft(struct loader *l, struct snapshot *s, struct drafts *all, const char *option,
-				 const char *name)
+static struct draft *named_draft(struct loader *l, struct snapshot *s, struct drafts *all,
+				 const char *option, const char *name)
 {
 	size_t i;
 
@@ -427,8 +460,9 @@ static struct draft *named_draft(struct loader *l, struct snapshot *s, struct dr
 		if (same(all->v[i].b.name, name)) {
 			if (!all->v[i].lacks)
 				return &all->v[i];
-			report_error(l->report, option_from(&s->globals, option), "%s: backend %s %s", option,
-				     all->v[i].b.name, all->v[i].lacks);
+			report_error(l->report, option_from(&s->globals, option),
+				     "%s: backend %s %s", option, all->v[i].b.name,
+				     all->v[i].lacks);
 			return NULL;
 		}
 	if (!in_group(all->group, name))
@@ -453,19 +487,23 @@ static struct draft *first_draft(struct loader *l, struct drafts *all)
 			buf_printf(&others, "%s%s", others.n ? ", " : "", all->v[i].b.name);
 	}
 	if (first && others.n)
-		report_warn(l->report, NULL, "proxy_backend is not set: %s is used, although %s could be too", first->b.name,
-			    buf_cstr(&others));
+		report_warn(l->report, NULL,
+			    "proxy_backend is not set: %s is used, although %s could be too",
+			    first->b.name, buf_cstr(&others));
 	if (!first && all->n == 1)
 		report_error(l->report, NULL, "backend %s %s", all->v[0].b.name, all->v[0].lacks);
 	else if (!first)
-		report_error(l->report, NULL, "there is no backend to use: set OPENROUTER_API_KEY, OPENAI_API_KEY, ANTHROPIC_API_KEY "
-			     "or LITELLM_BASE_URL in the environment, or proxy_backend and backends in a config file");
+		report_error(l->report, NULL,
+			     "there is no backend to use: set OPENROUTER_API_KEY, OPENAI_API_KEY, "
+			     "ANTHROPIC_API_KEY or LITELLM_BASE_URL in the environment, or "
+			     "proxy_backend and backends in a config file");
 	buf_release(&others);
 	return first;
 }
 
 /* Copies what is usable into the snapshot and points everything at it. */
-static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all, const struct draft *used)
+static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all,
+			const struct draft *used)
 {
 	struct backend *list = arena_alloc(l->arena, (all->n + 1) * sizeof(*list));
 	size_t i;
@@ -497,9 +535,10 @@ static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all
 		s->c.passthrough_backend = s->c.proxy_backend;
 }
 
-/* models.big and models.small: the environment's word, then what the file says of this backend, then of all, then the preset. */
-static void choose_model(struct snapshot *s, struct option_set *set, const char *global, const char *own,
-			 const char **model, const char *backends)
+/* models.big and models.small: the environment's word, then what the file says of this backend,
+ * then of all, then the preset. */
+static void choose_model(struct snapshot *s, struct option_set *set, const char *global,
+			 const char *own, const char **model, const char *backends)
 {
 	struct origin *g = option_from(&s->globals, global), *b = option_from(set, own);
 
@@ -518,7 +557,8 @@ static void choose_models(struct snapshot *s)
 		return;
 	set = &s->sets[c->backend - c->backends];
 	choose_model(s, set, "models.big", "model_big", &c->model_big, c->backend->model_big);
-	choose_model(s, set, "models.small", "model_small", &c->model_small, c->backend->model_small);
+	choose_model(s, set, "models.small", "model_small", &c->model_small,
+		     c->backend->model_small);
 	if (!c->model_small && c->model_big) {
 		c->model_small = c->model_big;
 		*option_from(&s->globals, "models.small") = *option_from(&s->globals, "models.big");
@@ -545,8 +585,10 @@ void load_backends(struct loader *l, struct snapshot *s, const config_setting_t 
 			draft_add(l, &all, p->name, NULL);
 	for (i = 0; i < all.n; i++)
 		draft_finish(l, &all.v[i], &s->c);
-	used = s->c.proxy_backend ? named_draft(l, s, &all, "proxy_backend", s->c.proxy_backend) : first_draft(l, &all);
-	if (s->c.passthrough_backend && !named_draft(l, s, &all, "access.passthrough_backend", s->c.passthrough_backend))
+	used = s->c.proxy_backend ? named_draft(l, s, &all, "proxy_backend", s->c.proxy_backend)
+				  : first_draft(l, &all);
+	if (s->c.passthrough_backend &&
+	    !named_draft(l, s, &all, "access.passthrough_backend", s->c.passthrough_backend))
 		used = NULL;
 	keep_drafts(l, s, &all, used);
 	choose_models(s);

@@ -1,6 +1,6 @@
 /*
- * --check and --print-config: what is wrong, what will be used, and where each value came from. Both show a snapshot through the table
- * of options; no secret is ever in their output.
+ * --check and --print-config: what is wrong, what will be used, and where each value came from.
+ * Both show a snapshot through the table of options; no secret is ever in their output.
  */
 #include "config/emit.h"
 #include "config/snapshot.h"
@@ -20,13 +20,16 @@ static void warn_absent(struct report *r)
 
 			snprintf(name, sizeof(name), "%.*s", STR_ARGS(one));
 			if (getenv(name))
-				report_warn(r, NULL, "%s is set in the environment, but this version does not serve "
-					    "backend %s yet: it is not used", name, a->name);
+				report_warn(r, NULL,
+					    "%s is set in the environment, but this version does "
+					    "not serve backend %s yet: it is not used",
+					    name, a->name);
 		}
 }
 
 /* What a backend's settings need of libcurl, by libcurl's own names. */
-static void warn_features(struct report *r, const struct snapshot *s, bool (*feature)(const char *name))
+static void warn_features(struct report *r, const struct snapshot *s,
+			  bool (*feature)(const char *name))
 {
 	size_t i, k;
 
@@ -38,13 +41,16 @@ static void warn_features(struct report *r, const struct snapshot *s, bool (*fea
 		} needs[] = {
 			{ !strncasecmp(b->base_url, "https:", 6), "https", "https" },
 			{ b->http2, "http2", "HTTP/2" },
-			{ b->proxy && !strncasecmp(b->proxy, "https:", 6), "https-proxy", "proxies over https" },
+			{ b->proxy && !strncasecmp(b->proxy, "https:", 6), "https-proxy",
+			  "proxies over https" },
 		};
 
 		for (k = 0; k < sizeof(needs) / sizeof(needs[0]); k++)
 			if (needs[k].needed && !feature(needs[k].feature))
-				report_warn(r, NULL, "backend %s needs %s, which this libcurl was built without", b->name,
-					    needs[k].what);
+				report_warn(
+					r, NULL,
+					"backend %s needs %s, which this libcurl was built without",
+					b->name, needs[k].what);
 	}
 }
 
@@ -62,7 +68,8 @@ static void print_row(FILE *out, const char *path, const char *value, const char
 	fprintf(out, "  %-24s %-44s %s\n", path, value, from);
 }
 
-static void print_option(FILE *out, const struct option *o, const void *base, const struct origin *from)
+static void print_option(FILE *out, const struct option *o, const void *base,
+			 const struct origin *from)
 {
 	struct buf value, where;
 
@@ -70,7 +77,8 @@ static void print_option(FILE *out, const struct option *o, const void *base, co
 	buf_init(&where, 8192);
 	option_show(&value, o, base, from);
 	origin_put(&where, from);
-	print_row(out, o->path, buf_cstr(&value), o->note && from->kind == ORIGIN_DEFAULT ? o->note : buf_cstr(&where));
+	print_row(out, o->path, buf_cstr(&value),
+		  o->note && from->kind == ORIGIN_DEFAULT ? o->note : buf_cstr(&where));
 	buf_release(&value);
 	buf_release(&where);
 }
@@ -142,7 +150,8 @@ static void print_used(FILE *out, const struct snapshot *s)
 	print_rules(out, s);
 	print_keys(out, s);
 	for (i = 0; i < c->nbackends; i++) {
-		fprintf(out, "\nbackend %s%s:\n", c->backends[i].name, &c->backends[i] == c->backend ? " (in use)" : "");
+		fprintf(out, "\nbackend %s%s:\n", c->backends[i].name,
+			&c->backends[i] == c->backend ? " (in use)" : "");
 		print_set(out, &s->sets[i], &c->backends[i] == c->backend);
 	}
 }
@@ -163,8 +172,8 @@ int config_check(const struct config_load *how, bool (*feature)(const char *name
 	print_lines(out, "warning", buf_str(&r.warnings));
 	if (s)
 		print_used(out, s);
-	fprintf(out, "\n%u error%s, %u warning%s\n", r.nerrors, r.nerrors == 1 ? "" : "s", r.nwarnings,
-		r.nwarnings == 1 ? "" : "s");
+	fprintf(out, "\n%u error%s, %u warning%s\n", r.nerrors, r.nerrors == 1 ? "" : "s",
+		r.nwarnings, r.nwarnings == 1 ? "" : "s");
 	rc = !s || r.nerrors ? 1 : 0;
 	snapshot_free(s);
 	report_release(&r);
@@ -200,10 +209,12 @@ static void emit_rules(struct emit *e, const struct config *c)
 
 	emit_line(e, "# models.map, in order:");
 	for (i = 0; i < c->nrules; i++)
-		emit_line(e, "#\t{ match = \"%s\"; to = \"%s\"; }", c->rules[i].match, c->rules[i].to);
+		emit_line(e, "#\t{ match = \"%s\"; to = \"%s\"; }", c->rules[i].match,
+			  c->rules[i].to);
 	emit_line(e, "# access.keys and the keys file:");
 	for (i = 0; i < c->nkeys; i++)
-		emit_line(e, "#\t{ name = \"%s\"; sha256 = \"%.8s…\"; }", c->keys[i].name, c->keys[i].sha256[0]);
+		emit_line(e, "#\t{ name = \"%s\"; sha256 = \"%.8s…\"; }", c->keys[i].name,
+			  c->keys[i].sha256[0]);
 }
 
 int config_print(const struct config_load *how, FILE *out)

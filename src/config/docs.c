@@ -1,6 +1,7 @@
 /*
- * The table of options as text for people: the sample file, a page of tables, the man page's section, and a plain list. What is
- * generated stands in the tree, and a test compares it, so that no option is missing there.
+ * The table of options as text for people: the sample file, a page of tables, the man page's
+ * section, and a plain list. What is generated stands in the tree, and a test compares it, so that
+ * no option is missing there.
  */
 #include "config/emit.h"
 #include "config/preset.h"
@@ -27,13 +28,15 @@ static const char *default_text(const struct option *o)
 /* The default as it would stand in a file, or an example's shape. */
 static void put_sample(struct buf *b, const struct option *o)
 {
-	bool plain = o->value && (o->type == TYPE_INT || o->type == TYPE_COUNT || o->type == TYPE_BOOL);
+	bool plain =
+		o->value && (o->type == TYPE_INT || o->type == TYPE_COUNT || o->type == TYPE_BOOL);
 
 	if (plain)
 		buf_puts(b, o->value);
 	else if (o->value)
 		buf_printf(b, "\"%s\"", o->value);
-	else if (o->type == TYPE_LIST || o->type == TYPE_HEADERS || o->type == TYPE_RULES || o->type == TYPE_KEYS)
+	else if (o->type == TYPE_LIST || o->type == TYPE_HEADERS || o->type == TYPE_RULES ||
+		 o->type == TYPE_KEYS)
 		buf_puts(b, "( )");
 	else if (o->type == TYPE_BODY)
 		buf_puts(b, "{ }");
@@ -76,24 +79,30 @@ static void conf_rows(struct emit *e, const struct option_table *t)
 }
 
 static const char conf_head[] =
-"# messages.fcgi: every setting with its default. All of them are optional; with a provider's key in\n"
-"# the environment no file is needed at all. `messages.fcgi --check` says what is used, and why.\n"
-"#\n"
-"# A whole configuration can be as short as this:\n"
-"#\n"
-"#   proxy_backend = \"OPENROUTER\";\n"
-"#   models = { big = \"anthropic/claude-sonnet-4.5\"; small = \"anthropic/claude-haiku-4.5\";\n"
-"#              map = ( { match = \"claude-*haiku*\"; to = \"small\"; },\n"
-"#                      { match = \"claude-*\"; to = \"big\"; } ); };\n"
-"#   backends = { OPENROUTER = { api_key = \"env:OPENROUTER_API_KEY\"; };\n"
-"#                lab = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:8000/v1\";\n"
-"#                        api_key = \"file:/etc/messages/lab.key\"; timeout = 600; retries = 2; }; };\n"
-"#   access = { keys = ( { name = \"laptop\"; sha256 = \"…\"; } ); };\n"
-"#   limits = { max_body = 33554432; };\n"
-"#   stream = { ping_interval = 10; };\n"
-"#   log = { level = \"info\"; };\n"
-"#\n"
-"# Each group may be written once. Further files: @include \"name\" on a line of its own.\n";
+	"# messages.fcgi: every setting with its default. All of them are optional; with a "
+	"provider's key in\n"
+	"# the environment no file is needed at all. `messages.fcgi --check` says what is used, "
+	"and why.\n"
+	"#\n"
+	"# A whole configuration can be as short as this:\n"
+	"#\n"
+	"#   proxy_backend = \"OPENROUTER\";\n"
+	"#   models = { big = \"anthropic/claude-sonnet-4.5\"; small = "
+	"\"anthropic/claude-haiku-4.5\";\n"
+	"#              map = ( { match = \"claude-*haiku*\"; to = \"small\"; },\n"
+	"#                      { match = \"claude-*\"; to = \"big\"; } ); };\n"
+	"#   backends = { OPENROUTER = { api_key = \"env:OPENROUTER_API_KEY\"; };\n"
+	"#                lab = { dialect = \"openai-chat\"; base_url = "
+	"\"http://127.0.0.1:8000/v1\";\n"
+	"#                        api_key = \"file:/etc/messages/lab.key\"; timeout = 600; retries "
+	"= 2; }; };\n"
+	"#   access = { keys = ( { name = \"laptop\"; sha256 = \"…\"; } ); };\n"
+	"#   limits = { max_body = 33554432; };\n"
+	"#   stream = { ping_interval = 10; };\n"
+	"#   log = { level = \"info\"; };\n"
+	"#\n"
+	"# Each group may be written once. Further files: @include \"name\" on a line of its "
+	"own.\n";
 
 static void write_conf(FILE *out)
 {
@@ -105,7 +114,9 @@ static void write_conf(FILE *out)
 		if (options_global.rows[i].type != TYPE_BACKENDS)
 			conf_option(&e, &options_global.rows[i]);
 	emit_path_end(&e);
-	emit_comment(&e, "Members of a rule of models.map: match and to. Members of a key of access.keys:");
+	emit_comment(
+		&e,
+		"Members of a rule of models.map: match and to. Members of a key of access.keys:");
 	for (i = 0; i < options_key.n; i++)
 		emit_line(&e, "#   %-9s %s", options_key.rows[i].path, options_key.rows[i].help);
 	fprintf(out, "\n# %s\nbackends = {\n", options_backend.about);
@@ -147,7 +158,8 @@ static void markdown_table(FILE *out, const struct option_table *t)
 	else
 		fprintf(out, "### Top level");
 	fprintf(out, "\n\n%s\n\n", t->about);
-	fprintf(out, "| option | type | default | limits | environment | meaning |\n|---|---|---|---|---|---|\n");
+	fprintf(out, "| option | type | default | limits | environment | meaning "
+		     "|\n|---|---|---|---|---|---|\n");
 	for (i = 0; i < t->n; i++) {
 		const struct option *o = &t->rows[i];
 
@@ -191,17 +203,20 @@ static void markdown_presets(FILE *out)
 {
 	const struct preset *p;
 
-	fprintf(out, "### Presets\n\n| preset | what | dialect | base URL | key | `big` | `small` |\n"
+	fprintf(out,
+		"### Presets\n\n| preset | what | dialect | base URL | key | `big` | `small` |\n"
 		"|---|---|---|---|---|---|---|\n");
 	for (p = presets; p->name; p++) {
-		fprintf(out, "| `%s` | %s | %s | `%s`", p->name, p->title, p->dialect, preset_value(p, "base_url"));
+		fprintf(out, "| `%s` | %s | %s | `%s`", p->name, p->title, p->dialect,
+			preset_value(p, "base_url"));
 		if (preset_vars(p, "base_url")) {
 			fprintf(out, ", ");
 			markdown_env(out, preset_vars(p, "base_url"));
 		}
 		fprintf(out, " | ");
 		markdown_env(out, preset_vars(p, "api_key"));
-		fprintf(out, " | %s | %s |\n", preset_value(p, "model_big"), preset_value(p, "model_small"));
+		fprintf(out, " | %s | %s |\n", preset_value(p, "model_big"),
+			preset_value(p, "model_small"));
 	}
 	fprintf(out, "\n");
 }
@@ -280,8 +295,9 @@ static void write_text(FILE *out)
 		for (i = 0; i < options_all[t]->n; i++) {
 			const struct option *o = &options_all[t]->rows[i];
 
-			fprintf(out, "%s%s (%s; default: %s)%s%s\n    %s\n", options_all[t]->name, o->path,
-				option_type_name(o), default_text(o), o->env ? " " : "", o->env ? o->env : "", o->help);
+			fprintf(out, "%s%s (%s; default: %s)%s%s\n    %s\n", options_all[t]->name,
+				o->path, option_type_name(o), default_text(o), o->env ? " " : "",
+				o->env ? o->env : "", o->help);
 		}
 }
 
@@ -289,7 +305,10 @@ static const struct {
 	const char *name;
 	void (*write)(FILE *out);
 } formats[] = {
-	{ "text", write_text }, { "conf", write_conf }, { "markdown", write_markdown }, { "man", write_man },
+	{ "text", write_text },
+	{ "conf", write_conf },
+	{ "markdown", write_markdown },
+	{ "man", write_man },
 };
 
 int config_options(FILE *out, const char *format)
@@ -301,6 +320,7 @@ int config_options(FILE *out, const char *format)
 			formats[i].write(out);
 			return 0;
 		}
-	fprintf(stderr, "messages.fcgi: --options takes text, conf, markdown or man, not %s\n", format);
+	fprintf(stderr, "messages.fcgi: --options takes text, conf, markdown or man, not %s\n",
+		format);
 	return 2;
 }

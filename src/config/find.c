@@ -1,6 +1,7 @@
 /*
- * Which file is read, and reading it. libconfig resolves each include against one folder, that of the main file; before it parses, the
- * includes are walked here, so that a missing one is named, none lies where a web server hands it out, and all are watched.
+ * Which file is read, and reading it. libconfig resolves each include against one folder, that of
+ * the main file; before it parses, the includes are walked here, so that a missing one is named,
+ * none lies where a web server hands it out, and all are watched.
  */
 #include "config/snapshot.h"
 
@@ -21,7 +22,8 @@
 #define BESIDE ".htmessages.conf"
 
 /* libconfig before 1.7 puts the include folder before absolute paths too. */
-#define MIXED_INCLUDES (LIBCONFIG_VER_MAJOR > 1 || (LIBCONFIG_VER_MAJOR == 1 && LIBCONFIG_VER_MINOR >= 7))
+#define MIXED_INCLUDES                                                                             \
+	(LIBCONFIG_VER_MAJOR > 1 || (LIBCONFIG_VER_MAJOR == 1 && LIBCONFIG_VER_MINOR >= 7))
 
 /* True if it is there; it is watched either way, since it would win once it appears. */
 static bool try_place(struct loader *l, const char *path)
@@ -38,7 +40,8 @@ static const char *beside(struct loader *l, const char *program)
 	return arena_printf(l->arena, "%.*s/" BESIDE, (int)(slash - program), program);
 }
 
-/* Beside the name that it was started by (which may be a link) and beside the file itself. A CGI's current folder is its own. */
+/* Beside the name that it was started by (which may be a link) and beside the file itself. A CGI's
+ * current folder is its own. */
 static const char *find_beside(struct loader *l, const struct config_load *how)
 {
 	const char *path = beside(l, how->argv0);
@@ -91,7 +94,8 @@ struct includes {
 	bool absolute, relative, failed;
 };
 
-/* The file that a line `@include "name"` names, as libconfig recognises it; NULL for any other line. */
+/* The file that a line `@include "name"` names, as libconfig recognises it; NULL for any other
+ * line. */
 static const char *include_name(struct loader *l, struct str line)
 {
 	struct str s = str_trim(line);
@@ -107,7 +111,8 @@ static const char *include_name(struct loader *l, struct str line)
 
 static void walk_includes(struct loader *l, const char *path, unsigned depth, struct includes *inc);
 
-static void walk_include(struct loader *l, const char *name, struct origin *at, unsigned depth, struct includes *inc)
+static void walk_include(struct loader *l, const char *name, struct origin *at, unsigned depth,
+			 struct includes *inc)
 {
 	const char *path = path_resolve(l, name);
 
@@ -120,7 +125,8 @@ static void walk_include(struct loader *l, const char *name, struct origin *at, 
 	} else if (path_exposed(l, "@include", path, at)) {
 		inc->failed = true;
 	} else if (depth == INCLUDE_DEPTH) {
-		report_error(l->report, at, "@include \"%s\": files include each other more than %d deep", name,
+		report_error(l->report, at,
+			     "@include \"%s\": files include each other more than %d deep", name,
 			     INCLUDE_DEPTH);
 		inc->failed = true;
 	} else {
@@ -172,7 +178,9 @@ bool find_read(struct loader *l, const char *path, config_t *cfg)
 	if (inc.failed)
 		return false;
 	if (inc.absolute && inc.relative && !MIXED_INCLUDES) {
-		report_error(l->report, &at, "includes absolute and relative paths: this libconfig takes one kind only");
+		report_error(
+			l->report, &at,
+			"includes absolute and relative paths: this libconfig takes one kind only");
 		return false;
 	}
 	config_set_include_dir(cfg, inc.absolute && !inc.relative ? "" : l->dir);
@@ -181,6 +189,7 @@ bool find_read(struct loader *l, const char *path, config_t *cfg)
 	if (config_error_file(cfg))
 		at.where = arena_printf(l->arena, "%s", config_error_file(cfg));
 	at.line = config_error_line(cfg);
-	report_error(l->report, &at, "%s", config_error_text(cfg) ? config_error_text(cfg) : "cannot be read");
+	report_error(l->report, &at, "%s",
+		     config_error_text(cfg) ? config_error_text(cfg) : "cannot be read");
 	return false;
 }

@@ -1,6 +1,7 @@
 /*
- * import-env: a config file from the .env of an earlier system. What a variable sets is found in the same tables that the loader reads;
- * secrets stay where they are and are only referred to, so the output can be shown to anyone.
+ * import-env: a config file from the .env of an earlier system. What a variable sets is found in
+ * the same tables that the loader reads; secrets stay where they are and are only referred to, so
+ * the output can be shown to anyone.
  */
 #include "config/emit.h"
 #include "config/snapshot.h"
@@ -63,7 +64,8 @@ static bool var_name(struct str s)
 	return s.n && !isdigit((unsigned char)s.p[0]);
 }
 
-/* The value behind '=': in single quotes as it stands, in double quotes with \n, \" and \\, bare up to a comment. */
+/* The value behind '=': in single quotes as it stands, in double quotes with \n, \" and \\, bare up
+ * to a comment. */
 static const char *var_value(struct arena *a, struct str s)
 {
 	char *out = arena_alloc(a, s.n + 1), quote;
@@ -110,7 +112,8 @@ static void read_line(struct import *im, struct str line, int number)
 		return;
 	im->v = v;
 	im->v[im->n].name = arena_dup(&im->arena, name.p, name.n);
-	im->v[im->n].value = var_value(&im->arena, (struct str){ eq + 1, line.n - (size_t)(eq + 1 - line.p) });
+	im->v[im->n].value =
+		var_value(&im->arena, (struct str){ eq + 1, line.n - (size_t)(eq + 1 - line.p) });
 	im->v[im->n].line = number;
 	im->v[im->n].used = false;
 	if (im->v[im->n].name && im->v[im->n].value)
@@ -133,7 +136,8 @@ static bool read_vars(struct import *im, const char *file)
 	return true;
 }
 
-/* The first of `names` that the file sets; the last line of a name wins, as in a shell. All of them count as used. */
+/* The first of `names` that the file sets; the last line of a name wins, as in a shell. All of them
+ * count as used. */
 static struct var *take(struct import *im, const char *names)
 {
 	struct str rest = str_of(names), one;
@@ -153,8 +157,10 @@ static struct var *take(struct import *im, const char *names)
 	return found;
 }
 
-/* One option with its value in the form that a config file has; a value that is refused becomes a comment. */
-static void put_option(struct import *im, const struct option *o, const struct var *v, void *scratch)
+/* One option with its value in the form that a config file has; a value that is refused becomes a
+ * comment. */
+static void put_option(struct import *im, const struct option *o, const struct var *v,
+		       void *scratch)
 {
 	struct value value = { .text = v->value, .from = { .kind = ORIGIN_ENV, .where = v->name } };
 	const char *name = emit_path(&im->e, o->path);
@@ -180,7 +186,8 @@ static void put_globals(struct import *im)
 
 	for (i = 0; i < options_global.n; i++) {
 		const struct option *o = &options_global.rows[i];
-		struct var *v = o->env && strcmp(o->path, "proxy_backend") ? take(im, o->env) : NULL;
+		struct var *v =
+			o->env && strcmp(o->path, "proxy_backend") ? take(im, o->env) : NULL;
 
 		if (v)
 			put_option(im, o, v, &scratch);
@@ -190,8 +197,9 @@ static void put_globals(struct import *im)
 
 static void put_key(struct import *im, const struct var *v)
 {
-	emit_comment(&im->e, "The key is not copied: give the web server's process this variable, or put the key into a file "
-		     "that only its user can read (chmod 600) and name it: api_key = \"file:/path/to/file\".");
+	emit_comment(&im->e, "The key is not copied: give the web server's process this variable, "
+			     "or put the key into a file that only its user can read (chmod 600) "
+			     "and name it: api_key = \"file:/path/to/file\".");
 	emit_line(&im->e, "api_key = \"env:%s\";", v->name);
 }
 
@@ -221,8 +229,8 @@ static void put_headers(struct import *im, const struct preset *p)
 
 		if (!v)
 			continue;
-		snprintf(row, sizeof(row), "\t%s{ name = \"%.*s\"; value = \"%%s\"; }  # %%s", open ? ", " : "  ",
-			 (int)strcspn(env->before, ":"), env->before);
+		snprintf(row, sizeof(row), "\t%s{ name = \"%.*s\"; value = \"%%s\"; }  # %%s",
+			 open ? ", " : "  ", (int)strcspn(env->before, ":"), env->before);
 		if (!open)
 			emit_line(&im->e, "headers = (");
 		put_quoted(im, row, v->value, v->name);
@@ -269,7 +277,8 @@ static bool preset_in_file(struct import *im, const struct preset *p)
 	return false;
 }
 
-/* The backend in use: named, else the first whose key is there. A name that this version does not serve is said so. */
+/* The backend in use: named, else the first whose key is there. A name that this version does not
+ * serve is said so. */
 static void put_choice(struct import *im)
 {
 	struct var *v = take(im, "PROXY_BACKEND");
@@ -281,7 +290,8 @@ static void put_choice(struct import *im)
 		return;
 	}
 	if (v)
-		put_quoted(im, "# proxy_backend = \"%s\";  # %s: not served by this version", v->value, v->name);
+		put_quoted(im, "# proxy_backend = \"%s\";  # %s: not served by this version",
+			   v->value, v->name);
 	for (p = presets; p->name && !v && !im->preset; p++)
 		if (preset_in_file(im, p))
 			im->preset = p;
@@ -331,7 +341,8 @@ static void put_unused(struct import *im)
 		if (!head)
 			fprintf(im->e.out, "\n# Not taken over:\n");
 		head = true;
-		emit_line(&im->e, "#   %s (line %d): %s", im->v[i].name, im->v[i].line, why_unused(im->v[i].name));
+		emit_line(&im->e, "#   %s (line %d): %s", im->v[i].name, im->v[i].line,
+			  why_unused(im->v[i].name));
 	}
 }
 
@@ -342,9 +353,13 @@ int config_import_env(const char *file, FILE *out)
 
 	report_init(&im.report);
 	arena_init(&im.arena, 16 * 1024 * 1024);
-	im.l = (struct loader){ .arena = &im.arena, .report = &im.report, .watch = &im.watch, .prefix = "" };
+	im.l = (struct loader){
+		.arena = &im.arena, .report = &im.report, .watch = &im.watch, .prefix = ""
+	};
 	if (read_vars(&im, file)) {
-		fprintf(out, "# Made by messages.fcgi import-env from %s. `messages.fcgi --config FILE --check` tries it.\n\n",
+		fprintf(out,
+			"# Made by messages.fcgi import-env from %s. `messages.fcgi --config FILE "
+			"--check` tries it.\n\n",
 			strrchr(file, '/') ? strrchr(file, '/') + 1 : file);
 		put_choice(&im);
 		put_globals(&im);

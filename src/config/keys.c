@@ -1,6 +1,6 @@
 /*
- * Keys of clients: the list in the config and the lines of the keys file, which can be changed (by a script, by another
- * user) without touching the config.
+ * Keys of clients: the list in the config and the lines of the keys file, which can be changed (by
+ * a script, by another user) without touching the config.
  */
 #include "config/snapshot.h"
 
@@ -28,7 +28,8 @@ static struct access_key *key_room(struct loader *l, struct key_list *k)
 	return &k->v[k->n];
 }
 
-static void key_keep(struct loader *l, struct key_list *k, const struct origin *at, const char *what)
+static void key_keep(struct loader *l, struct key_list *k, const struct origin *at,
+		     const char *what)
 {
 	const struct access_key *key = &k->v[k->n];
 	size_t i;
@@ -38,13 +39,16 @@ static void key_keep(struct loader *l, struct key_list *k, const struct origin *
 		return;
 	}
 	if (!key->sha256[0]) {
-		report_error(l->report, at, "%s \"%s\" has no sha256 (messages.fcgi --new-key NAME makes one)", what,
-			     key->name);
+		report_error(l->report, at,
+			     "%s \"%s\" has no sha256 (messages.fcgi --new-key NAME makes one)",
+			     what, key->name);
 		return;
 	}
 	for (i = 0; i < k->n; i++)
 		if (!strcmp(k->v[i].name, key->name)) {
-			report_error(l->report, at, "%s \"%s\": there is a key of this name already", what, key->name);
+			report_error(l->report, at,
+				     "%s \"%s\": there is a key of this name already", what,
+				     key->name);
 			return;
 		}
 	k->n++;
@@ -88,7 +92,8 @@ static bool next_word(struct str *line, struct str *word)
 }
 
 /* `word` as "option=value", "disabled", or a hash. */
-static void key_word(struct loader *l, struct option_set *set, struct str word, struct str *hashes, struct origin at)
+static void key_word(struct loader *l, struct option_set *set, struct str word, struct str *hashes,
+		     struct origin at)
 {
 	const char *text = arena_dup(l->arena, word.p, word.n), *eq;
 	const struct option *o;
@@ -102,11 +107,14 @@ static void key_word(struct loader *l, struct option_set *set, struct str word, 
 	if (o && strcmp(name, "name") && strcmp(name, "sha256"))
 		option_set_text(l, set, name, eq + 1, at);
 	else if (eq)
-		report_error(l->report, &at, "unknown \"%s\": a key has owner=, group=, expires= and disabled", text);
+		report_error(l->report, &at,
+			     "unknown \"%s\": a key has owner=, group=, expires= and disabled",
+			     text);
 	else if (!strcmp(text, "disabled"))
 		option_set_text(l, set, "disabled", "true", at);
 	else
-		*hashes = str_of(arena_printf(l->arena, "%.*s%s%s", STR_ARGS(*hashes), hashes->n ? "," : "", text));
+		*hashes = str_of(arena_printf(l->arena, "%.*s%s%s", STR_ARGS(*hashes),
+					      hashes->n ? "," : "", text));
 }
 
 static void key_line(struct loader *l, struct key_list *k, struct str line, struct origin at)
@@ -126,7 +134,8 @@ static void key_line(struct loader *l, struct key_list *k, struct str line, stru
 	key_keep(l, k, &at, "key");
 }
 
-static void keys_from_file(struct loader *l, struct key_list *k, const char *path, const struct origin *from)
+static void keys_from_file(struct loader *l, struct key_list *k, const char *path,
+			   const struct origin *from)
 {
 	struct origin at = { .kind = ORIGIN_FILE, .where = path };
 	struct str rest, line;
@@ -162,7 +171,9 @@ void load_keys(struct loader *l, struct snapshot *s, const config_setting_t *roo
 		if (config_setting_is_list(list))
 			keys_from_list(l, &k, list);
 		else
-			report_error(l->report, &at, "access.keys must be a list, ( { name = \"…\"; sha256 = \"…\"; } )");
+			report_error(l->report, &at,
+				     "access.keys must be a list, ( { name = \"…\"; sha256 = "
+				     "\"…\"; } )");
 	}
 	if (s->c.keys_file)
 		keys_from_file(l, &k, s->c.keys_file, option_from(&s->globals, "access.keys_file"));

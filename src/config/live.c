@@ -1,6 +1,7 @@
 /*
- * The snapshot in force in this process. Any worker may find that a file has changed; one loads, the others go on with the old
- * snapshot. A broken change is logged once, since its files are watched in place of the old ones.
+ * The snapshot in force in this process. Any worker may find that a file has changed; one loads,
+ * the others go on with the old snapshot. A broken change is logged once, since its files are
+ * watched in place of the old ones.
  */
 #include "config/snapshot.h"
 
@@ -32,7 +33,8 @@ struct config *config_ref(struct config *c)
 
 void config_unref(struct config *c)
 {
-	if (c && atomic_fetch_sub_explicit(&((struct snapshot *)c)->refs, 1, memory_order_acq_rel) == 1)
+	if (c &&
+	    atomic_fetch_sub_explicit(&((struct snapshot *)c)->refs, 1, memory_order_acq_rel) == 1)
 		snapshot_free((struct snapshot *)c);
 }
 

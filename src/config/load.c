@@ -1,6 +1,6 @@
 /*
- * One load: defaults, file and environment into a new snapshot. It goes on after a problem, so that all are reported at once; the
- * snapshot counts only if there was none.
+ * One load: defaults, file and environment into a new snapshot. It goes on after a problem, so that
+ * all are reported at once; the snapshot counts only if there was none.
  */
 #include "config/snapshot.h"
 
@@ -23,14 +23,16 @@ static int64_t clamp(int64_t n, int64_t least, int64_t most)
 	return n < least ? least : n > most ? most : n;
 }
 
-/* Bytes of memory that this process can have: the machine's, or its control group's where that is less. */
+/* Bytes of memory that this process can have: the machine's, or its control group's where that is
+ * less. */
 static int64_t machine_memory(void)
 {
 	int64_t n = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), group;
 	char text[32];
 	FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
 
-	if (f && fgets(text, sizeof(text), f) && str_int(str_trim(str_of(text)), &group) && group > 0 && group < n)
+	if (f && fgets(text, sizeof(text), f) && str_int(str_trim(str_of(text)), &group) &&
+	    group > 0 && group < n)
 		n = group;
 	if (f)
 		fclose(f);
@@ -59,7 +61,8 @@ void load_limits(struct loader *l, struct snapshot *s)
 		c->workers = (int)worker_cap(c->requests);
 	if (c->memory < c->max_body)
 		report_error(l->report, option_from(&s->globals, "limits.memory"),
-			     "limits.memory (%lld) is less than limits.max_body (%lld): no request of that size could pass",
+			     "limits.memory (%lld) is less than limits.max_body (%lld): no request "
+			     "of that size could pass",
 			     (long long)c->memory, (long long)c->max_body);
 }
 
@@ -70,7 +73,8 @@ static bool load_rule(struct loader *l, const config_setting_t *row, int i, stru
 	const char *prefix = arena_printf(l->arena, "models.map[%d].", i);
 
 	if (!config_setting_is_group(row)) {
-		report_error(l->report, &at, "models.map[%d] must be a group, { match = \"…\"; to = \"…\"; }", i);
+		report_error(l->report, &at,
+			     "models.map[%d] must be a group, { match = \"…\"; to = \"…\"; }", i);
 		return false;
 	}
 	if (!prefix || !option_set_init(l, &set, &options_rule, out, prefix))
@@ -88,12 +92,14 @@ static void load_rule_list(struct loader *l, struct snapshot *s, const config_se
 	struct model_rule *rules = arena_alloc(l->arena, ((size_t)n + 1) * sizeof(*rules));
 
 	for (i = 0; rules && i < n; i++)
-		if (load_rule(l, config_setting_get_elem(list, (unsigned)i), i, &rules[s->c.nrules]))
+		if (load_rule(l, config_setting_get_elem(list, (unsigned)i), i,
+			      &rules[s->c.nrules]))
 			s->c.nrules++;
 	s->c.rules = rules;
 }
 
-/* Without rules of its own a backend whose names aren't Claude's gets two, as far as there are models for them. */
+/* Without rules of its own a backend whose names aren't Claude's gets two, as far as there are
+ * models for them. */
 static void default_rules(struct snapshot *s)
 {
 	const struct backend *b = s->c.backend;
@@ -103,7 +109,8 @@ static void default_rules(struct snapshot *s)
 		return;
 	s->c.rules = preset_claude_rules;
 	s->c.nrules = s->c.model_big ? 2 : 1;
-	*option_from(&s->globals, "models.map") = (struct origin){ .kind = ORIGIN_PRESET, .where = b->name };
+	*option_from(&s->globals, "models.map") =
+		(struct origin){ .kind = ORIGIN_PRESET, .where = b->name };
 }
 
 void load_rules(struct loader *l, struct snapshot *s, const config_setting_t *root)
@@ -118,7 +125,8 @@ void load_rules(struct loader *l, struct snapshot *s, const config_setting_t *ro
 	}
 	at = origin_setting(l, map);
 	if (!config_setting_is_list(map)) {
-		report_error(l->report, &at, "models.map must be a list, ( { match = \"…\"; to = \"…\"; } )");
+		report_error(l->report, &at,
+			     "models.map must be a list, ( { match = \"…\"; to = \"…\"; } )");
 		return;
 	}
 	*option_from(&s->globals, "models.map") = at;
@@ -134,12 +142,17 @@ static void decide_access(struct loader *l, struct snapshot *s)
 	if (!c->access_mode_given)
 		c->access_mode = c->nkeys ? ACCESS_KEYS : ACCESS_LOCAL;
 	if (c->access_mode == ACCESS_OPEN)
-		report_warn(l->report, at, "access.mode is \"open\": whoever reaches the web server spends your money");
+		report_warn(l->report, at,
+			    "access.mode is \"open\": whoever reaches the web server spends your "
+			    "money");
 	if (c->access_mode == ACCESS_KEYS && !c->nkeys)
-		report_warn(l->report, at, "access.mode is \"keys\", but there are none: every request is refused "
+		report_warn(l->report, at,
+			    "access.mode is \"keys\", but there are none: every request is refused "
 			    "(messages.fcgi --new-key NAME makes one)");
 	if (c->access_mode != ACCESS_KEYS && c->nkeys)
-		report_warn(l->report, at, "access.keys are configured but not asked for: access.mode is not \"keys\"");
+		report_warn(l->report, at,
+			    "access.keys are configured but not asked for: access.mode is not "
+			    "\"keys\"");
 }
 
 static void load_all(struct loader *l, struct snapshot *s, const config_setting_t *root)
@@ -179,7 +192,9 @@ static void load_file(struct loader *l, struct snapshot *s, const struct config_
 struct snapshot *snapshot_try(const struct config_load *how, struct report *r, struct watch *w)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
-	struct loader l = { .report = r, .watch = w, .docroot = getenv("DOCUMENT_ROOT"), .prefix = "" };
+	struct loader l = {
+		.report = r, .watch = w, .docroot = getenv("DOCUMENT_ROOT"), .prefix = ""
+	};
 
 	if (!s)
 		return NULL;

@@ -19,7 +19,8 @@ static void hex(const unsigned char *p, size_t n, char *out)
 static bool key_name_ok(const char *name)
 {
 	return name && *name && strlen(name) <= 64 &&
-		!name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@-")];
+	       !name[strspn(name,
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@-")];
 }
 
 int config_new_key(const char *name, FILE *out)
@@ -43,9 +44,12 @@ int config_new_key(const char *name, FILE *out)
 	}
 	hex(digest, n, hash);
 	fprintf(out, "The key, which is not shown again:\n\n    %s\n\n", key);
-	fprintf(out, "In the config file, one of these in access.keys:\n\n"
-		"    access = { keys = ( { name = \"%s\"; sha256 = \"%s\"; } ); };\n\n", name, hash);
-	fprintf(out, "or a line in the file that access.keys_file names:\n\n    %s %s\n\n", name, hash);
+	fprintf(out,
+		"In the config file, one of these in access.keys:\n\n"
+		"    access = { keys = ( { name = \"%s\"; sha256 = \"%s\"; } ); };\n\n",
+		name, hash);
+	fprintf(out, "or a line in the file that access.keys_file names:\n\n    %s %s\n\n", name,
+		hash);
 	fprintf(out, "Claude Code takes it as ANTHROPIC_AUTH_TOKEN (or ANTHROPIC_API_KEY).\n");
 	return 0;
 }

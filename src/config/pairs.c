@@ -1,6 +1,7 @@
 /*
- * Headers and body members: lists of pairs that a preset, the file and the environment add to. Body members are written in the
- * file as what they are; here they become JSON, as the encoders append them.
+ * Headers and body members: lists of pairs that a preset, the file and the environment add to. Body
+ * members are written in the file as what they are; here they become JSON, as the encoders append
+ * them.
  */
 #include "config/types.h"
 
@@ -21,7 +22,8 @@ struct pair { const char *name, *value; };
 _Static_assert(sizeof(struct pair) == sizeof(struct header_setting), "a header is a pair");
 _Static_assert(sizeof(struct pair) == sizeof(struct body_member), "a body member is a pair");
 
-static bool refuse(struct loader *l, const struct option *o, const struct value *v, const char *wanted)
+static bool refuse(struct loader *l, const struct option *o, const struct value *v,
+		   const char *wanted)
 {
 	report_error(l->report, &v->from, "%s%s must be %s", l->prefix, o->path, wanted);
 	return false;
@@ -49,13 +51,19 @@ static bool pair_put(struct loader *l, const struct option *o, void *base, struc
 	return true;
 }
 
-static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+static const char token[] =
+	"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-static bool header_add(struct loader *l, const struct option *o, void *base, struct value *v, const char *name,
-		       const char *text)
+static bool header_add(struct loader *l, const struct option *o, void *base, struct value *v,
+		       const char *name, const char *text)
 {
-	static const char *const own[] = { "host", "content-length", "content-type", "transfer-encoding",
-		"connection", "expect", NULL };
+	static const char *const own[] = { "host",
+					   "content-length",
+					   "content-type",
+					   "transfer-encoding",
+					   "connection",
+					   "expect",
+					   NULL };
 	struct origin at = v->from;
 	const char *what = arena_printf(l->arena, "%s%s.%s", l->prefix, o->path, name), *value;
 	size_t i;
@@ -69,13 +77,15 @@ static bool header_add(struct loader *l, const struct option *o, void *base, str
 			return refuse(l, o, v, "headers that the gateway does not set itself");
 	value = secret_resolve(l, what, text, &at);
 	if (!value) {
-		report_error(l->report, &v->from, "%s: %s", what, at.problem ? at.problem : "no memory");
+		report_error(l->report, &v->from, "%s: %s", what,
+			     at.problem ? at.problem : "no memory");
 		return false;
 	}
 	for (i = 0; value[i]; i++)
 		if ((unsigned char)value[i] < 0x20 && value[i] != '\t')
 			return refuse(l, o, v, "headers without line ends in their values");
-	return pair_put(l, o, base, (struct pair){ arena_printf(l->arena, "%s", name), value }, true);
+	return pair_put(l, o, base, (struct pair){ arena_printf(l->arena, "%s", name), value },
+			true);
 }
 
 /* "Name: value" of a preset or its variables. */
@@ -88,7 +98,8 @@ static bool pair_text(struct loader *l, const char *text, struct pair *out)
 		return false;
 	name = str_trim((struct str){ text, (size_t)(colon - text) });
 	value = str_trim(str_of(colon + 1));
-	*out = (struct pair){ arena_dup(l->arena, name.p, name.n), arena_dup(l->arena, value.p, value.n) };
+	*out = (struct pair){ arena_dup(l->arena, name.p, name.n),
+			      arena_dup(l->arena, value.p, value.n) };
 	return out->name && out->value;
 }
 
@@ -102,7 +113,8 @@ static bool headers_list(struct loader *l, const struct option *o, void *base, s
 		struct value one = { .setting = s, .from = origin_setting(l, s) };
 		const char *name, *value;
 
-		if (!config_setting_is_group(s) || !config_setting_lookup_string(s, "name", &name) ||
+		if (!config_setting_is_group(s) ||
+		    !config_setting_lookup_string(s, "name", &name) ||
 		    !config_setting_lookup_string(s, "value", &value))
 			ok = refuse(l, o, &one, "a list of { name = \"…\"; value = \"…\"; }");
 		else

@@ -1,6 +1,7 @@
 /*
- * Presets and dialect defaults, as settings in the words of the options table. Default models are each provider's current
- * ones in autumn 2026 (openrouter.ai/models, developers.openai.com/api/docs/models, platform.claude.com/docs/en/about-claude/models).
+ * Presets and dialect defaults, as settings in the words of the options table. Default models are
+ * each provider's current ones in autumn 2026 (openrouter.ai/models,
+ * developers.openai.com/api/docs/models, platform.claude.com/docs/en/about-claude/models).
  */
 #include "config/preset.h"
 
@@ -19,7 +20,8 @@ static const struct preset_setting openai_chat[] = {
 };
 static const char *const openai_chat_tails[] = { "/chat/completions", NULL };
 
-/* Messages-compatible servers all take x-api-key; the API's own version of the path begins at the host. */
+/* Messages-compatible servers all take x-api-key; the API's own version of the path begins at the
+ * host. */
 static const struct preset_setting anthropic[] = {
 	{ "path_message", "/v1/messages" },
 	{ "path_count", "/v1/messages/count_tokens" },
@@ -45,7 +47,8 @@ const struct dialect_preset dialects[] = {
 	{ NULL, NULL, NULL, NULL }
 };
 
-/* OpenRouter takes Anthropic's cache marks and its own reasoning object; it needs its reasoning_details back unchanged. */
+/* OpenRouter takes Anthropic's cache marks and its own reasoning object; it needs its
+ * reasoning_details back unchanged. */
 static const struct preset_setting openrouter[] = {
 	{ "base_url", "https://openrouter.ai/api/v1" },
 	{ "model_big", "anthropic/claude-sonnet-5.5" },
@@ -58,6 +61,9 @@ static const struct preset_setting openrouter[] = {
 	{ "top_k", "true" },
 	{ "user", "true" },
 	{ "think_tags", "false" },
+	{ "session_member", "session_id" },
+	{ "beta_header", "x-anthropic-beta" },
+	{ "pass_betas", "interleaved-thinking-2025-05-14, structured-outputs-2025-11-13" },
 	END
 };
 static const struct preset_env openrouter_env[] = {
@@ -68,12 +74,15 @@ static const struct preset_env openrouter_env[] = {
 	END_ENV
 };
 
+/* gpt-6.1-sol and gpt-6-astra can't be told not to think, so they have no tools here: not defaults. */
 static const struct preset_setting openai[] = {
 	{ "base_url", "https://api.openai.com/v1" },
-	{ "model_big", "gpt-6.1-sol" },
+	{ "model_big", "gpt-6-sol" },
 	{ "model_small", "gpt-6-luna" },
 	{ "mid_system", "keep" },
 	{ "reasoning", "effort" },
+	{ "tools_or_reasoning", "true" },
+	{ "session_member", "prompt_cache_key" },
 	{ "files", "true" },
 	{ "user", "true" },
 	{ "think_tags", "false" },
@@ -87,8 +96,8 @@ static const struct preset_env openai_env[] = {
 	END_ENV
 };
 
-/* A LiteLLM proxy whose models are OpenRouter's, through its OpenAI side: it takes what OpenRouter takes, but says reasoning
- * its own way. */
+/* A LiteLLM proxy whose models are OpenRouter's, through its OpenAI side: it takes what OpenRouter
+ * takes, but says reasoning its own way. */
 static const struct preset_setting litellm_openrouter[] = {
 	{ "base_url", "http://127.0.0.1:4000/v1" },
 	{ "model_big", "anthropic/claude-sonnet-5.5" },
@@ -128,8 +137,10 @@ static const struct preset_env anthropic_env[] = {
 const struct preset presets[] = {
 	{ "OPENROUTER", "OpenRouter", "openai-chat", true, false, openrouter, openrouter_env },
 	{ "OPENAI", "OpenAI", "openai-chat", true, false, openai, openai_env },
-	{ "LITELLM_OPENROUTER", "LiteLLM with OpenRouter's models", "openai-chat", false, false, litellm_openrouter, litellm_env },
-	{ "LITELLM_MESSAGES", "LiteLLM, Messages API", "anthropic", false, true, litellm_messages, litellm_env },
+	{ "LITELLM_OPENROUTER", "LiteLLM with OpenRouter's models", "openai-chat", false, false,
+		litellm_openrouter, litellm_env },
+	{ "LITELLM_MESSAGES", "LiteLLM, Messages API", "anthropic", false, true, litellm_messages,
+		litellm_env },
 	{ "ANTHROPIC", "Anthropic", "anthropic", true, true, anthropic_api, anthropic_env },
 	{ NULL, NULL, NULL, false, false, NULL, NULL }
 };

@@ -90,7 +90,8 @@ static unsigned edit_distance(const char *a, const char *b)
 
 		now[0] = (unsigned)i;
 		for (j = 1; j <= m; j++) {
-			int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
+			int x = tolower((unsigned char)a[i - 1]),
+			    y = tolower((unsigned char)b[j - 1]);
 
 			now[j] = least(least(above[j], now[j - 1]) + 1, above[j - 1] + (x != y));
 			if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&

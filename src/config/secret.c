@@ -1,6 +1,7 @@
 /*
- * Where secrets come from, and what must not be read. A web server puts a request's headers and parts into variables, so in
- * CGI any of those names is the client's to choose; below DOCUMENT_ROOT only .ht* files are never handed out.
+ * Where secrets come from, and what must not be read. A web server puts a request's headers and
+ * parts into variables, so in CGI any of those names is the client's to choose; below DOCUMENT_ROOT
+ * only .ht* files are never handed out.
  */
 #include "config/secret.h"
 
@@ -14,9 +15,10 @@
 
 /* RFC 3875's variables and what the known web servers add to them. */
 static const char *const client_variables[] = {
-	"HTTP_*", "REDIRECT_*", "SSL_CLIENT_*", "SERVER_*", "REQUEST_*", "REMOTE_*", "SCRIPT_*", "PATH_INFO",
-	"PATH_TRANSLATED", "QUERY_STRING", "CONTENT_*", "CONTEXT_*", "DOCUMENT_*", "AUTH_TYPE",
-	"GATEWAY_INTERFACE", "FCGI_*", "UNIQUE_ID", "HTTPS", "ORIG_*", NULL
+	"HTTP_*",    "REDIRECT_*", "SSL_CLIENT_*", "SERVER_*",	      "REQUEST_*",
+	"REMOTE_*",  "SCRIPT_*",   "PATH_INFO",	   "PATH_TRANSLATED", "QUERY_STRING",
+	"CONTENT_*", "CONTEXT_*",  "DOCUMENT_*",   "AUTH_TYPE",	      "GATEWAY_INTERFACE",
+	"FCGI_*",    "UNIQUE_ID",  "HTTPS",	   "ORIG_*",	      NULL
 };
 
 bool secret_from_client(const char *variable)
@@ -78,7 +80,8 @@ static bool hidden(const char *path)
 	return !strncmp(slash ? slash + 1 : path, ".ht", 3);
 }
 
-/* Both the place that the path names and the one it leads to count: a link below the root is followed by servers. */
+/* Both the place that the path names and the one it leads to count: a link below the root is
+ * followed by servers. */
 bool path_exposed(struct loader *l, const char *what, const char *path, const struct origin *at)
 {
 	char *root, *place, *target;
@@ -93,22 +96,26 @@ bool path_exposed(struct loader *l, const char *what, const char *path, const st
 	if (!name && target && below(root, target) && !hidden(target))
 		name = strrchr(target, '/') + 1;
 	if (name)
-		report_error(l->report, at, "%s: %s lies below DOCUMENT_ROOT, where a web server may hand it "
-			     "out: move it away or call it .ht%s", what, path, name[0] == '.' ? name + 1 : name);
+		report_error(l->report, at,
+			     "%s: %s lies below DOCUMENT_ROOT, where a web server may hand it out: "
+			     "move it away or call it .ht%s",
+			     what, path, name[0] == '.' ? name + 1 : name);
 	free(root);
 	free(place);
 	free(target);
 	return name != NULL;
 }
 
-void path_check_private(struct loader *l, const char *what, const char *path, const struct origin *at)
+void path_check_private(struct loader *l, const char *what, const char *path,
+			const struct origin *at)
 {
 	struct stat st;
 
 	if (stat(path, &st) || !S_ISREG(st.st_mode) || !(st.st_mode & (S_IRWXG | S_IRWXO)))
 		return;
 	report_warn(l->report, at, "%s: others can %s %s (mode %03o): chmod 600 %s", what,
-		    st.st_mode & (S_IWGRP | S_IWOTH) ? "write" : "read", path, (unsigned)st.st_mode & 0777, path);
+		    st.st_mode & (S_IWGRP | S_IWOTH) ? "write" : "read", path,
+		    (unsigned)st.st_mode & 0777, path);
 }
 
 char *path_read(struct loader *l, const char *path, size_t max, size_t *size)
@@ -140,12 +147,15 @@ char *path_read(struct loader *l, const char *path, size_t max, size_t *size)
 	return text;
 }
 
-static const char *secret_env(struct loader *l, const char *what, const char *name, struct origin *at)
+static const char *secret_env(struct loader *l, const char *what, const char *name,
+			      struct origin *at)
 {
 	const char *v;
 
 	if (secret_from_client(name)) {
-		report_error(l->report, at, "%s: a client can set %s, so it is never read as a secret", what, name);
+		report_error(l->report, at,
+			     "%s: a client can set %s, so it is never read as a secret", what,
+			     name);
 		at->problem = arena_printf(l->arena, "a client can set %s", name);
 		return NULL;
 	}
@@ -156,7 +166,8 @@ static const char *secret_env(struct loader *l, const char *what, const char *na
 	return NULL;
 }
 
-static const char *secret_file(struct loader *l, const char *what, const char *name, struct origin *at)
+static const char *secret_file(struct loader *l, const char *what, const char *name,
+			       struct origin *at)
 {
 	const char *path = path_resolve(l, name);
 	struct str s;

@@ -1,6 +1,6 @@
 /*
- * Option sets: a struct filled by its table from defaults, presets, a group of the file and the environment, each value with
- * where it came from.
+ * Option sets: a struct filled by its table from defaults, presets, a group of the file and the
+ * environment, each value with where it came from.
  */
 #include "config/option.h"
 
@@ -28,15 +28,17 @@ struct origin origin_setting(struct loader *l, const config_setting_t *s)
 {
 	const char *file = config_setting_source_file(s);
 
-	return (struct origin){ .kind = ORIGIN_FILE, .where = arena_printf(l->arena, "%s", file ? file : "config"),
-		.line = config_setting_source_line(s) };
+	return (struct origin){ .kind = ORIGIN_FILE,
+				.where = arena_printf(l->arena, "%s", file ? file : "config"),
+				.line = config_setting_source_line(s) };
 }
 
-/* ANTHROPIC_MODEL and its like may hold what only Claude Code understands: its aliases are no names of models. */
+/* ANTHROPIC_MODEL and its like may hold what only Claude Code understands: its aliases are no names
+ * of models. */
 static bool client_alias(struct loader *l, const char *name, const char *value)
 {
-	static const char *const aliases[] = { "default", "best", "sonnet", "opus", "haiku", "fable", "opusplan",
-		"*[1m]", NULL };
+	static const char *const aliases[] = { "default", "best",     "sonnet", "opus", "haiku",
+					       "fable",	  "opusplan", "*[1m]",	NULL };
 	struct origin at = { .kind = ORIGIN_ENV, .where = name };
 	size_t i;
 
@@ -47,7 +49,8 @@ static bool client_alias(struct loader *l, const char *name, const char *value)
 			break;
 	if (!aliases[i])
 		return false;
-	report_warn(l->report, &at, "\"%s\" is an alias of Claude Code's, not a model: it is not used here", value);
+	report_warn(l->report, &at,
+		    "\"%s\" is an alias of Claude Code's, not a model: it is not used here", value);
 	return true;
 }
 
@@ -66,8 +69,8 @@ const char *option_env(struct loader *l, const char *names, const char **name)
 	return NULL;
 }
 
-bool option_set_init(struct loader *l, struct option_set *s, const struct option_table *t, void *base,
-		     const char *prefix)
+bool option_set_init(struct loader *l, struct option_set *s, const struct option_table *t,
+		     void *base, const char *prefix)
 {
 	*s = (struct option_set){ t, base, arena_alloc(l->arena, t->n * sizeof(*s->from)), prefix };
 	return s->from != NULL;
@@ -80,7 +83,8 @@ void option_set_put(struct loader *l, struct option_set *s, const struct option 
 		s->from[o - s->table->rows] = v->from;
 }
 
-void option_set_text(struct loader *l, struct option_set *s, const char *path, const char *text, struct origin from)
+void option_set_text(struct loader *l, struct option_set *s, const char *path, const char *text,
+		     struct origin from)
 {
 	const struct option *o = option_find(s->table, path);
 	struct value v = { .text = text, .from = from };
@@ -141,7 +145,8 @@ static void see_options(struct loader *l, const struct option_set *s, struct nea
 	}
 }
 
-static void report_unknown(struct loader *l, const struct option_set *s, const char *path, const config_setting_t *at)
+static void report_unknown(struct loader *l, const struct option_set *s, const char *path,
+			   const config_setting_t *at)
 {
 	struct origin from = origin_setting(l, at);
 	struct nearest near;
@@ -151,37 +156,44 @@ static void report_unknown(struct loader *l, const struct option_set *s, const c
 	nearest_init(&near, path);
 	see_options(l, s, &near);
 	if (near.best) {
-		report_error(l->report, &from, "unknown setting \"%s%s\"; did you mean \"%s%s\"?", s->prefix, path,
-			     s->prefix, near.best);
+		report_error(l->report, &from, "unknown setting \"%s%s\"; did you mean \"%s%s\"?",
+			     s->prefix, path, s->prefix, near.best);
 		return;
 	}
 	for (t = 0; options_all[t]; t++)
-		if (options_all[t] != s->table && option_find(options_all[t], leaf ? leaf + 1 : path)) {
-			report_error(l->report, &from, "unknown setting \"%s%s\"; it belongs to \"%s%s\"", s->prefix,
+		if (options_all[t] != s->table &&
+		    option_find(options_all[t], leaf ? leaf + 1 : path)) {
+			report_error(l->report, &from,
+				     "unknown setting \"%s%s\"; it belongs to \"%s%s\"", s->prefix,
 				     path, options_all[t]->name, leaf ? leaf + 1 : path);
 			return;
 		}
 	report_error(l->report, &from, "unknown setting \"%s%s\"", s->prefix, path);
 }
 
-static void set_member(struct loader *l, struct option_set *s, const config_setting_t *m, const char *path, bool inner);
+static void set_member(struct loader *l, struct option_set *s, const config_setting_t *m,
+		       const char *path, bool inner);
 
-static void set_members(struct loader *l, struct option_set *s, const config_setting_t *group, const char *path)
+static void set_members(struct loader *l, struct option_set *s, const config_setting_t *group,
+			const char *path)
 {
 	int i, n = config_setting_length(group);
 
 	for (i = 0; i < n; i++) {
 		const config_setting_t *m = config_setting_get_elem(group, (unsigned)i);
 		const char *name = config_setting_name(m);
-		const char *full = arena_printf(l->arena, "%s%s%s", path, *path ? "." : "", name ? name : "");
+		const char *full =
+			arena_printf(l->arena, "%s%s%s", path, *path ? "." : "", name ? name : "");
 
 		if (full)
 			set_member(l, s, m, full, *path != '\0');
 	}
 }
 
-/* Groups are one level deep ("limits"), which bounds the recursion; what the loader reads itself is left to it. */
-static void set_member(struct loader *l, struct option_set *s, const config_setting_t *m, const char *path, bool inner)
+/* Groups are one level deep ("limits"), which bounds the recursion; what the loader reads itself is
+ * left to it. */
+static void set_member(struct loader *l, struct option_set *s, const config_setting_t *m,
+		       const char *path, bool inner)
 {
 	const struct option *o = option_find(s->table, path);
 	struct value v = { .setting = m };
@@ -196,7 +208,8 @@ static void set_member(struct loader *l, struct option_set *s, const config_sett
 	else if (config_setting_is_group(m))
 		set_members(l, s, m, path);
 	else
-		report_error(l->report, &v.from, "%s%s must be a group, %s = { … };", s->prefix, path, path);
+		report_error(l->report, &v.from, "%s%s must be a group, %s = { … };", s->prefix,
+			     path, path);
 }
 
 void option_set_group(struct loader *l, struct option_set *s, const config_setting_t *group)

@@ -1,6 +1,7 @@
 /*
- * What each type of option accepts, stores and shows. Values arrive as text (environment, presets, defaults) or as a setting of
- * the file; a setting has to have the right type there, text is read as what the option is.
+ * What each type of option accepts, stores and shows. Values arrive as text (environment, presets,
+ * defaults) or as a setting of the file; a setting has to have the right type there, text is read
+ * as what the option is.
  */
 #include "config/option.h"
 
@@ -15,24 +16,25 @@
 #include "config/secret.h"
 #include "config/types.h"
 
-static const char *const setting_types[] = {
-	"nothing", "a group { }", "a number", "a number", "a fraction", "text", "true or false", "an array [ ]",
-	"a list ( )"
-};
+static const char *const setting_types[] = { "nothing",	      "a group { }",  "a number",
+					     "a number",      "a fraction",   "text",
+					     "true or false", "an array [ ]", "a list ( )" };
 
 /* Text that was refused is not shown: it may hold a password. */
-static bool refuse(struct loader *l, const struct option *o, const struct value *v, const char *wanted)
+static bool refuse(struct loader *l, const struct option *o, const struct value *v,
+		   const char *wanted)
 {
 	if (v->setting && config_setting_type(v->setting) != CONFIG_TYPE_STRING)
-		report_error(l->report, &v->from, "%s%s must be %s, not %s", l->prefix, o->path, wanted,
-			     setting_types[config_setting_type(v->setting)]);
+		report_error(l->report, &v->from, "%s%s must be %s, not %s", l->prefix, o->path,
+			     wanted, setting_types[config_setting_type(v->setting)]);
 	else
 		report_error(l->report, &v->from, "%s%s must be %s", l->prefix, o->path, wanted);
 	return false;
 }
 
 /* The text of a value that must be text. */
-static bool value_text(struct loader *l, const struct option *o, const struct value *v, const char **out)
+static bool value_text(struct loader *l, const struct option *o, const struct value *v,
+		       const char **out)
 {
 	if (v->setting && config_setting_type(v->setting) != CONFIG_TYPE_STRING)
 		return refuse(l, o, v, "text in quotes");
@@ -75,7 +77,8 @@ static int word_index(const struct option *o, const char *text)
 	return -1;
 }
 
-static bool refuse_word(struct loader *l, const struct option *o, const struct value *v, const char *text)
+static bool refuse_word(struct loader *l, const struct option *o, const struct value *v,
+			const char *text)
 {
 	struct nearest near;
 	struct buf list;
@@ -88,11 +91,12 @@ static bool refuse_word(struct loader *l, const struct option *o, const struct v
 		buf_printf(&list, "%s%s", i ? ", " : "", o->words[i]);
 	}
 	if (near.best)
-		report_error(l->report, &v->from, "%s%s: \"%s\" is none of %s; did you mean \"%s\"?", l->prefix,
-			     o->path, text, buf_cstr(&list), near.best);
+		report_error(l->report, &v->from,
+			     "%s%s: \"%s\" is none of %s; did you mean \"%s\"?", l->prefix, o->path,
+			     text, buf_cstr(&list), near.best);
 	else
-		report_error(l->report, &v->from, "%s%s: \"%s\" is none of %s", l->prefix, o->path, text,
-			     buf_cstr(&list));
+		report_error(l->report, &v->from, "%s%s: \"%s\" is none of %s", l->prefix, o->path,
+			     text, buf_cstr(&list));
 	buf_release(&list);
 	return false;
 }
@@ -124,7 +128,8 @@ static bool put_word(struct loader *l, const struct option *o, void *base, struc
 	return true;
 }
 
-/* "http://" or "https://", a host, no spaces, no fragment and no credentials, which would end up in logs. */
+/* "http://" or "https://", a host, no spaces, no fragment and no credentials, which would end up in
+ * logs. */
 const char *url_fault(const char *url)
 {
 	const char *host, *end;
@@ -152,7 +157,8 @@ static bool put_url(struct loader *l, const struct option *o, void *base, struct
 	if (!value_text(l, o, v, &text))
 		return false;
 	fault = url_fault(text);
-	return fault ? refuse(l, o, v, fault) : put_pointer(base, o, arena_printf(l->arena, "%s", text));
+	return fault ? refuse(l, o, v, fault)
+		     : put_pointer(base, o, arena_printf(l->arena, "%s", text));
 }
 
 static bool put_path(struct loader *l, const struct option *o, void *base, struct value *v)
@@ -190,7 +196,8 @@ static bool text_number(const struct option *o, const char *text, int64_t *out)
 	const char *unit;
 	int shift = 0;
 
-	if (o->type == TYPE_SIZE && s.n > 1 && (unit = strchr(units, s.p[s.n - 1] & ~0x20)) && *unit) {
+	if (o->type == TYPE_SIZE && s.n > 1 && (unit = strchr(units, s.p[s.n - 1] & ~0x20)) &&
+	    *unit) {
 		shift = 10 * (int)(unit - units + 1);
 		s.n--;
 	}
@@ -200,9 +207,11 @@ static bool text_number(const struct option *o, const char *text, int64_t *out)
 	return true;
 }
 
-static bool value_number(struct loader *l, const struct option *o, const struct value *v, int64_t *out)
+static bool value_number(struct loader *l, const struct option *o, const struct value *v,
+			 int64_t *out)
 {
-	const char *wanted = o->type == TYPE_SIZE ? "a number of bytes, or text such as \"32M\"" : "a whole number";
+	const char *wanted = o->type == TYPE_SIZE ? "a number of bytes, or text such as \"32M\""
+						  : "a whole number";
 
 	switch (v->setting ? config_setting_type(v->setting) : CONFIG_TYPE_STRING) {
 	case CONFIG_TYPE_INT:
@@ -214,7 +223,8 @@ static bool value_number(struct loader *l, const struct option *o, const struct 
 	case CONFIG_TYPE_STRING:
 		if (v->setting && o->type != TYPE_SIZE)
 			return refuse(l, o, v, "a whole number without quotes");
-		if (text_number(o, v->setting ? config_setting_get_string(v->setting) : v->text, out))
+		if (text_number(o, v->setting ? config_setting_get_string(v->setting) : v->text,
+				out))
 			return true;
 		break;
 	}
@@ -229,8 +239,9 @@ static bool put_number(struct loader *l, const struct option *o, void *base, str
 	if (!value_number(l, o, v, &n))
 		return false;
 	if (n < o->least || n > o->most) {
-		report_error(l->report, &v->from, "%s%s: %lld is out of range (%lld to %lld)", l->prefix, o->path,
-			     (long long)n, (long long)o->least, (long long)o->most);
+		report_error(l->report, &v->from, "%s%s: %lld is out of range (%lld to %lld)",
+			     l->prefix, o->path, (long long)n, (long long)o->least,
+			     (long long)o->most);
 		return false;
 	}
 	i = (int)n;
@@ -243,7 +254,8 @@ static bool put_number(struct loader *l, const struct option *o, void *base, str
 
 static bool put_bool(struct loader *l, const struct option *o, void *base, struct value *v)
 {
-	static const char *const words[] = { "false", "true", "no", "yes", "off", "on", "0", "1", NULL };
+	static const char *const words[] = { "false", "true", "no", "yes", "off",
+					     "on",    "0",    "1",  NULL };
 	bool b;
 	int i;
 
@@ -288,7 +300,8 @@ static bool put_list(struct loader *l, const struct option *o, void *base, struc
 	if (!v->setting)
 		return list_from_text(l, v->text, &list) && put_pointer(base, o, list);
 	if (config_setting_type(v->setting) == CONFIG_TYPE_STRING)
-		return list_from_text(l, config_setting_get_string(v->setting), &list) && put_pointer(base, o, list);
+		return list_from_text(l, config_setting_get_string(v->setting), &list) &&
+		       put_pointer(base, o, list);
 	if (!config_setting_is_aggregate(v->setting) || config_setting_is_group(v->setting))
 		return refuse(l, o, v, "a list of texts, ( \"a\", \"b\" )");
 	n = config_setting_length(v->setting);
@@ -310,14 +323,18 @@ static bool put_secret(struct loader *l, const struct option *o, void *base, str
 	if (!what || !value_text(l, o, v, &text))
 		return false;
 	if (!strncmp(text, "(set", 4) || !strncmp(text, "(missing", 8))
-		return refuse(l, o, v, "the secret or where it is, not what --print-config shows in its place");
+		return refuse(
+			l, o, v,
+			"the secret or where it is, not what --print-config shows in its place");
 	if (v->from.kind != ORIGIN_FILE || *text == '\0')
 		put_pointer(base, o, *text ? arena_printf(l->arena, "%s", text) : NULL);
 	else
 		put_pointer(base, o, secret_resolve(l, what, text, &v->from));
 	if (v->from.kind == ORIGIN_FILE && *text && !v->from.ref)
-		report_warn(l->report, &v->from, "%s stands in the file itself: \"env:NAME\" or \"file:PATH\" "
-			    "keeps it out of copies and backups", what);
+		report_warn(l->report, &v->from,
+			    "%s stands in the file itself: \"env:NAME\" or \"file:PATH\" keeps it "
+			    "out of copies and backups",
+			    what);
 	return true;
 }
 
@@ -328,11 +345,13 @@ static bool parse_time(const char *text, int64_t *out)
 	int64_t days, yy;
 	char sign = 'Z';
 
-	if (sscanf(text, "%4d-%2d-%2d%n", &y, &mo, &d, &n) != 3 || y < 1970 || mo < 1 || mo > 12 || d < 1 || d > 31)
+	if (sscanf(text, "%4d-%2d-%2d%n", &y, &mo, &d, &n) != 3 || y < 1970 || mo < 1 || mo > 12 ||
+	    d < 1 || d > 31)
 		return false;
 	text += n;
 	if (*text) {
-		if (sscanf(text, "%*1[Tt ]%2d:%2d:%2d%n", &h, &mi, &s, &n) != 3 || h > 23 || mi > 59 || s > 60)
+		if (sscanf(text, "%*1[Tt ]%2d:%2d:%2d%n", &h, &mi, &s, &n) != 3 || h > 23 ||
+		    mi > 59 || s > 60)
 			return false;
 		text += n;
 		if (*text == '.')
@@ -350,7 +369,8 @@ static bool parse_time(const char *text, int64_t *out)
 	}
 	/* Days since 1970 of the proleptic Gregorian calendar, years beginning in March. */
 	yy = mo > 2 ? y : y - 1;
-	days = yy * 365 + yy / 4 - yy / 100 + yy / 400 + (153 * ((mo + 9) % 12) + 2) / 5 + d - 719469;
+	days = yy * 365 + yy / 4 - yy / 100 + yy / 400 + (153 * ((mo + 9) % 12) + 2) / 5 + d -
+	       719469;
 	*out = (((days * 24 + h) * 60 + mi) * 60 + s) * 1000;
 	*out -= (int64_t)(oh * 60 + om) * 60000 * (sign == '-' ? -1 : 1);
 	return true;
@@ -405,8 +425,8 @@ static bool put_hashes(struct loader *l, const struct option *o, void *base, str
 
 static bool put_proxy(struct loader *l, const struct option *o, void *base, struct value *v)
 {
-	static const char *const schemes[] = { "http://", "https://", "socks4://", "socks4a://", "socks5://",
-		"socks5h://", NULL };
+	static const char *const schemes[] = { "http://",   "https://",	  "socks4://", "socks4a://",
+					       "socks5://", "socks5h://", NULL };
 	const char *text;
 	int i;
 
@@ -415,7 +435,9 @@ static bool put_proxy(struct loader *l, const struct option *o, void *base, stru
 	for (i = 0; *text && schemes[i] && !str_starts_nocase(str_of(text), schemes[i]); i++)
 		;
 	if (*text && !schemes[i])
-		return refuse(l, o, v, "a proxy's URL (http, https, socks4, socks5, socks5h), or \"\" for none");
+		return refuse(
+			l, o, v,
+			"a proxy's URL (http, https, socks4, socks5, socks5h), or \"\" for none");
 	return put_pointer(base, o, arena_printf(l->arena, "%s", text));
 }
 
@@ -439,12 +461,14 @@ static void show_quoted(struct buf *b, const char *text)
 	buf_putc(b, '"');
 }
 
-static void show_text(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_text(struct buf *b, const struct option *o, const void *base,
+		      const struct origin *from)
 {
 	show_quoted(b, get_pointer(base, o) ? get_pointer(base, o) : "");
 }
 
-static void show_word(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_word(struct buf *b, const struct option *o, const void *base,
+		      const struct origin *from)
 {
 	int i;
 
@@ -452,7 +476,8 @@ static void show_word(struct buf *b, const struct option *o, const void *base, c
 	show_quoted(b, o->words[i]);
 }
 
-static void show_int(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_int(struct buf *b, const struct option *o, const void *base,
+		     const struct origin *from)
 {
 	int i;
 
@@ -460,7 +485,8 @@ static void show_int(struct buf *b, const struct option *o, const void *base, co
 	buf_put_int(b, i);
 }
 
-static void show_int64(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_int64(struct buf *b, const struct option *o, const void *base,
+		       const struct origin *from)
 {
 	int64_t n;
 
@@ -470,7 +496,8 @@ static void show_int64(struct buf *b, const struct option *o, const void *base, 
 		buf_putc(b, 'L');
 }
 
-static void show_bool(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_bool(struct buf *b, const struct option *o, const void *base,
+		      const struct origin *from)
 {
 	bool v;
 
@@ -478,7 +505,8 @@ static void show_bool(struct buf *b, const struct option *o, const void *base, c
 	buf_puts(b, v ? "true" : "false");
 }
 
-static void show_list(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_list(struct buf *b, const struct option *o, const void *base,
+		      const struct origin *from)
 {
 	const char *const *v = get_pointer(base, o);
 	size_t i;
@@ -492,7 +520,8 @@ static void show_list(struct buf *b, const struct option *o, const void *base, c
 }
 
 /* Never the value itself: only whether there is one, and the reference that names it. */
-static void show_secret(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_secret(struct buf *b, const struct option *o, const void *base,
+			const struct origin *from)
 {
 	const char *set = get_pointer(base, o) ? "set" : "missing";
 
@@ -505,7 +534,8 @@ static void show_secret(struct buf *b, const struct option *o, const void *base,
 }
 
 /* A header's or member's value may be a secret: names alone are shown. */
-static void show_headers(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_headers(struct buf *b, const struct option *o, const void *base,
+			 const struct origin *from)
 {
 	const struct header_setting *h = get_pointer(base, o);
 	size_t i;
@@ -519,7 +549,8 @@ static void show_headers(struct buf *b, const struct option *o, const void *base
 	buf_puts(b, i ? " )" : ")");
 }
 
-static void show_body(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_body(struct buf *b, const struct option *o, const void *base,
+		      const struct origin *from)
 {
 	const struct body_member *m = get_pointer(base, o);
 	size_t i;
@@ -531,7 +562,8 @@ static void show_body(struct buf *b, const struct option *o, const void *base, c
 	buf_putc(b, '}');
 }
 
-static void show_time(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_time(struct buf *b, const struct option *o, const void *base,
+		      const struct origin *from)
 {
 	char text[40] = "";
 	int64_t t;
@@ -543,7 +575,8 @@ static void show_time(struct buf *b, const struct option *o, const void *base, c
 }
 
 /* The first digits tell two keys apart. */
-static void show_hashes(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_hashes(struct buf *b, const struct option *o, const void *base,
+			const struct origin *from)
 {
 	const char *h[2];
 
@@ -554,7 +587,8 @@ static void show_hashes(struct buf *b, const struct option *o, const void *base,
 }
 
 /* "http://user:password@host" without what stands before the '@'. */
-static void show_proxy(struct buf *b, const struct option *o, const void *base, const struct origin *from)
+static void show_proxy(struct buf *b, const struct option *o, const void *base,
+		       const struct origin *from)
 {
 	const char *url = get_pointer(base, o), *host, *at;
 
@@ -571,7 +605,8 @@ static void show_proxy(struct buf *b, const struct option *o, const void *base, 
 static const struct {
 	const char *name;       /* for people */
 	bool (*put)(struct loader *l, const struct option *o, void *base, struct value *v);
-	void (*show)(struct buf *b, const struct option *o, const void *base, const struct origin *from);
+	void (*show)(struct buf *b, const struct option *o, const void *base,
+		     const struct origin *from);
 } types[] = {
 	[TYPE_TEXT] = { "text", put_text, show_text },
 	[TYPE_URL] = { "URL", put_url, show_text },

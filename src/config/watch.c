@@ -1,4 +1,5 @@
-/* File states by inode, size and both times: a file replaced within the clock's grain still has another inode or ctime. */
+/* File states by inode, size and both times: a file replaced within the clock's grain still has
+ * another inode or ctime. */
 #include "config/watch.h"
 
 #include <stdlib.h>

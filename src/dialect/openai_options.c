@@ -25,13 +25,17 @@ static const struct model_traits models[] = {
 	{ "gpt-5*-chat*",         TRAIT_COMPLETION | TRAIT_NO_REASONING,  NULL,      "high" },
 	{ "gpt-5.1-codex-max*",   REASONER,                               "none",    "xhigh" },
 	{ "gpt-5.1*",             REASONER,                               "none",    "high" },
-	{ "gpt-5.*",              REASONER,                               "none",    "xhigh" },
+	{ "gpt-5.2*",             REASONER,                               "none",    "xhigh" },
+	{ "gpt-5.3*",             REASONER,                               "none",    "xhigh" },
+	{ "gpt-5.*",              REASONER | TRAIT_TOOLS_OR_EFFORT,       "none",    "xhigh" },
 	{ "gpt-5*",               REASONER,                               "minimal", "high" },
 	{ "gpt-oss*",             TRAIT_MUST_THINK,                       "low",     "high" },
 	{ "gpt-4*",               TRAIT_NO_REASONING,                     NULL,      "high" },
 	{ "gpt-3*",               TRAIT_NO_REASONING,                     NULL,      "high" },
 	{ "chatgpt-*",            TRAIT_NO_REASONING,                     NULL,      "high" },
-	{ "gpt-*",                REASONER,                               "none",    "xhigh" },
+	{ "gpt-6.1*",             REASONER | TRAIT_MUST_THINK,            "low",     "xhigh" },
+	{ "gpt-6-astra*",         REASONER | TRAIT_MUST_THINK,            "low",     "xhigh" },
+	{ "gpt-*",                REASONER | TRAIT_TOOLS_OR_EFFORT,       "none",    "xhigh" },
 	{ "o1-mini*",             REASONER | TRAIT_NO_REASONING,          NULL,      "high" },
 	{ "o1-preview*",          REASONER | TRAIT_NO_REASONING,          NULL,      "high" },
 	{ "o1*",                  REASONER | TRAIT_MUST_THINK,            "low",     "high" },
@@ -303,9 +307,17 @@ static void put_openrouter(struct openai_encoder *e)
 	}
 }
 
+/* GPT-5.4 and later think by themselves, and answer 400 to tools unless they are told not to
+ * (openai/openai-openapi#541): chat completions has one or the other. */
+static bool tools_forbid_effort(const struct openai_encoder *e)
+{
+	return e->backend->tools_or_reasoning && e->request->ntools &&
+	       e->model->flags & TRAIT_TOOLS_OR_EFFORT;
+}
+
 static void put_thinking(struct openai_encoder *e)
 {
-	bool off = e->request->thinking == THINKING_DISABLED;
+	bool off = e->request->thinking == THINKING_DISABLED || tools_forbid_effort(e);
 
 	switch (e->backend->reasoning) {
 	case REASONING_NONE:

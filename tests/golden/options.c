@@ -33,6 +33,7 @@ static const struct {
 	{ "mid_system", ENUM, AT(mid_system), mid_system },
 	{ "reasoning", ENUM, AT(reasoning), reasoning },
 	{ "replay", ENUM, AT(replay), replay_names },
+	{ "tools_or_reasoning", YES, AT(tools_or_reasoning), NULL },
 	{ "stream_options", YES, AT(stream_options), NULL },
 	{ "stop", YES, AT(stop), NULL },
 	{ "stop_max", INT, AT(stop_max), NULL },

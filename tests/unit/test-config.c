@@ -1,6 +1,7 @@
 /*
- * The configuration: every type of option, every error with its place, precedence, secrets that never show, what a client can set, what
- * a web server would hand out, reload, and the commands. Each test has a folder of its own and an empty environment.
+ * The configuration: every type of option, every error with its place, precedence, secrets that
+ * never show, what a client can set, what a web server would hand out, reload, and the commands.
+ * Each test has a folder of its own and an empty environment.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,9 @@
 
 #define HASH_A "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 #define HASH_B "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
-#define LAB "proxy_backend = \"lab\"; backends = { lab = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:8000\"; "
+#define LAB                                                                                        \
+	"proxy_backend = \"lab\"; backends = { lab = { dialect = \"openai-chat\"; base_url = "     \
+	"\"http://127.0.0.1:8000\"; "
 
 static char dir[64];
 static struct buf err;
@@ -181,13 +184,16 @@ static void test_example(void **state)
 	put("lab.key", "  lab-secret\n");
 	setenv("OPENROUTER_API_KEY", "sk-or-1", 1);
 	c = must(load("proxy_backend = \"OPENROUTER\";\n"
-		"models = { big = \"b/big\"; small = \"b/small\";\n"
-		"  map = ( { match = \"claude-*haiku*\"; to = \"small\"; }, { match = \"claude-*\"; to = \"big\"; } ); };\n"
-		"backends = { OPENROUTER = { api_key = \"env:OPENROUTER_API_KEY\"; };\n"
-		"  lab = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:8000/v1\"; api_key = \"file:lab.key\";\n"
-		"    timeout = 600; retries = 2; }; };\n"
-		"access = { keys = ( { name = \"laptop\"; sha256 = \"" HASH_A "\"; } ); };\n"
-		"limits = { max_body = 1048576; };\nstream = { ping_interval = 7; };\nlog = { level = \"debug\"; };\n"));
+		      "models = { big = \"b/big\"; small = \"b/small\";\n"
+		      "  map = ( { match = \"claude-*haiku*\"; to = \"small\"; }, { match = "
+		      "\"claude-*\"; to = \"big\"; } ); };\n"
+		      "backends = { OPENROUTER = { api_key = \"env:OPENROUTER_API_KEY\"; };\n"
+		      "  lab = { dialect = \"openai-chat\"; base_url = "
+		      "\"http://127.0.0.1:8000/v1\"; api_key = \"file:lab.key\";\n"
+		      "    timeout = 600; retries = 2; }; };\n"
+		      "access = { keys = ( { name = \"laptop\"; sha256 = \"" HASH_A "\"; } ); };\n"
+		      "limits = { max_body = 1048576; };\nstream = { ping_interval = 7; };\nlog = "
+		      "{ level = \"debug\"; };\n"));
 	assert_string_equal(c->source, at("m.conf"));
 	assert_string_equal(c->model_big, "b/big");
 	assert_string_equal(c->model_small, "b/small");
@@ -216,13 +222,19 @@ static void test_types(void **state)
 	const struct backend *b;
 
 	c = must(load(LAB "headers = ( { name = \"X-Team\"; value = \"blue\"; } );\n"
-		"body = { provider = { sort = \"pri\\\"ce\"; order = [ \"a\", \"b\" ]; }; temperature = 0.2; n = 3; flag = true; };\n"
-		"drop_members = ( \"foo\", \"bar\" ); drop_betas = \"one, two-*\"; tls_verify = true; http2 = true;\n"
-		"mid_system = \"HOIST\"; max_tokens_max = 9000; max_tokens_member = \"max_completion_tokens\"; proxy = \"\"; }; };\n"
-		"limits = { max_body = \"2M\"; memory = 5000000000L; };\n"
-		"access = { mode = \"local\"; hosts = ( \"a.example\", \"b.example\" ); origins = \"https://x.example\"; keys = (\n"
-		" { name = \"k\"; sha256 = ( \"" HASH_A "\", \"" HASH_B "\" ); expires = \"2027-01-31T01:00:00+01:00\"; disabled = true; owner = \"o\"; group = \"g\"; } ); };\n"
-		"log = { requests = false; };\n"));
+			  "body = { provider = { sort = \"pri\\\"ce\"; order = [ \"a\", \"b\" ]; "
+			  "}; temperature = 0.2; n = 3; flag = true; };\n"
+			  "drop_members = ( \"foo\", \"bar\" ); drop_betas = \"one, two-*\"; "
+			  "tls_verify = true; http2 = true;\n"
+			  "mid_system = \"HOIST\"; max_tokens_max = 9000; max_tokens_member = "
+			  "\"max_completion_tokens\"; proxy = \"\"; }; };\n"
+			  "limits = { max_body = \"2M\"; memory = 5000000000L; };\n"
+			  "access = { mode = \"local\"; hosts = ( \"a.example\", \"b.example\" ); "
+			  "origins = \"https://x.example\"; keys = (\n"
+			  " { name = \"k\"; sha256 = ( \"" HASH_A "\", \"" HASH_B
+			  "\" ); expires = \"2027-01-31T01:00:00+01:00\"; disabled = true; owner = "
+			  "\"o\"; group = \"g\"; } ); };\n"
+			  "log = { requests = false; };\n"));
 	b = c->backend;
 	assert_string_equal(b->headers[0].name, "X-Team");
 	assert_string_equal(b->headers[0].value, "blue");
@@ -261,21 +273,29 @@ static void test_types(void **state)
 	config_unref(c);
 }
 
-static const struct { const char *text; int line; const char *message; } wrong[] = {
+static const struct { const char *text; int line; const char *message;
+} wrong[] = {
 	{ "\nlimts = { };", 2, "unknown setting \"limts\"; did you mean \"limits\"?" },
-	{ "limits = {\n max_bdy = 3; };", 2, "unknown setting \"limits.max_bdy\"; did you mean \"limits.max_body\"?" },
+	{ "limits = {\n max_bdy = 3; };", 2,
+	  "unknown setting \"limits.max_bdy\"; did you mean \"limits.max_body\"?" },
 	{ "max_body = 3;", 1, "unknown setting \"max_body\"; did you mean \"limits.max_body\"?" },
-	{ "tls_verify = true;", 1, "unknown setting \"tls_verify\"; it belongs to \"backends.NAME.tls_verify\"" },
+	{ "tls_verify = true;", 1,
+	  "unknown setting \"tls_verify\"; it belongs to \"backends.NAME.tls_verify\"" },
 	{ "zzzzzzzz = 1;", 1, "unknown setting \"zzzzzzzz\"\n" },
 	{ "limits = { max_body = \"lots\"; };", 1, "limits.max_body must be a number of bytes" },
-	{ "limits = { max_body = 12; };", 1, "limits.max_body: 12 is out of range (1024 to 1073741824)" },
+	{ "limits = { max_body = 12; };", 1,
+	  "limits.max_body: 12 is out of range (1024 to 1073741824)" },
 	{ "limits = { requests = -1; };", 1, "limits.requests: -1 is out of range" },
-	{ "limits = { memory = 1048576; };", 1, "limits.memory (1048576) is less than limits.max_body" },
-	{ "stream = { ping_interval = \"10\"; };", 1, "stream.ping_interval must be a whole number without quotes" },
-	{ "stream = { ping_interval = 1.5; };", 1, "stream.ping_interval must be a whole number, not a fraction" },
+	{ "limits = { memory = 1048576; };", 1,
+	  "limits.memory (1048576) is less than limits.max_body" },
+	{ "stream = { ping_interval = \"10\"; };", 1,
+	  "stream.ping_interval must be a whole number without quotes" },
+	{ "stream = { ping_interval = 1.5; };", 1,
+	  "stream.ping_interval must be a whole number, not a fraction" },
 	{ "log = { requests = 1; };", 1, "log.requests must be true or false, not a number" },
 	{ "log = { level = 3; };", 1, "log.level must be text in quotes, not a number" },
-	{ "log = { level = \"inf\"; };", 1, "log.level: \"inf\" is none of debug, info, warn, error, none; did you mean \"info\"?" },
+	{ "log = { level = \"inf\"; };", 1,
+	  "log.level: \"inf\" is none of debug, info, warn, error, none; did you mean \"info\"?" },
 	{ "log = { dest = \"sylog\"; };", 1, "log.dest: \"sylog\" is none of" },
 	{ "log = true;", 1, "log must be a group" },
 	{ "access = { mode = \"lcal\"; };", 1, "access.mode: \"lcal\" is none of" },
@@ -283,34 +303,58 @@ static const struct { const char *text; int line; const char *message; } wrong[]
 	{ "access = { hosts = ( 3 ); };", 1, "access.hosts must be a list of texts alone" },
 	{ "access = { keys = ( { name = \"x\"; } ); };", 1, "key \"x\" has no sha256" },
 	{ "access = { keys = ( { sha256 = \"" HASH_A "\"; } ); };", 1, "key has no name" },
-	{ "access = { keys = ( { name = \"x\"; sha256 = \"12\"; } ); };", 1, "access.keys[0].sha256 must be the SHA-256" },
-	{ "access = { keys = (\n{ name = \"x\"; sha256 = \"" HASH_A "\"; },\n{ name = \"x\"; sha256 = \"" HASH_B "\"; } ); };", 3,
-		"key \"x\": there is a key of this name already" },
-	{ "access = { keys = ( { name = \"x\"; sha256 = \"" HASH_A "\"; expires = \"soon\"; } ); };", 1,
-		"access.keys[0].expires must be a time" },
+	{ "access = { keys = ( { name = \"x\"; sha256 = \"12\"; } ); };", 1,
+	  "access.keys[0].sha256 must be the SHA-256" },
+	{ "access = { keys = (\n{ name = \"x\"; sha256 = \"" HASH_A
+	  "\"; },\n{ name = \"x\"; sha256 = \"" HASH_B "\"; } ); };",
+	  3, "key \"x\": there is a key of this name already" },
+	{ "access = { keys = ( { name = \"x\"; sha256 = \"" HASH_A
+	  "\"; expires = \"soon\"; } ); };",
+	  1, "access.keys[0].expires must be a time" },
 	{ "access = { keys = { name = \"x\"; }; };", 1, "access.keys must be a list" },
-	{ "access = { keys = ( { nme = \"x\"; } ); };", 1, "unknown setting \"access.keys[0].nme\"; did you mean \"access.keys[0].name\"?" },
-	{ "models = { map = ( { match = \"x\"; } ); };", 1, "models.map[0] needs both match and to" },
+	{ "access = { keys = ( { nme = \"x\"; } ); };", 1,
+	  "unknown setting \"access.keys[0].nme\"; did you mean \"access.keys[0].name\"?" },
+	{ "models = { map = ( { match = \"x\"; } ); };", 1,
+	  "models.map[0] needs both match and to" },
 	{ "models = { map = \"x\"; };", 1, "models.map must be a list" },
 	{ "backends = 3;", 1, "backends must be a group" },
 	{ "backends = { lab = 3; };", 1, "backends.lab must be a group" },
-	{ "backends = { lab = { base_url = \"http://h\"; }; };", 1, "backends.lab needs a dialect" },
-	{ "backends = { lab = { dialect = \"openai\"; }; };", 1, "backends.lab.dialect: \"openai\" is none of" },
-	{ "backends = { lab = { preset = \"NOPE\"; }; };", 1, "backends.lab.preset: there is no preset \"NOPE\"" },
-	{ "backends = { lab = { dialect = \"openai-chat\";\nbase_url = \"h:80\"; }; };", 2, "backends.lab.base_url must be a URL" },
-	{ "backends = { OPENROUTER = { base_url = \"http://u:pw@h/\"; }; };", 1, "backends.OPENROUTER.base_url must be a URL without a user" },
-	{ "backends = { OPENROUTER = { base_url = \"http://h/?key=1\"; }; };", 1, "backends.OPENROUTER.base_url must be a URL without spaces" },
-	{ "backends = { OPENROUTER = { proxy = \"ftp://h\"; }; };", 1, "backends.OPENROUTER.proxy must be a proxy's URL" },
-	{ "backends = { OPENROUTER = { retres = 1; }; };", 1, "unknown setting \"backends.OPENROUTER.retres\"; did you mean \"backends.OPENROUTER.retries\"?" },
-	{ "backends = { OPENROUTER = { headers = ( { name = \"a b\"; value = \"c\"; } ); }; };", 1, "backends.OPENROUTER.headers must be headers" },
-	{ "backends = { OPENROUTER = { headers = ( { name = \"Host\"; value = \"c\"; } ); }; };", 1, "backends.OPENROUTER.headers must be headers that the gateway does not set" },
-	{ "backends = { OPENROUTER = { headers = ( { name = \"A\"; value = \"c\\nB: d\"; } ); }; };", 1, "backends.OPENROUTER.headers must be headers without line ends" },
-	{ "backends = { OPENROUTER = { body = 3; }; };", 1, "backends.OPENROUTER.body must be a group" },
-	{ "backends = { OPENROUTER = { api_key = \"env:HTTP_X_KEY\"; }; };", 1, "backends.OPENROUTER.api_key: a client can set HTTP_X_KEY" },
-	{ "backends = { OPENROUTER = { api_key = \"env:QUERY_STRING\"; }; };", 1, "backends.OPENROUTER.api_key: a client can set QUERY_STRING" },
-	{ "proxy_backend = \"openruter\";", 1, "proxy_backend: there is no backend \"openruter\"; did you mean \"OPENROUTER\"?" },
-	{ "proxy_backend = \"AZURE_DATABRICKS\";", 1, "proxy_backend: backend AZURE_DATABRICKS is known, but this version does not serve it" },
-	{ "proxy_backend = \"OPENAI\";", 1, "proxy_backend: backend OPENAI has no API key: set OPENAI_API_KEY" },
+	{ "backends = { lab = { base_url = \"http://h\"; }; };", 1,
+	  "backends.lab needs a dialect" },
+	{ "backends = { lab = { dialect = \"openai\"; }; };", 1,
+	  "backends.lab.dialect: \"openai\" is none of" },
+	{ "backends = { lab = { preset = \"NOPE\"; }; };", 1,
+	  "backends.lab.preset: there is no preset \"NOPE\"" },
+	{ "backends = { lab = { dialect = \"openai-chat\";\nbase_url = \"h:80\"; }; };", 2,
+	  "backends.lab.base_url must be a URL" },
+	{ "backends = { OPENROUTER = { base_url = \"http://u:pw@h/\"; }; };", 1,
+	  "backends.OPENROUTER.base_url must be a URL without a user" },
+	{ "backends = { OPENROUTER = { base_url = \"http://h/?key=1\"; }; };", 1,
+	  "backends.OPENROUTER.base_url must be a URL without spaces" },
+	{ "backends = { OPENROUTER = { proxy = \"ftp://h\"; }; };", 1,
+	  "backends.OPENROUTER.proxy must be a proxy's URL" },
+	{ "backends = { OPENROUTER = { retres = 1; }; };", 1,
+	  "unknown setting \"backends.OPENROUTER.retres\"; did you mean "
+	  "\"backends.OPENROUTER.retries\"?" },
+	{ "backends = { OPENROUTER = { headers = ( { name = \"a b\"; value = \"c\"; } ); }; };", 1,
+	  "backends.OPENROUTER.headers must be headers" },
+	{ "backends = { OPENROUTER = { headers = ( { name = \"Host\"; value = \"c\"; } ); }; };", 1,
+	  "backends.OPENROUTER.headers must be headers that the gateway does not set" },
+	{ "backends = { OPENROUTER = { headers = ( { name = \"A\"; value = \"c\\nB: d\"; } ); }; "
+	  "};",
+	  1, "backends.OPENROUTER.headers must be headers without line ends" },
+	{ "backends = { OPENROUTER = { body = 3; }; };", 1,
+	  "backends.OPENROUTER.body must be a group" },
+	{ "backends = { OPENROUTER = { api_key = \"env:HTTP_X_KEY\"; }; };", 1,
+	  "backends.OPENROUTER.api_key: a client can set HTTP_X_KEY" },
+	{ "backends = { OPENROUTER = { api_key = \"env:QUERY_STRING\"; }; };", 1,
+	  "backends.OPENROUTER.api_key: a client can set QUERY_STRING" },
+	{ "proxy_backend = \"openruter\";", 1,
+	  "proxy_backend: there is no backend \"openruter\"; did you mean \"OPENROUTER\"?" },
+	{ "proxy_backend = \"AZURE_DATABRICKS\";", 1,
+	  "proxy_backend: backend AZURE_DATABRICKS is known, but this version does not serve it" },
+	{ "proxy_backend = \"OPENAI\";", 1,
+	  "proxy_backend: backend OPENAI has no API key: set OPENAI_API_KEY" },
 	{ "\n\nbroken", 3, "syntax error" },
 };
 
@@ -326,7 +370,8 @@ static void test_errors(void **state)
 /* One run tells all of them. */
 static void test_all_errors(void **state)
 {
-	assert_null(load("a_typo = 1;\nlimits = { max_body = 1; requests = 0; };\nproxy_backend = \"x\";\n"));
+	assert_null(load("a_typo = 1;\nlimits = { max_body = 1; requests = 0; };\nproxy_backend = "
+			 "\"x\";\n"));
 	assert_has(buf_cstr(&err), "a_typo");
 	assert_has(buf_cstr(&err), "limits.max_body: 1");
 	assert_has(buf_cstr(&err), "limits.requests: 0");
@@ -339,15 +384,21 @@ static void test_missing_files(void **state)
 
 	assert_null(config_load(&how, &err));
 	assert_has(buf_cstr(&err), "/nonexistent/m.conf: cannot be read: No such file");
-	assert_error(LAB "}; };\n\n@include \"none.conf\"\n", 3, "@include \"none.conf\": No such file");
+	assert_error(LAB "}; };\n\n@include \"none.conf\"\n", 3,
+		     "@include \"none.conf\": No such file");
 	assert_error(LAB "}; };\naccess = { keys_file = \"nokeys\"; };", 2, "access.keys_file: ");
-	assert_error("proxy_backend = \"OPENAI\";\nbackends = { OPENAI = { api_key = \"file:none.key\"; }; };", 1,
-		     "proxy_backend: backend OPENAI has no API key: ");
-	assert_error("proxy_backend = \"OPENAI\";\nbackends = { OPENAI = { api_key = \"env:NONE\"; }; };", 1,
-		     "proxy_backend: backend OPENAI has no API key: NONE is not set in the environment");
+	assert_error("proxy_backend = \"OPENAI\";\nbackends = { OPENAI = { api_key = "
+		     "\"file:none.key\"; }; };",
+		     1, "proxy_backend: backend OPENAI has no API key: ");
+	assert_error(
+		"proxy_backend = \"OPENAI\";\nbackends = { OPENAI = { api_key = \"env:NONE\"; }; "
+		"};",
+		1,
+		"proxy_backend: backend OPENAI has no API key: NONE is not set in the environment");
 	put("empty.key", " \n");
-	assert_error("proxy_backend = \"OPENAI\";\nbackends = { OPENAI = { api_key = \"file:empty.key\"; }; };", 1,
-		     "proxy_backend: backend OPENAI has no API key: ");
+	assert_error("proxy_backend = \"OPENAI\";\nbackends = { OPENAI = { api_key = "
+		     "\"file:empty.key\"; }; };",
+		     1, "proxy_backend: backend OPENAI has no API key: ");
 }
 
 static void test_include(void **state)
@@ -369,7 +420,8 @@ static void test_include(void **state)
 
 static void test_env_wins(void **state)
 {
-	static const char text[] = "models = { big = \"file-big\"; };\nlog = { level = \"debug\"; };\n"
+	static const char text[] =
+		"models = { big = \"file-big\"; };\nlog = { level = \"debug\"; };\n"
 		"backends = { OPENROUTER = { timeout = 5; model_small = \"file-small\"; }; };";
 	struct config *c;
 
@@ -457,8 +509,10 @@ static void test_table(void **state)
 			assert_true(strlen(o->help) > 10);
 			assert_ptr_equal(option_find(options_all[t], o->path), o);
 			while (rest.n && str_split(&rest, ' ', &one)) {
-				static const char *const not[] = { "HTTP_*", "SERVER_*", "REQUEST_[!T]*", "REMOTE_*", "PATH", "HOST", "PORT",
-					"ANTHROPIC_BASE_URL" };
+				static const char *const not [] = {
+					"HTTP_*", "SERVER_*", "REQUEST_[!T]*", "REMOTE_*",
+					"PATH",	  "HOST",     "PORT",	       "ANTHROPIC_BASE_URL"
+				};
 
 				for (k = 0; k < sizeof(not) / sizeof(not[0]); k++)
 					assert_false(str_glob(not[k], one));
@@ -488,7 +542,9 @@ static void test_urls(void **state)
 	for (i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
 		struct config *c;
 
-		snprintf(text, sizeof(text), "backends = { x = { dialect = \"%s\"; base_url = \"%s\"; }; };", urls[i].dialect, urls[i].given);
+		snprintf(text, sizeof(text),
+			 "backends = { x = { dialect = \"%s\"; base_url = \"%s\"; }; };",
+			 urls[i].dialect, urls[i].given);
 		c = must(load(text));
 		assert_string_equal(c->backend->base_url, urls[i].used);
 		config_unref(c);
@@ -506,12 +562,14 @@ static void test_presets(void **state)
 	assert_string_equal(c->backend->base_url, "http://10.0.0.1:4000/v1");
 	assert_string_equal(c->backend->model_prefix, "openrouter/");
 	assert_string_equal(c->backend->origin, "litellm-openrouter");
-	assert_string_equal(config_backend(c, "LITELLM_MESSAGES")->base_url, "http://10.0.0.1:4000");
+	assert_string_equal(config_backend(c, "LITELLM_MESSAGES")->base_url,
+			    "http://10.0.0.1:4000");
 	assert_int_equal(config_backend(c, "LITELLM_MESSAGES")->auth, AUTH_BEARER);
 	config_unref(c);
 	clearenv();
 	setenv("OPENAI_API_KEY", "sk-o", 1);
-	c = must(load("backends = { OPENAI = { }; two = { preset = \"OPENAI\"; api_key = \"env:TWO\"; }; };"));
+	c = must(load("backends = { OPENAI = { }; two = { preset = \"OPENAI\"; api_key = "
+		      "\"env:TWO\"; }; };"));
 	assert_string_equal(c->backend->name, "OPENAI");
 	assert_int_equal(c->nbackends, 1);
 	assert_int_equal(c->backend->reasoning, REASONING_EFFORT);
@@ -519,13 +577,15 @@ static void test_presets(void **state)
 	assert_int_equal(c->backend->stop_max, 4);
 	config_unref(c);
 	setenv("TWO", "sk-two", 1);
-	c = must(load("proxy_backend = \"two\"; backends = { two = { preset = \"OPENAI\"; api_key = \"env:TWO\"; }; };"));
+	c = must(load("proxy_backend = \"two\"; backends = { two = { preset = \"OPENAI\"; api_key "
+		      "= \"env:TWO\"; }; };"));
 	assert_string_equal(c->backend->api_key, "sk-two");
 	assert_string_equal(c->backend->base_url, "https://api.openai.com/v1");
 	config_unref(c);
 	/* OpenRouter's Messages endpoint: the preset's own settings in another dialect. */
 	setenv("OPENROUTER_API_KEY", "k", 1);
-	c = must(load("proxy_backend = \"OPENROUTER\"; backends = { OPENROUTER = { dialect = \"anthropic\"; auth = \"bearer\"; }; };"));
+	c = must(load("proxy_backend = \"OPENROUTER\"; backends = { OPENROUTER = { dialect = "
+		      "\"anthropic\"; auth = \"bearer\"; }; };"));
 	assert_string_equal(c->backend->dialect, "anthropic");
 	assert_string_equal(c->backend->base_url, "https://openrouter.ai/api");
 	assert_string_equal(c->backend->path_message, "/v1/messages");
@@ -534,15 +594,19 @@ static void test_presets(void **state)
 
 static void test_passthrough(void **state)
 {
-	struct config *c = must(load("proxy_backend = \"ANTHROPIC\";\naccess = { mode = \"passthrough\"; };"));
+	struct config *c =
+		must(load("proxy_backend = \"ANTHROPIC\";\naccess = { mode = \"passthrough\"; };"));
 
 	assert_string_equal(c->passthrough_backend, "ANTHROPIC");
 	assert_true(c->backend->passthrough);
 	assert_null(c->backend->api_key);
 	assert_int_equal(c->backend->auth, AUTH_HEADER);
 	config_unref(c);
-	assert_error("access = { mode = \"passthrough\"; passthrough_backend = \"ANTROPIC\"; };" LAB "}; };", 1,
-		     "access.passthrough_backend: there is no backend \"ANTROPIC\"; did you mean \"ANTHROPIC\"?");
+	assert_error("access = { mode = \"passthrough\"; passthrough_backend = \"ANTROPIC\"; };" LAB
+		     "}; };",
+		     1,
+		     "access.passthrough_backend: there is no backend \"ANTROPIC\"; did you mean "
+		     "\"ANTHROPIC\"?");
 }
 
 static void test_keys_file(void **state)
@@ -550,7 +614,8 @@ static void test_keys_file(void **state)
 	static const char conf[] = LAB "}; };\naccess = { keys_file = \"keys\"; };";
 	struct config *c;
 
-	put("keys", "# comment\n\nann\t" HASH_A "  owner=Ann group=team expires=2027-01-31T00:00:00Z\n"
+	put("keys",
+	    "# comment\n\nann\t" HASH_A "  owner=Ann group=team expires=2027-01-31T00:00:00Z\n"
 	    "  bob " HASH_A " " HASH_B " disabled\r\n");
 	c = must(load(conf));
 	assert_int_equal(c->nkeys, 2);
@@ -605,7 +670,9 @@ static void test_docroot(void **state)
 	assert_error(LAB "}; };\naccess = { keys_file = \"www/keys\"; };", 2, "access.keys_file: ");
 	put("www/more.conf", "");
 	assert_error("@include \"www/more.conf\"\n" LAB "}; };", 1, "@include: ");
-	c = must(load(LAB "}; };\nlog = { dest = \"www/.htlog\"; }; state = { dir = \"www/.htstate\"; };"));
+	c = must(load(
+		LAB
+		"}; };\nlog = { dest = \"www/.htlog\"; }; state = { dir = \"www/.htstate\"; };"));
 	assert_string_equal(c->state_dir, at("www/.htstate"));
 	config_unref(c);
 }
@@ -652,10 +719,16 @@ static void test_check(void **state)
 	setenv("OPENROUTER_API_KEY", "sk-or-SECRET", 1);
 	setenv("DATABRICKS_TOKEN", "dapi-SECRET", 1);
 	setenv("MESSAGES_PING_INTERVAL", "9", 1);
-	assert_int_equal(check("limits = { requests = 77; };\nbackends = { OPENROUTER = { http2 = true; tls_verify = false; };\n"
-		"lab = { dialect = \"openai-chat\"; base_url = \"http://lab.example/v1\"; api_key = \"literal-SECRET\";\n"
-		"headers = ( { name = \"X-Key\"; value = \"header-SECRET\"; } ); body = { user = \"body-SECRET\"; };\n"
-		"proxy = \"http://user:proxy-SECRET@p:1\"; }; };\naccess = { mode = \"open\"; };\n", no_feature), 0);
+	assert_int_equal(check("limits = { requests = 77; };\nbackends = { OPENROUTER = { http2 = "
+			       "true; tls_verify = false; };\n"
+			       "lab = { dialect = \"openai-chat\"; base_url = "
+			       "\"http://lab.example/v1\"; api_key = \"literal-SECRET\";\n"
+			       "headers = ( { name = \"X-Key\"; value = \"header-SECRET\"; } ); "
+			       "body = { user = \"body-SECRET\"; };\n"
+			       "proxy = \"http://user:proxy-SECRET@p:1\"; }; };\naccess = { mode = "
+			       "\"open\"; };\n",
+			       no_feature),
+			 0);
 	assert_lacks(shown, "SECRET");
 	assert_has(shown, "(set, from env:OPENROUTER_API_KEY)");
 	assert_has(shown, "OPENROUTER_API_KEY in the environment");
@@ -668,7 +741,8 @@ static void test_check(void **state)
 	assert_has(shown, "backends.lab.api_key stands in the file itself");
 	assert_has(shown, "backends.lab: the key travels unencrypted");
 	assert_has(shown, "backends.OPENROUTER.tls_verify is false");
-	assert_has(shown, "DATABRICKS_TOKEN is set in the environment, but this version does not serve backend AZURE_DATABRICKS");
+	assert_has(shown, "DATABRICKS_TOKEN is set in the environment, but this version does not "
+			  "serve backend AZURE_DATABRICKS");
 	assert_has(shown, "backend OPENROUTER needs https, which this libcurl was built without");
 	assert_has(shown, "backend OPENROUTER needs HTTP/2");
 	assert_has(shown, "0 errors");
@@ -701,8 +775,9 @@ static void test_print(void **state)
 	FILE *f;
 
 	setenv("OPENROUTER_API_KEY", "sk-or-SECRET", 1);
-	put("m.conf", "backends = { OPENROUTER = { }; lab = { dialect = \"anthropic\"; base_url = \"http://h\"; api_key = \"lit-SECRET\"; }; };"
-	    "access = { keys = ( { name = \"k\"; sha256 = \"" HASH_A "\"; } ); };");
+	put("m.conf", "backends = { OPENROUTER = { }; lab = { dialect = \"anthropic\"; base_url = "
+		      "\"http://h\"; api_key = \"lit-SECRET\"; }; };"
+		      "access = { keys = ( { name = \"k\"; sha256 = \"" HASH_A "\"; } ); };");
 	f = show_begin();
 	assert_int_equal(config_print(&how, f), 0);
 	fclose(f);
@@ -711,7 +786,8 @@ static void test_print(void **state)
 	assert_has(shown, "api_key = \"(set, from env:OPENROUTER_API_KEY)\";");
 	assert_has(shown, "# preset OPENROUTER");
 	copy = strdup(shown);
-	/* But for the secrets it is a config file again: what stands for them is not taken for a key. */
+	/* But for the secrets it is a config file again: what stands for them is not taken for a
+	 * key. */
 	c = load(copy);
 	free(copy);
 	assert_null(c);
@@ -748,7 +824,8 @@ static void test_reload(void **state)
 	put("more.conf", "limits = { requests = 11; };\n");
 	put("keys", "");
 	put("lab.key", "one\n");
-	put("m.conf", LAB "api_key = \"file:lab.key\"; }; };\n@include \"more.conf\"\naccess = { keys_file = \"keys\"; mode = \"keys\"; };");
+	put("m.conf", LAB "api_key = \"file:lab.key\"; }; };\n@include \"more.conf\"\naccess = { "
+			  "keys_file = \"keys\"; mode = \"keys\"; };");
 	assert_int_equal(config_start(&how, &err), 0);
 	first = config_current();
 	assert_int_equal(first->requests, 11);
@@ -834,7 +911,9 @@ static void test_threads(void **state)
 	for (i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, worker, &sum[i]), 0);
 	for (i = 0; i < 6; i++) {
-		snprintf(text, sizeof(text), i % 3 == 2 ? "broken" : LAB "}; };\nlimits = { requests = %d; };", 100 + i);
+		snprintf(text, sizeof(text),
+			 i % 3 == 2 ? "broken" : LAB "}; };\nlimits = { requests = %d; };",
+			 100 + i);
 		put("m.conf", text);
 		sleep_ms(400);
 	}
@@ -886,16 +965,20 @@ static void test_import(void **state)
 	struct config *c;
 	char *made;
 
-	import("# the old proxy\nexport PROXY_BACKEND=openrouter\nOPENROUTER_API_KEY=\"sk-SECRET\" # key\n"
-	       "OPENROUTER_APP_NAME='my \"app\"'\nMAX_TOKENS_LIMIT = 8192\nLOG_LEVEL=WARNING\nREQUEST_TIMEOUT=soon\nHOST=0.0.0.0\nPORT=8080\n"
-	       "DATABRICKS_TOKEN=dapi-SECRET\nOTHER_THING=other-SECRET\nANTHROPIC_SMALL_FAST_MODEL=a/b#c # comment\nnot a line\n"
+	import("# the old proxy\nexport PROXY_BACKEND=openrouter\nOPENROUTER_API_KEY=\"sk-SECRET\" "
+	       "# key\n"
+	       "OPENROUTER_APP_NAME='my \"app\"'\nMAX_TOKENS_LIMIT = "
+	       "8192\nLOG_LEVEL=WARNING\nREQUEST_TIMEOUT=soon\nHOST=0.0.0.0\nPORT=8080\n"
+	       "DATABRICKS_TOKEN=dapi-SECRET\nOTHER_THING=other-SECRET\nANTHROPIC_SMALL_FAST_MODEL="
+	       "a/b#c # comment\nnot a line\n"
 	       "ANTHROPIC_BASE_URL=http://localhost:1\nMESSAGES_MODEL=\n");
 	assert_lacks(shown, "SECRET");
 	assert_has(shown, "api_key = \"env:OPENROUTER_API_KEY\";");
 	assert_has(shown, "file:/path/to/file");
 	assert_has(shown, "HOST (line 8): the web server's");
 	assert_has(shown, "PORT (line 9): the web server's");
-	assert_has(shown, "DATABRICKS_TOKEN (line 10): of a backend that this version does not serve");
+	assert_has(shown,
+		   "DATABRICKS_TOKEN (line 10): of a backend that this version does not serve");
 	assert_has(shown, "OTHER_THING (line 11): not known");
 	assert_has(shown, "ANTHROPIC_BASE_URL (line 14): the client's");
 	assert_has(shown, "REQUEST_TIMEOUT (line 7) does not fit");
@@ -910,8 +993,10 @@ static void test_import(void **state)
 	assert_string_equal(c->log_level, "warn");
 	config_unref(c);
 
-	import("PROXY_BACKEND=AZURE_DATABRICKS\nDATABRICKS_HOST=adb-1\nLITELLM_BASE_URL=http://h:4000\n");
-	assert_has(shown, "# proxy_backend = \"AZURE_DATABRICKS\";  # PROXY_BACKEND: not served by this version");
+	import("PROXY_BACKEND=AZURE_DATABRICKS\nDATABRICKS_HOST=adb-1\nLITELLM_BASE_URL=http://"
+	       "h:4000\n");
+	assert_has(shown, "# proxy_backend = \"AZURE_DATABRICKS\";  # PROXY_BACKEND: not served by "
+			  "this version");
 	assert_has(shown, "LITELLM_OPENROUTER = {");
 	assert_has(shown, "base_url = \"http://h:4000\";  # LITELLM_BASE_URL");
 	assert_int_equal(config_import_env("/nonexistent/.env", stdout), 1);
@@ -931,7 +1016,8 @@ static void test_options(void **state)
 			if (options_global.rows[i].env) {
 				char env[64];
 
-				snprintf(env, sizeof(env), "%.*s", (int)strcspn(options_global.rows[i].env, " "),
+				snprintf(env, sizeof(env), "%.*s",
+					 (int)strcspn(options_global.rows[i].env, " "),
 					 options_global.rows[i].env);
 				assert_has(shown, env);
 			}
@@ -946,11 +1032,14 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_no_file), TEST(test_example), TEST(test_types), TEST(test_errors), TEST(test_all_errors),
-		TEST(test_missing_files), TEST(test_include), TEST(test_env_wins), TEST(test_client_variables), TEST(test_table),
-		TEST(test_urls), TEST(test_presets), TEST(test_passthrough), TEST(test_keys_file), TEST(test_docroot),
-		TEST(test_search), TEST(test_check), TEST(test_world_readable), TEST(test_print), TEST(test_reload),
-		TEST(test_threads), TEST(test_new_key), TEST(test_import), TEST(test_options),
+		TEST(test_no_file),	TEST(test_example),    TEST(test_types),
+		TEST(test_errors),	TEST(test_all_errors), TEST(test_missing_files),
+		TEST(test_include),	TEST(test_env_wins),   TEST(test_client_variables),
+		TEST(test_table),	TEST(test_urls),       TEST(test_presets),
+		TEST(test_passthrough), TEST(test_keys_file),  TEST(test_docroot),
+		TEST(test_search),	TEST(test_check),      TEST(test_world_readable),
+		TEST(test_print),	TEST(test_reload),     TEST(test_threads),
+		TEST(test_new_key),	TEST(test_import),     TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
