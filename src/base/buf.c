@@ -57,7 +57,7 @@ char *buf_room(struct buf *b, size_t more)
 
 	if (b->failed)
 		return NULL;
-	if (need < more || (b->max && need > b->max))
+	if (need < more || need > PTRDIFF_MAX || (b->max && need > b->max))
 		return buf_fail(b);
 	/* Also for nothing at all: the caller gets a pointer that it may use. */
 	if (need > b->cap || !b->p)

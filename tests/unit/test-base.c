@@ -1,0 +1,338 @@
+/* base/ and message/: text, buffers, arenas, ids, clock, waiting, the log, faults and usage. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "base/wait.h"
+#include "json/scan.h"
+#include "message/event.h"
+
+static void test_str(void **state)
+{
+	struct str s = STR(" a,b,,c"), part;
+	int64_t n;
+	int parts = 0;
+
+	assert_true(str_is(str_trim(STR(" \t\r\nx y\n")), "x y"));
+	assert_int_equal(str_trim(STR("  ")).n, 0);
+	while (str_split(&s, ',', &part))
+		parts++;
+	assert_int_equal(parts, 4);
+	assert_true(str_is(part, "c"));
+	s = STR("");
+	assert_true(str_split(&s, ',', &part) && part.n == 0);
+	assert_false(str_split(&s, ',', &part));
+	assert_true(str_starts(STR("abc"), "ab") && str_starts(STR("abc"), "") && !str_starts(STR("a"), "ab"));
+	assert_true(str_starts_nocase(STR("Bearer x"), "bearer ") && str_ends(STR("abc"), "bc") && !str_ends(STR("c"), "bc"));
+	assert_true(str_is_nocase(STR("AbC"), "aBc") && !str_is_nocase(STR("AbC"), "ab"));
+	assert_null(str_find(STR("abc"), "x"));
+	assert_null(str_find(STR("ab"), "abc"));
+	assert_non_null(str_find_nocase(STR("xxABcx"), "abC"));
+	assert_null(str_find_nocase(STR_NONE, "a"));
+	assert_true(str_is(str_of(NULL), ""));
+	assert_true(str_int(STR("9223372036854775807"), &n) && n == INT64_MAX);
+	assert_true(str_int(STR("-9223372036854775808"), &n) && n == INT64_MIN);
+	assert_true(str_int(STR("007"), &n) && n == 7);
+	assert_false(str_int(STR("9223372036854775808"), &n));
+	assert_false(str_int(STR("-9223372036854775809"), &n));
+	assert_false(str_int(STR(""), &n) || str_int(STR("-"), &n) || str_int(STR("1 "), &n) || str_int(STR("+1"), &n));
+}
+
+static void test_glob(void **state)
+{
+	static const struct { const char *pattern, *text; bool match; } rows[] = {
+		{ "claude-*haiku*", "claude-3-5-haiku-20241022", true }, { "claude-*haiku*", "claude-opus", false }, { "*", "", true },
+		{ "", "", true }, { "", "a", false }, { "a?c", "ABC", true }, { "a?c", "ac", false }, { "*a*b*c", "xxaxxbxxc", true },
+		{ "*a*b*c", "xxaxxbxx", false }, { "**", "x", true }, { "a*", "b", false }, { "*ab", "aab", true },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		assert_int_equal(str_glob(rows[i].pattern, str_of(rows[i].text)), rows[i].match);
+}
+
+static void test_utf8(void **state)
+{
+	assert_true(str_is(str_cut_utf8(STR("a\xc3\xa9z"), 2), "a"));
+	assert_true(str_is(str_cut_utf8(STR("a\xc3\xa9z"), 3), "a\xc3\xa9"));
+	assert_true(str_is(str_cut_utf8(STR("\xf0\x9f\x98\x80"), 3), ""));
+	assert_true(str_is(str_cut_utf8(STR("abc"), 9), "abc"));
+	assert_true(str_utf8(STR("0123456789 caf\xc3\xa9 \xf0\x9f\x98\x80")) && str_utf8(STR_NONE));
+	assert_false(str_utf8(STR("0123456789\xc3")) || str_utf8(STR("\xed\xa0\x80")) || str_utf8(STR("\xc0\x80")));
+}
+
+static void test_buf(void **state)
+{
+	struct buf b;
+
+	buf_init(&b, 10);
+	assert_int_equal(buf_puts(&b, "12345"), 0);
+	assert_int_equal(buf_printf(&b, "%d", 67890), 0);
+	assert_int_equal(b.n, 10);
+	assert_string_equal(buf_cstr(&b), "1234567890");
+	assert_int_equal(buf_putc(&b, 'x'), -1);
+	assert_true(b.failed);
+	buf_consume(&b, 4);
+	assert_int_equal(buf_puts(&b, ""), -1);         /* sticky */
+	assert_string_equal(buf_cstr(&b), "");
+	buf_reset(&b);
+	assert_int_equal(buf_put_int(&b, -12), 0);
+	buf_consume(&b, 1);
+	assert_string_equal(buf_cstr(&b), "12");
+	buf_consume(&b, 99);
+	assert_int_equal(b.n, 0);
+	assert_int_equal(buf_printf(&b, "%s", "12345678901"), -1);
+	buf_release(&b);
+	buf_release(NULL);
+	buf_init(&b, 0);
+	assert_string_equal(buf_cstr(&b), "");
+	assert_null(buf_room(&b, SIZE_MAX));
+	buf_release(&b);
+}
+
+static void test_arena(void **state)
+{
+	struct arena a;
+	size_t cap = 0;
+	int *v = NULL;
+	char *p;
+
+	arena_init(&a, 1 << 20);
+	for (size_t i = 0; i < 1000; i++) {
+		v = arena_grow(&a, v, i, &cap, sizeof(*v));
+		assert_non_null(v);
+		v[i] = (int)i;
+	}
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(v[i], i);
+	for (size_t n = 0; n < 40000; n += 1777) {
+		p = arena_alloc(&a, n);
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p % _Alignof(max_align_t), 0);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(p[i], 0);
+		memset(p, 'x', n);
+	}
+	assert_string_equal(arena_printf(&a, "%s-%d", "a", 1), "a-1");
+	assert_string_equal(arena_dup(&a, "abc", 2), "ab");
+	assert_null(arena_alloc(&a, 2 << 20));
+	assert_true(a.failed);
+	assert_null(arena_alloc(&a, 1));                /* sticky */
+	assert_null(arena_str(&a, STR("x")).p);
+	arena_release(&a);
+	arena_release(NULL);
+	arena_init(&a, 0);
+	assert_null(arena_alloc(&a, SIZE_MAX));
+	arena_release(&a);
+}
+
+static void test_ids(void **state)
+{
+	static char ids[2000][ID_SIZE];
+	char parent[ID_SIZE], child[ID_SIZE];
+	int fd[2];
+
+	for (int i = 0; i < 2000; i++) {
+		id_make(ids[i], "req_01");
+		assert_int_equal(strlen(ids[i]), 30);
+		assert_int_equal(strspn(ids[i] + 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"), 24);
+		for (int k = 0; k < i && i < 100; k++)
+			assert_string_not_equal(ids[i], ids[k]);
+		assert_true(id_random_below(7) < 7);
+	}
+	assert_int_equal(id_random_below(1), 0);
+	/* A child does not repeat its parent's. */
+	assert_int_equal(pipe(fd), 0);
+	if (fork() == 0) {
+		id_make(child, "x_");
+		_exit(write(fd[1], child, sizeof(child)) != sizeof(child));
+	}
+	id_make(parent, "x_");
+	assert_int_equal(read(fd[0], child, sizeof(child)), sizeof(child));
+	assert_string_not_equal(parent, child);
+	wait(NULL);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void test_clock(void **state)
+{
+	char text[32];
+
+	clock_rfc3339(text, sizeof(text), 0, 0);
+	assert_string_equal(text, "1970-01-01T00:00:00Z");
+	clock_rfc3339(text, sizeof(text), 1795348800123, 1);
+	assert_string_equal(text, "2026-11-22T12:00:00.123Z");
+	clock_rfc3339(text, sizeof(text), -1, 1);
+	assert_string_equal(text, "1969-12-31T23:59:59.999Z");
+	assert_true(clock_ms() <= clock_us() / 1000);
+}
+
+struct counting {
+	struct waiter w;
+	int ticks, reads;
+};
+
+static int on_tick(struct waiter *w, int64_t now)
+{
+	struct counting *c = (struct counting *)w;
+
+	w->due = now + 5;
+	return ++c->ticks == 3;
+}
+
+static int on_ready(struct waiter *w, int i)
+{
+	struct counting *c = (struct counting *)w;
+
+	c->reads++;
+	w->fd[i] = -1;
+	return 0;
+}
+
+static void test_wait(void **state)
+{
+	struct counting c = { .w = { .fd = { -1, -1 }, .tick = on_tick, .ready = on_ready } };
+	int64_t from = clock_ms();
+	int fd[2];
+
+	c.w.due = from + 5;
+	assert_int_equal(wait_until(&c.w, from + 10000), WAIT_CANCEL);
+	assert_int_equal(c.ticks, 3);
+	assert_true(clock_ms() - from < 5000);
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(write(fd[1], "x", 1), 1);
+	c.w.tick = NULL;
+	c.w.due = CLOCK_NEVER;
+	c.w.fd[1] = fd[0];
+	from = clock_ms();
+	assert_int_equal(wait_until(&c.w, from + 20), WAIT_GO);
+	assert_true(clock_ms() - from >= 20);
+	assert_int_equal(c.reads, 1);
+	assert_int_equal(wait_until(NULL, clock_ms() + 1), WAIT_GO);
+	assert_int_equal(wait_until(NULL, 0), WAIT_GO);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void check_lines(const char *path, int want)
+{
+	char text[8192];
+	int fd = open(path, O_RDONLY), n = 0;
+	struct str rest, line;
+	ssize_t got;
+
+	assert_true(fd >= 0);
+	got = read(fd, text, sizeof(text));
+	close(fd);
+	assert_true(got > 0 && text[got - 1] == '\n');
+	rest = (struct str){ text, (size_t)got - 1 };
+	while (str_split(&rest, '\n', &line)) {
+		assert_int_equal(json_check(line, NULL, NULL), 0);
+		n++;
+	}
+	assert_int_equal(n, want);
+}
+
+static void test_log(void **state)
+{
+	char path[] = "test-base-log-XXXXXX", moved[64], text[4000];
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(moved, sizeof(moved), "%s.1", path);
+	assert_int_equal(log_setup(LOG_LEVEL_INFO, path), 0);
+	log_debug("not this");
+	log_info("quote \" back \\ line\n tab\t %s \xc3\xa9", "arg");
+	log_warn("bad \xff byte");
+	memset(text, '"', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	log_error("%s", text);
+	log_line(LOG_LEVEL_INFO, STR("{\"a\":1}"));
+	check_lines(path, 4);
+	assert_int_equal(rename(path, moved), 0);
+	log_reopen();
+	log_info("behind");
+	check_lines(path, 1);
+	check_lines(moved, 4);
+	assert_int_equal(log_setup(LOG_LEVEL_ERROR, "none"), 0);
+	assert_false(log_enabled(LOG_LEVEL_ERROR));
+	unlink(path);
+	unlink(moved);
+	assert_int_equal(log_level_of(STR("Warning")), LOG_LEVEL_WARN);
+	assert_int_equal(log_level_of(STR("debug")), LOG_LEVEL_DEBUG);
+	assert_int_equal(log_level_of(STR("loud")), -1);
+}
+
+static void test_fault(void **state)
+{
+	struct fault f = FAULT_INIT;
+	char text[4000];
+
+	assert_int_equal(fault_bad(&f, "messages: %s", "wrong"), -1);
+	assert_int_equal(f.status, 400);
+	assert_string_equal(f.type, "invalid_request_error");
+	assert_string_equal(f.message, "messages: wrong");
+	assert_true(f.retry_after == -1 && f.should_retry == -1 && !fault_retryable(&f));
+	for (size_t i = 0; i + 2 < sizeof(text); i += 2)
+		memcpy(text + i, "\xc3\xa9", 2);
+	text[sizeof(text) - 2] = '\0';
+	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "x%s", text);
+	assert_true(str_utf8(str_of(f.message)) && strlen(f.message) > 2000);
+	assert_true(fault_retryable(&f));
+	f.should_retry = 0;
+	assert_false(fault_retryable(&f));
+	fault_no_memory(&f);
+	assert_true(f.status == 529 && f.retry_after == 1);
+	assert_string_equal(fault_type_of_status(529), "overloaded_error");
+	assert_string_equal(fault_type_of_status(418), "invalid_request_error");
+	assert_string_equal(fault_type_of_status(599), "api_error");
+}
+
+static void test_usage(void **state)
+{
+	struct usage u = USAGE_UNKNOWN, later = USAGE_UNKNOWN;
+
+	later.input = 5;
+	strcpy(later.cost, "0.1");
+	usage_update(&u, &later);
+	later = USAGE_UNKNOWN;
+	later.output = 0;
+	usage_update(&u, &later);
+	assert_true(u.input == 5 && u.output == 0 && u.cache_read == -1);
+	assert_string_equal(u.cost, "0.1");
+	assert_string_equal(stop_reason_name(STOP_CONTEXT_WINDOW), "model_context_window_exceeded");
+	assert_null(stop_reason_name(STOP_NOT_GIVEN));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_str),
+		cmocka_unit_test(test_glob),
+		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_fault),
+		cmocka_unit_test(test_usage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
