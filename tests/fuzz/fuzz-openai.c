@@ -1,0 +1,117 @@
+/*
+ * The openai-chat decoder with the order keeper behind it. The first byte chooses: 'b' a whole body, 't' a stream of a
+ * backend that writes think tags, anything else a plain stream; each further line is one event's data.
+ * Whatever comes, every text must be sound JSON string content, and the keeper must see to a legal sequence.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dialect/openai.h"
+#include "json/scan.h"
+#include "run/filters.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+struct checker {
+	struct sink sink;
+	bool open, ended;
+	int64_t index;
+};
+
+static void check_text(struct span text)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	require(span_put_string(&b, text) == 0);
+	require(json_check(buf_str(&b), NULL, NULL) == 0);
+	buf_release(&b);
+}
+
+static enum flow check_event(struct sink *self, const struct event *e)
+{
+	struct checker *c = (struct checker *)self;
+
+	require(!c->ended);
+	switch (e->type) {
+	case EVENT_OPEN:
+		require(!c->open && e->index == c->index);
+		c->open = true;
+		break;
+	case EVENT_CLOSE:
+		require(c->open && e->index == c->index);
+		c->open = false;
+		c->index++;
+		break;
+	case EVENT_TEXT:
+	case EVENT_THINKING:
+	case EVENT_SIGNATURE:
+	case EVENT_TOOL_DELTA:
+		require(c->open);
+		check_text(e->text);
+		break;
+	case EVENT_END:
+		require(!c->open);
+		c->ended = true;
+		break;
+	case EVENT_FAULT:
+		require(str_utf8(str_of(e->fault->message)) && e->fault->status >= 400);
+		return FLOW_ABORT;
+	default:
+		break;
+	}
+	return FLOW_GO;
+}
+
+static enum flow feed(void *d, bool whole, struct str text, struct sink *s)
+{
+	enum flow flow = FLOW_GO;
+	struct str line;
+
+	if (whole)
+		return openai_decode_body(d, text, s);
+	while (!flow && str_split(&text, '\n', &line))
+		flow = openai_decode_event(d, STR(""), line, s);
+	return flow;
+}
+
+static void run(char kind, struct str text, struct arena *a)
+{
+	struct backend backend = { .name = "lab", .origin = "lab", .tool_name_max = 64, .think_tags = kind == 't' };
+	struct target target = { .backend = &backend, .model = "m" };
+	struct message_request request = { .max_tokens = 1 };
+	struct decode_context c = { .arena = a, .request = &request, .target = &target };
+	struct checker checker = { .sink = { check_event } };
+	struct keeper *keeper = keeper_new(&checker.sink, a, 1 << 20);
+	void *d = arena_alloc(a, dialect_openai_chat.decoder_size);
+	struct fault f = FAULT_INIT;
+	enum flow flow;
+
+	require(keeper && d);
+	openai_decode_start(d, &c);
+	flow = feed(d, kind == 'b', text, keeper_sink(keeper));
+	if (!flow && openai_decode_end(d, keeper_sink(keeper), &flow, &f) == 0 && !flow)
+		sink_event(keeper_sink(keeper), &(struct event){ .type = EVENT_END, .index = -1 });
+	keeper_release(keeper);
+	error_from_body(&c, 400, text, &f);
+	require(str_utf8(str_of(f.message)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str text = { (const char *)data + 1, size - 1 };
+	struct arena a;
+
+	if (!size)
+		return 0;
+	arena_init(&a, 64 << 20);
+	run((char)data[0], text, &a);
+	arena_release(&a);
+	return 0;
+}
