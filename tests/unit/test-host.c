@@ -1,0 +1,171 @@
+/* The host table: shared by processes, one winner for a claim, broken files replaced. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "state/host.h"
+
+#define PROCESSES 12
+
+static char dir[64], file[96];
+
+static int setup(void **state)
+{
+	strcpy(dir, "/tmp/test-host.XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(file, sizeof(file), "%s/host.table", dir);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	host_close();
+	unlink(file);
+	return rmdir(dir);
+}
+
+static int count_winners(const pid_t *pids)
+{
+	int winners = 0;
+
+	for (int i = 0; i < PROCESSES; i++) {
+		int status = 0;
+
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+		winners += WEXITSTATUS(status);
+	}
+	return winners;
+}
+
+/* Each process opens the table itself and all try at once; the pipe's end is the starting gun. */
+static int race(int64_t interval)
+{
+	pid_t pids[PROCESSES];
+	int gun[2];
+	char c;
+
+	assert_int_equal(pipe(gun), 0);
+	for (int i = 0; i < PROCESSES; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			close(gun[1]);
+			if (host_open(dir))
+				_exit(9);
+			while (read(gun[0], &c, 1) > 0)
+				;
+			_exit(host_health_claim("lab", interval) ? 1 : 0);
+		}
+	}
+	close(gun[0]);
+	close(gun[1]);
+	return count_winners(pids);
+}
+
+static void test_race(void **state)
+{
+	assert_int_equal(host_open(dir), 0);
+	assert_int_equal(race(60000), 1);
+	assert_int_equal(race(60000), 0);
+	usleep(20000);
+	assert_int_equal(race(10), 1);
+}
+
+static void test_shared_result(void **state)
+{
+	struct host_health h = { .checked_wall_ms = 123456, .latency_ms = 42, .status = 401, .reachable = true }, got;
+	int status = 0;
+	pid_t pid;
+
+	assert_int_equal(host_open(dir), 0);
+	host_health_get("lab", &got);
+	assert_int_equal(got.checked_wall_ms, 0);
+	assert_int_equal(got.latency_ms, -1);
+	pid = fork();
+	if (pid == 0) {
+		host_open(dir);
+		host_health_put("lab", &h);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	host_health_get("lab", &got);
+	assert_int_equal(got.checked_wall_ms, 123456);
+	assert_int_equal(got.latency_ms, 42);
+	assert_int_equal(got.status, 401);
+	assert_true(got.reachable);
+	host_health_get("other", &got);
+	assert_int_equal(got.checked_wall_ms, 0);
+}
+
+static void write_file(const char *text, size_t size)
+{
+	FILE *f = fopen(file, "wb");
+
+	assert_non_null(f);
+	fwrite(text, 1, strlen(text), f);
+	assert_int_equal(ftruncate(fileno(f), (off_t)size), 0);
+	fclose(f);
+}
+
+static void test_broken_file(void **state)
+{
+	static const size_t sizes[] = { 0, 10, 2064, 100000 };
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		host_close();
+		write_file("garbage", sizes[i]);
+		assert_int_equal(host_open(dir), 0);
+		assert_true(host_health_claim("lab", 1000));
+		assert_false(host_health_claim("lab", 1000));
+		assert_int_equal(stat(file, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+}
+
+/* Without a folder, or without a usable one, the process keeps a table of its own. */
+static void test_anonymous(void **state)
+{
+	assert_int_equal(host_open(NULL), 0);
+	assert_true(host_health_claim("lab", 1000));
+	assert_false(host_health_claim("lab", 1000));
+	assert_int_equal(host_open("/nonexistent/folder"), -1);
+	assert_true(host_health_claim("lab", 1000));
+	host_close();
+	assert_false(host_health_claim("lab", 1000));
+}
+
+static void test_full(void **state)
+{
+	char name[16];
+
+	assert_int_equal(host_open(NULL), 0);
+	for (int i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), "b%d", i);
+		assert_true(host_health_claim(name, 1000));
+	}
+	assert_false(host_health_claim("one-too-many", 1000));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shared_result, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broken_file, setup, teardown),
+		cmocka_unit_test(test_anonymous),
+		cmocka_unit_test(test_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
