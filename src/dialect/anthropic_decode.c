@@ -4,6 +4,7 @@
  * Message although a stream was asked for, a stream although the client wants a whole answer) the same content goes out as content events.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "dialect/anthropic.h"
 #include "json/scan.h"
@@ -14,7 +15,11 @@ struct anthropic_decoder {
 	bool block_open;
 	bool reason_given;      /* a message_delta said why it stopped */
 	bool stopped;           /* message_stop */
-	enum event_type open;   /* content events: what the open block is */
+	/* Content events: what the open block is; one of a type that passes whole waits for its input's last fragment. */
+	enum event_type open;
+	struct span block;
+	char *input;
+	size_t ninput, input_cap;
 };
 
 static const struct { const char *name; enum raw_kind kind; } raw_kinds[] = {
@@ -189,10 +194,49 @@ static enum flow send_block(struct anthropic_decoder *d, struct sink *s, struct 
 				 json_get(block, "name"), SPAN_ABSENT);
 		return flow;
 	}
-	d->open = EVENT_BLOCK;
-	if (span_is(type, "redacted_thinking"))
+	d->open = span_is(type, "redacted_thinking") ? EVENT_REDACTED : EVENT_BLOCK;
+	if (d->open == EVENT_REDACTED)
 		return sink_text(s, EVENT_REDACTED, json_get(block, "data"));
-	return sink_text(s, EVENT_BLOCK, block);
+	d->block = span_json(arena_str(d->c->arena, (struct str){ block.p, block.n }));
+	d->ninput = 0;
+	return d->block.p ? FLOW_GO : FLOW_ABORT;
+}
+
+static enum flow hold_input(struct anthropic_decoder *d, struct span fragment)
+{
+	size_t n = span_text_size(fragment);
+	char *grown = arena_grow(d->c->arena, d->input, d->ninput + n, &d->input_cap, 1);
+	struct buf text;
+
+	if (!grown)
+		return FLOW_ABORT;
+	d->input = grown;
+	buf_init(&text, 0);
+	span_put_text(&text, fragment);
+	if (text.n == n)
+		memcpy(d->input + d->ninput, text.p ? text.p : "", n);
+	d->ninput += n;
+	buf_release(&text);
+	return FLOW_GO;
+}
+
+/* The held block, with the input that came in fragments in the place of the empty one. */
+static enum flow send_held(struct anthropic_decoder *d, struct sink *s)
+{
+	struct span input = json_get(d->block, "input");
+	struct str all = { d->input, d->ninput };
+	struct buf made;
+	enum flow flow;
+
+	if (!d->ninput || !span_given(input) || json_check(all, NULL, NULL))
+		return sink_text(s, EVENT_BLOCK, d->block);
+	buf_init(&made, 0);
+	buf_put(&made, d->block.p, (size_t)(input.p - d->block.p));
+	buf_put_str(&made, all);
+	buf_put(&made, input.p + input.n, d->block.n - (size_t)(input.p + input.n - d->block.p));
+	flow = made.failed ? FLOW_ABORT : sink_text(s, EVENT_BLOCK, span_json(buf_str(&made)));
+	buf_release(&made);
+	return flow;
 }
 
 static enum flow send_citations(struct sink *s, struct span citations)
@@ -213,7 +257,7 @@ static enum flow close_block(struct anthropic_decoder *d, struct sink *s, unsign
 		return sink_tool(s, EVENT_TOOL_STOP, key, SPAN_ABSENT, SPAN_ABSENT, SPAN_ABSENT);
 	if (d->open == EVENT_TEXT || d->open == EVENT_THINKING)
 		return sink_text(s, EVENT_BLOCK_STOP, SPAN_ABSENT);
-	return FLOW_GO;
+	return d->open == EVENT_BLOCK ? send_held(d, s) : FLOW_GO;
 }
 
 /* A whole tool input as one fragment: its JSON text as the content of a string. */
@@ -253,7 +297,7 @@ static enum flow send_content(struct anthropic_decoder *d, struct sink *s, struc
 	return flow;
 }
 
-static enum flow send_delta(struct sink *s, struct span delta, unsigned key)
+static enum flow send_delta(struct anthropic_decoder *d, struct sink *s, struct span delta, unsigned key)
 {
 	static const struct { const char *type, *member; enum event_type event; } kinds[] = {
 		{ "text_delta", "text", EVENT_TEXT },
@@ -269,6 +313,8 @@ static enum flow send_delta(struct sink *s, struct span delta, unsigned key)
 
 		if (!span_is(type, kinds[i].type) || !span_given(v))
 			continue;
+		if (kinds[i].event == EVENT_TOOL_DELTA && d->open == EVENT_BLOCK)
+			return hold_input(d, v);
 		if (kinds[i].event == EVENT_TOOL_DELTA)
 			return sink_tool(s, EVENT_TOOL_DELTA, key, SPAN_ABSENT, SPAN_ABSENT, v);
 		return sink_text(s, kinds[i].event, v);
@@ -312,7 +358,7 @@ static enum flow content_event(struct anthropic_decoder *d, struct sink *s, enum
 	case RAW_BLOCK_START:
 		return send_block(d, s, json_get(doc, "content_block"), (unsigned)index, false);
 	case RAW_BLOCK_DELTA:
-		return send_delta(s, json_get(doc, "delta"), (unsigned)index);
+		return send_delta(d, s, json_get(doc, "delta"), (unsigned)index);
 	case RAW_BLOCK_STOP:
 		return close_block(d, s, (unsigned)index);
 	case RAW_MESSAGE_DELTA:

@@ -295,6 +295,26 @@ static void stream_for_a_whole_answer(void **state)
 	decoding_release(&d);
 }
 
+/* A block that passes whole is complete only with its input, which comes in fragments. */
+static void server_tool_for_a_whole_answer(void **state)
+{
+	const char *events[] = { START,
+		"{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"server_tool_use\","
+		"\"id\":\"srvtoolu_1\",\"input\":{},\"name\":\"web_search\"}}",
+		"{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\","
+		"\"partial_json\":\"{\\\"query\\\":\"}}",
+		"{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\","
+		"\"partial_json\":\"\\\"x\\\"}\"}}",
+		STOP, LAST, OVER, NULL };
+	struct decoding d;
+
+	decoding_init(&d, &anthropic, false);
+	assert_int_equal(feed(&d, events), 0);
+	assert_non_null(strstr(buf_cstr(&d.rec.log), "BLOCK {\"type\":\"server_tool_use\",\"id\":\"srvtoolu_1\","
+			       "\"input\":{\"query\":\"x\"},\"name\":\"web_search\"}\n"));
+	decoding_release(&d);
+}
+
 static void whole_answer_for_a_stream(void **state)
 {
 	struct decoding d;
@@ -470,6 +490,7 @@ int main(void)
 		cmocka_unit_test(clone_gets_what_it_takes),
 		cmocka_unit_test(events_pass_as_they_came),
 		cmocka_unit_test(stream_for_a_whole_answer),
+		cmocka_unit_test(server_tool_for_a_whole_answer),
 		cmocka_unit_test(whole_answer_for_a_stream),
 		cmocka_unit_test(ends),
 		cmocka_unit_test(errors),
