@@ -321,8 +321,6 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 			    "and the conversations",
 			    d->b.name);
 	d->lacks = draft_lacks(l, d, key);
-	if (!d->b.api_key && !d->b.passthrough)
-		d->b.auth = AUTH_NONE;
 }
 
 static void draft_add(struct loader *l, struct drafts *all, const char *name,
@@ -521,6 +519,8 @@ static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all
 			continue;
 		}
 		list[n] = d->b;
+		if (!d->b.api_key && !d->b.passthrough)
+			list[n].auth = AUTH_NONE;
 		s->sets[n] = d->set;
 		s->sets[n].base = &list[n];
 		if (d == used)
@@ -528,11 +528,8 @@ static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all
 		s->c.nbackends++;
 	}
 	s->c.backends = list;
-	if (!s->c.backend)
-		return;
-	s->c.proxy_backend = s->c.backend->name;
-	if (s->c.access_mode == ACCESS_PASSTHROUGH && !s->c.passthrough_backend)
-		s->c.passthrough_backend = s->c.proxy_backend;
+	if (s->c.backend)
+		s->c.proxy_backend = s->c.backend->name;
 }
 
 /* models.big and models.small: the environment's word, then what the file says of this backend,
@@ -590,6 +587,10 @@ void load_backends(struct loader *l, struct snapshot *s, const config_setting_t 
 	if (s->c.passthrough_backend &&
 	    !named_draft(l, s, &all, "access.passthrough_backend", s->c.passthrough_backend))
 		used = NULL;
+	if (used && s->c.access_mode == ACCESS_PASSTHROUGH && !s->c.passthrough_backend) {
+		s->c.passthrough_backend = used->b.name;
+		used->b.passthrough = true;
+	}
 	keep_drafts(l, s, &all, used);
 	choose_models(s);
 }

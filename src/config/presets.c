@@ -74,7 +74,8 @@ static const struct preset_env openrouter_env[] = {
 	END_ENV
 };
 
-/* gpt-6.1-sol and gpt-6-astra can't be told not to think, so they have no tools here: not defaults. */
+/* gpt-6.1-sol and gpt-6-astra can't be told not to think, so they have no tools in chat
+ * completions: they are no defaults here. */
 static const struct preset_setting openai[] = {
 	{ "base_url", "https://api.openai.com/v1" },
 	{ "model_big", "gpt-6-sol" },

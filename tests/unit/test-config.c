@@ -602,6 +602,12 @@ static void test_passthrough(void **state)
 	assert_null(c->backend->api_key);
 	assert_int_equal(c->backend->auth, AUTH_HEADER);
 	config_unref(c);
+	c = must(load("access = { mode = \"passthrough\"; };\nbackends = { x = { dialect = "
+		      "\"anthropic\"; base_url = \"http://h\"; }; };"));
+	assert_string_equal(c->passthrough_backend, "x");
+	assert_true(c->backend->passthrough);
+	assert_int_equal(c->backend->auth, AUTH_HEADER);
+	config_unref(c);
 	assert_error("access = { mode = \"passthrough\"; passthrough_backend = \"ANTROPIC\"; };" LAB
 		     "}; };",
 		     1,
