@@ -16,12 +16,12 @@ struct model_traits {
 	const char *effort_top; /* highest effort it takes */
 };
 enum {
-	TRAIT_COMPLETION = 1,   /* max_completion_tokens */
-	TRAIT_NO_SAMPLING = 2,  /* refuses temperature and top_p */
-	TRAIT_NO_STOP = 4,      /* refuses stop */
-	TRAIT_NO_REASONING = 8, /* refuses reasoning_effort */
-	TRAIT_MUST_THINK = 16,  /* refuses to be told not to think */
-	TRAIT_CLAUDE = 32,      /* takes thinking signatures of the API back */
+	TRAIT_COMPLETION = 1,       /* max_completion_tokens */
+	TRAIT_NO_SAMPLING = 2,      /* refuses temperature and top_p */
+	TRAIT_NO_STOP = 4,          /* refuses stop */
+	TRAIT_NO_REASONING = 8,     /* refuses reasoning_effort */
+	TRAIT_MUST_THINK = 16,      /* refuses to be told not to think */
+	TRAIT_CLAUDE = 32,          /* takes thinking signatures of the API back */
 	TRAIT_TOOLS_OR_EFFORT = 64, /* OpenAI's own host: tools with reasoning_effort "none" only */
 };
 
@@ -78,10 +78,10 @@ void parts_add(struct parts *ps, const struct block *b);
 void parts_cache(struct parts *ps,
 		 struct span cache_control); /* for the last part, where the backend keeps them */
 /*
- * The value of "content": a string joined by `glue` (JSON string content) where it says it all, since
- * many servers take nothing else for text; else an array. No parts: "". Where cache_control is kept
- * several texts always stay apart: the client moves its marks with every turn, and what a message
- * looks like must not depend on them, or no prefix would ever match.
+ * The value of "content": a string joined by `glue` (JSON string content) where it says it all,
+ * since many servers take nothing else for text; else an array. No parts: "". Where cache_control
+ * is kept several texts always stay apart: the client moves its marks with every turn, and what a
+ * message looks like must not depend on them, or no prefix would ever match.
  */
 void parts_write(struct parts *ps, const char *glue);
 

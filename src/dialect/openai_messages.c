@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "dialect/openai_encode.h"
+#include "dialect/openai_turns.h"
 
 #define LITERAL(text) span_utf8(STR(text))
 #define BILLING_MARK "x-anthropic-billing-header:"
@@ -20,120 +20,6 @@
 #define NO_OUTPUT "(no output)"
 #define FAILED "[The call failed.]"
 #define BETWEEN "I have the results."
-
-struct item {
-	const struct block *block;
-	struct item *next_same; /* results of one call id, in their order */
-	const struct turn *turn;
-	bool reminder; /* text of a system entry that became user text */
-	bool used;     /* a result that answers a call */
-};
-
-struct group {
-	enum role role;
-	struct item *items;
-	size_t n, cap;
-	bool done; /* folded into the tool message before it */
-};
-
-struct groups {
-	struct group *v;
-	size_t n, cap;
-};
-
-struct call {
-	const struct block *use;
-	struct item *result; /* NULL: none was recorded */
-	unsigned repeat;     /* how many calls of this id came before it in the turn */
-};
-
-/* Call ids of one assistant turn: open addressing, since a request may hold any number of them. */
-struct slot {
-	struct span id;
-	struct item *first, *last;
-	unsigned calls;
-};
-
-struct slots {
-	struct slot *v;
-	size_t mask;
-};
-
-/* ---- groups ---- */
-
-static bool says_something(enum role role, const struct block *b)
-{
-	switch (b->type) {
-	case BLOCK_TEXT:
-		return !span_blank(b->text);
-	case BLOCK_THINKING:
-	case BLOCK_REDACTED_THINKING:
-		return false;
-	case BLOCK_TOOL_USE:
-		return role == ROLE_ASSISTANT;
-	case BLOCK_SERVER_TOOL_USE:
-	case BLOCK_SERVER_TOOL_RESULT:
-		return role != ROLE_SYSTEM;
-	case BLOCK_OTHER:
-		return role == ROLE_USER ||
-		       (role == ROLE_ASSISTANT && !span_blank(history_other_text(b)));
-	default:
-		return role == ROLE_USER;
-	}
-}
-
-static bool turn_says_something(const struct turn *t)
-{
-	for (size_t i = 0; i < t->nblocks; i++) {
-		if (says_something(t->role, &t->blocks[i]))
-			return true;
-	}
-	return false;
-}
-
-static struct group *group_for(struct openai_encoder *e, struct groups *gs, enum role role)
-{
-	struct group *v;
-
-	if (gs->n && gs->v[gs->n - 1].role == role)
-		return &gs->v[gs->n - 1];
-	v = arena_grow(e->arena, gs->v, gs->n, &gs->cap, sizeof(*v));
-	if (!v)
-		return NULL;
-	gs->v = v;
-	v[gs->n] = (struct group){ .role = role };
-	return &v[gs->n++];
-}
-
-static void group_add(struct openai_encoder *e, struct group *g, const struct turn *t,
-		      const struct block *b)
-{
-	struct item *v = g ? arena_grow(e->arena, g->items, g->n, &g->cap, sizeof(*v)) : NULL;
-
-	if (!v)
-		return;
-	g->items = v;
-	v[g->n++] = (struct item){ .block = b, .turn = t, .reminder = t->role == ROLE_SYSTEM };
-}
-
-static void collect_groups(struct openai_encoder *e, struct groups *gs)
-{
-	const struct message_request *r = e->request;
-	bool to_user = e->backend->mid_system == MID_SYSTEM_USER;
-
-	for (size_t i = 0; i < r->nturns; i++) {
-		const struct turn *t = &r->turns[i];
-		bool system = t->role == ROLE_SYSTEM;
-		struct group *g;
-
-		if (!turn_says_something(t) ||
-		    (system && e->backend->mid_system == MID_SYSTEM_HOIST))
-			continue;
-		g = group_for(e, gs, system && to_user ? ROLE_USER : t->role);
-		for (size_t j = 0; j < t->nblocks; j++)
-			group_add(e, g, t, &t->blocks[j]);
-	}
-}
 
 /* ---- system ---- */
 
@@ -213,88 +99,6 @@ static void put_mid_system(struct openai_encoder *e, const struct group *g, bool
 	for (size_t i = 0; i < g->n; i++)
 		add_system_block(&ps, g->items[i].block);
 	put_plain_message(e, "system", &ps, first);
-}
-
-/* ---- calls and their results ---- */
-
-static size_t hash_of(struct span id)
-{
-	uint64_t h = 14695981039346656037u; /* FNV-1a */
-
-	for (size_t i = 0; i < id.n; i++)
-		h = (h ^ (unsigned char)id.p[i]) * 1099511628211u;
-	return (size_t)(h ^ h >> 32);
-}
-
-static bool slots_init(struct openai_encoder *e, struct slots *t, size_t ids)
-{
-	size_t size = 8;
-
-	while (size < ids * 2)
-		size *= 2;
-	t->mask = size - 1;
-	t->v = arena_alloc(e->arena, size * sizeof(*t->v));
-	return t->v != NULL;
-}
-
-static struct slot *slot_of(struct slots *t, struct span id)
-{
-	size_t i = hash_of(id) & t->mask;
-
-	while (span_given(t->v[i].id) && !span_eq(t->v[i].id, id))
-		i = (i + 1) & t->mask;
-	t->v[i].id = id;
-	return &t->v[i];
-}
-
-static void slots_add_results(struct slots *t, struct group *g)
-{
-	for (size_t i = 0; g && i < g->n; i++) {
-		struct item *it = &g->items[i];
-		struct slot *s;
-
-		if (it->block->type != BLOCK_TOOL_RESULT)
-			continue;
-		s = slot_of(t, it->block->id);
-		if (s->last)
-			s->last->next_same = it;
-		else
-			s->first = it;
-		s->last = it;
-	}
-}
-
-/*
- * Pairs the calls of an assistant group with the results of the next user group. A client that was
- * shown a call twice sends it twice: the second one stays only if it has a result of its own.
- * Returns how many calls there are in *out.
- */
-static size_t pair_calls(struct openai_encoder *e, const struct group *g, struct group *user,
-			 struct call **out)
-{
-	struct slots t;
-	size_t n = 0;
-
-	*out = arena_alloc(e->arena, g->n * sizeof(**out));
-	if (!*out || !slots_init(e, &t, g->n + (user ? user->n : 0)))
-		return 0;
-	slots_add_results(&t, user);
-	for (size_t i = 0; i < g->n; i++) {
-		const struct block *b = g->items[i].block;
-		struct slot *s;
-
-		if (b->type != BLOCK_TOOL_USE)
-			continue;
-		s = slot_of(&t, b->id);
-		if (s->calls && !s->first)
-			continue;
-		(*out)[n++] = (struct call){ b, s->first, s->calls++ };
-		if (s->first) {
-			s->first->used = true;
-			s->first = s->first->next_same;
-		}
-	}
-	return n;
 }
 
 /* ---- assistant ---- */
@@ -550,7 +354,7 @@ static void put_group(struct openai_encoder *e, struct groups *gs, size_t i, boo
 	if (g->role == ROLE_ASSISTANT) {
 		struct group *user = next_user(gs, i);
 		struct call *calls;
-		size_t n = pair_calls(e, g, user, &calls);
+		size_t n = openai_pair_calls(e, g, user, &calls);
 
 		put_assistant(e, g, calls, n, first);
 		put_results(e, calls, n, user, user == g + 1, first);
@@ -572,7 +376,7 @@ void openai_put_messages(struct openai_encoder *e)
 
 	if (!openai_member(e, "messages"))
 		return;
-	collect_groups(e, &gs);
+	openai_collect_groups(e, &gs);
 	segs_puts(e->body, "[");
 	put_system(e, &first);
 	for (size_t i = 0; i < gs.n; i++)

@@ -1,0 +1,44 @@
+/*
+ * A conversation put in order for an openai-chat backend: turns in groups of one role, and each
+ * call with the result that answers it. Everything lives in the encoder's arena.
+ */
+#ifndef DIALECT_OPENAI_TURNS_H
+#define DIALECT_OPENAI_TURNS_H
+
+#include "dialect/openai_encode.h"
+
+struct item {
+	const struct block *block;
+	struct item *next_same; /* results of one call id, in their order */
+	const struct turn *turn;
+	bool reminder; /* text of a system entry that became user text */
+	bool used;     /* a result that answers a call */
+};
+
+struct group {
+	enum role role;
+	struct item *items;
+	size_t n, cap;
+	bool done; /* folded into the tool message before it */
+};
+
+struct groups {
+	struct group *v;
+	size_t n, cap;
+};
+
+struct call {
+	const struct block *use;
+	struct item *result; /* NULL: none was recorded */
+	unsigned repeat;     /* how many calls of this id came before it in the turn */
+};
+
+void openai_collect_groups(struct openai_encoder *e, struct groups *gs);
+/*
+ * Pairs the calls of an assistant group with the results of the next user group (NULL: there is
+ * none), which are marked as used. Returns how many calls there are in *out.
+ */
+size_t openai_pair_calls(struct openai_encoder *e, const struct group *g, struct group *user,
+			 struct call **out);
+
+#endif
