@@ -26,7 +26,8 @@ struct cgi_front {
 	int64_t left;                   /* body bytes to come, -1: until the end of stdin */
 	struct buf out;
 	bool pipe, socket;              /* what stdout is */
-	bool broken;
+	bool cut;                       /* reading has failed: the body stalled or ended early */
+	bool broken;                    /* writing has failed */
 	int read_ms, write_ms;
 	int64_t blocked_ms;
 };
@@ -71,16 +72,20 @@ static ssize_t cgi_read(struct front *f, void *p, size_t n)
 	struct cgi_front *x = of(f);
 	ssize_t got;
 
+	if (x->cut)
+		return -1;
 	if (x->left >= 0 && n > (size_t)x->left)
 		n = (size_t)x->left;
 	if (!n)
 		return 0;
 	do {
+		got = -1;
 		if (!wait_for(STDIN_FILENO, POLLIN, x->read_ms))
-			return -1;
+			break;
 		got = read(STDIN_FILENO, p, n);
 	} while (got < 0 && (errno == EINTR || errno == EAGAIN));
-	if (got < 0 || (got == 0 && x->left > 0))
+	x->cut = got < 0 || (got == 0 && x->left > 0);
+	if (x->cut)
 		return -1;
 	if (got == 0)
 		x->left = 0;
