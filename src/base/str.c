@@ -172,7 +172,7 @@ struct str str_cut_utf8(struct str s, size_t max)
 
 bool str_utf8(struct str s)
 {
-	const char *p = s.p, *end = p + s.n;
+	const char *p = s.n ? s.p : "", *end = p + s.n;
 
 	while (p < end) {
 		uint64_t w;

@@ -40,7 +40,7 @@ static int run(struct buf *out, const uint8_t *data, size_t size, bool pieces)
 	for (size_t at = 0; at < size && !r; at += take) {
 		char *piece;
 
-		take = pieces ? data[at] % 13 + 1 : size;
+		take = pieces ? data[at] % 13u + 1 : size;
 		if (take > size - at)
 			take = size - at;
 		piece = malloc(take);
