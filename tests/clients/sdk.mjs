@@ -5,7 +5,7 @@ import { strict as assert } from "node:assert";
 const require = createRequire(process.env.MESSAGES_CLIENTS + "/package.json");
 const { default: Anthropic } = await import(require.resolve("@anthropic-ai/sdk"));
 const client = new Anthropic({ baseURL: process.env.BASE_URL, apiKey: "none", maxRetries: 0 });
-const model = "claude-sonnet-4-5";
+const model = "claude-opus-4-8";
 const demo = "This is the demo backend of messages-fcgi, not a model.";
 const bash = { name: "Bash", description: "Runs a command",
 	input_schema: { type: "object", properties: { command: { type: "string" } } } };

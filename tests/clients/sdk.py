@@ -5,7 +5,7 @@ import traceback
 
 import anthropic
 
-MODEL = "claude-sonnet-4-5"
+MODEL = "claude-opus-4-8"
 DEMO = "This is the demo backend of messages-fcgi, not a model."
 BASH = {"name": "Bash", "description": "Runs a command",
         "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}
