@@ -75,6 +75,23 @@ def test_credentials_arrive(server, upstream):
             assert answer.json["error"]["type"] == "authentication_error"
 
 
+def test_headers_of_claude_code(server, upstream):
+    """All that it sends, unknown ones among them."""
+    upstream.reset()
+    headers = {"Authorization": "Bearer " + KEY, "anthropic-version": "2023-06-01",
+               "anthropic-beta": "claude-code-20250219,context-1m-2025-08-07",
+               "anthropic-dangerous-direct-browser-access": "true", "anthropic-new-thing": "x",
+               "Accept": "application/json", "Accept-Encoding": "gzip, deflate, br, zstd",
+               "User-Agent": "claude-cli/2.1.300 (external, cli)", "x-app": "cli",
+               "X-Stainless-Lang": "js", "x-correlation-id": "abc-123",
+               "X-Claude-Code-Session-Id": "d38f2faa-8d1e-42f1-915e-5e825326608a"}
+    with Client(server.port, server.prefix) as client:
+        response, stream = client.stream(message(stream=True), "/v1/messages?beta=true", headers)
+        assert text_of(stream) == "Hello there"
+    assert response.headers["content-encoding"] is None, response.headers
+    assert response.headers["x-correlation-id"] == "abc-123", response.headers
+
+
 def test_big_body(server, upstream):
     """Just under the limit of 32 MB."""
     image = base64.b64encode(bytes(range(256)) * 4).decode() * 23000
