@@ -75,9 +75,9 @@ struct server_options {
 int server_listen_fd(void);
 /*
  * Runs until SIGTERM/SIGINT/SIGUSR1 has been served or the socket is closed. 0, or -1 when it could
- * not start. The same signal twice cuts the grace short. Requests that go on two seconds after
- * STOP_NOW end the process here, with status 0. Call it before any other thread exists: they
- * inherit the signal mask that is set here.
+ * not start. A second SIGINT or third SIGTERM ends the grace (mod_fcgid sends two). Requests that
+ * go on two seconds after STOP_NOW end the process here, with status 0. Call it before any other
+ * thread exists: they inherit the signal mask that is set here.
  */
 int server_run(const struct server_options *o, const struct front_handler *h);
 

@@ -347,27 +347,32 @@ static void server_drain(struct server *s, int64_t now)
 	s->until = now + 1000 * (int64_t)s->o->shutdown_grace;
 }
 
-/*
- * Has one of the signals come as often as that? An INT from the terminal followed by the web
- * server's TERM is one wish to stop, two of the same are impatience.
- */
-static bool end_asked(int times)
+static bool end_asked(void)
 {
 	for (int i = 0; i < NSIG; i++)
-		if (atomic_load(&ends_asked[i]) >= times)
+		if (atomic_load(&ends_asked[i]))
 			return true;
 	return false;
+}
+
+/*
+ * Is somebody tired of waiting? A terminal's second INT says so. TERM has to come three times:
+ * mod_fcgid sends it twice, 1.3 s apart, and the second one must not end the grace.
+ */
+static bool end_urged(void)
+{
+	return atomic_load(&ends_asked[SIGINT]) >= 2 || atomic_load(&ends_asked[SIGTERM]) >= 3;
 }
 
 static void server_stop(struct server *s, int64_t now)
 {
 	switch (stop_get()) {
 	case STOP_RUNNING:
-		if (end_asked(1) || atomic_load(&s->accept_ended))
+		if (end_asked() || atomic_load(&s->accept_ended))
 			server_drain(s, now);
 		break;
 	case STOP_DRAINING:
-		if (end_asked(2) || now >= s->until) {
+		if (end_urged() || now >= s->until) {
 			stop_set(STOP_NOW);
 			s->until = now + EXIT_MS;
 		}
