@@ -18,17 +18,19 @@ enum kind {
 	LINES,          /* runs of white space with a line end in them */
 	GAPS,           /* runs of two or more blanks inside a line or before its text */
 	LATIN,          /* letters of two bytes: accents, Greek, Cyrillic, Hebrew, Arabic */
-	HAN, KANA, HANGUL,
+	HAN, KANA, HANGUL,      /* rare Han characters of the extensions are among the others */
 	OTHER,          /* any other character, by its UTF-8 bytes */
+	DENSE,          /* letters and digits of base64, hashes and ids: they count once more */
 	KINDS
 };
 
 #define LONG_WORD 7
+#define DENSE_LEAST 16          /* letters and digits in a row */
 
 /* 1/1024 tokens each. */
 static const int weight[KINDS] = {
-	[WORDS] = 1024, [WORD_EXTRA] = 200, [CAPITALS] = 300, [DIGITS] = 1024, [PUNCT] = 1024, [PUNCT_EXTRA] = 300, [LINES] = 600,
-	[GAPS] = 600, [LATIN] = 350, [HAN] = 800, [KANA] = 700, [HANGUL] = 700, [OTHER] = 500,
+	[WORDS] = 1016, [WORD_EXTRA] = 193, [CAPITALS] = 99, [DIGITS] = 1443, [PUNCT] = 836, [PUNCT_EXTRA] = 137, [LINES] = 324,
+	[GAPS] = 818, [LATIN] = 285, [HAN] = 796, [KANA] = 750, [HANGUL] = 713, [OTHER] = 512, [DENSE] = 182,
 };
 
 /* What the text around a part costs, in tokens. */
@@ -49,7 +51,28 @@ struct tally {
 	unsigned length;        /* of the run */
 	unsigned capitals;      /* of the word, while it has no small letter */
 	bool small, line;       /* last letter was a small one; the white space holds a line end */
+	/* Letters and digits in a row, whatever their case: how many, how often case or kind changed, any digit. */
+	unsigned row, changes;
+	int last;
+	bool digit;
 };
+
+/* Base64 changes at six of ten characters, hexadecimal at five, words of any case at far fewer or without a digit. */
+static void end_row(struct tally *t)
+{
+	if (t->row >= DENSE_LEAST && t->digit && t->changes * 5 >= t->row * 2)
+		t->n[DENSE] += t->row;
+	t->row = t->changes = 0;
+	t->digit = false;
+}
+
+static void add_to_row(struct tally *t, int class)
+{
+	if (t->row++ && class != t->last)
+		t->changes++;
+	t->last = class;
+	t->digit |= class == '0';
+}
 
 static void end_run(struct tally *t)
 {
@@ -76,6 +99,7 @@ static void begin_run(struct tally *t, enum run run)
 
 static void add_letter(struct tally *t, bool capital)
 {
+	add_to_row(t, capital ? 'A' : 'a');
 	if (t->run != IN_WORD || (capital && t->small)) {
 		begin_run(t, IN_WORD);
 		t->n[WORDS]++;
@@ -88,6 +112,7 @@ static void add_letter(struct tally *t, bool capital)
 
 static void add_digit(struct tally *t)
 {
+	add_to_row(t, '0');
 	if (t->run != IN_DIGITS)
 		begin_run(t, IN_DIGITS);
 	if (t->length++ % 3 == 0)
@@ -114,16 +139,24 @@ static void add_space(struct tally *t, unsigned c)
 		t->line = true;
 }
 
+static void add_between(struct tally *t, unsigned c)
+{
+	if (t->row)
+		end_row(t);
+	if (c == ' ' || c == '\n' || c == '\t' || c == '\r')
+		add_space(t, c);
+	else
+		add_punct(t);
+}
+
 static void add_ascii(struct tally *t, unsigned c)
 {
 	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
 		add_letter(t, c < 'a');
 	else if (c >= '0' && c <= '9')
 		add_digit(t);
-	else if (c == ' ' || c == '\n' || c == '\t' || c == '\r')
-		add_space(t, c);
 	else
-		add_punct(t);
+		add_between(t, c);
 }
 
 static void add_wide(struct tally *t, unsigned c)
@@ -133,7 +166,7 @@ static void add_wide(struct tally *t, unsigned c)
 		return;
 	}
 	begin_run(t, IN_NOTHING);
-	if ((c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x3ffff))
+	if (c >= 0x4e00 && c <= 0x9fff)
 		t->n[HAN]++;
 	else if (c >= 0x3040 && c <= 0x30ff)
 		t->n[KANA]++;
@@ -206,6 +239,7 @@ static void add_text(struct tally *t, struct span s)
 		add_char(t, c);
 	}
 	begin_run(t, IN_NOTHING);
+	end_row(t);
 }
 
 static int64_t tally_tokens(const struct tally *t)
