@@ -33,6 +33,18 @@ struct import {
 	const struct preset *preset;    /* the backend in use; NULL when none of ours */
 };
 
+/* Names that such files have for options, but that are too common to be read from the environment of
+ * a running gateway. */
+static const struct { const char *option, *vars; } other_vars[] = {
+	{ "models.big", "BIG_MODEL OPENROUTER_MODEL OPENAI_MODEL DEFAULT_MODEL MODEL" },
+	{ "models.small", "SMALL_MODEL" },
+	{ "log.dest", "LOG_FILE" },
+	{ "stream.ping_interval", "PING_INTERVAL" },
+	{ "timeout", "TIMEOUT OPENROUTER_TIMEOUT" },
+	{ "retries", "RETRIES NUM_RETRIES" },
+	{ "max_tokens_max", "MAX_TOKENS MAX_OUTPUT_TOKENS" },
+};
+
 /* Variables that have no counterpart, with the reason. */
 static const struct { const char *match, *why; } known_vars[] = {
 	{ "HOST", "the web server's address: its own configuration says where it listens" },
@@ -157,6 +169,20 @@ static struct var *take(struct import *im, const char *names)
 	return found;
 }
 
+/* The file's value for an option: its own variables first, then the other names. */
+static struct var *take_option(struct import *im, const struct option *o)
+{
+	struct var *v = o->env ? take(im, o->env) : NULL, *other;
+	size_t i;
+
+	for (i = 0; i < sizeof(other_vars) / sizeof(other_vars[0]); i++)
+		if (!strcmp(other_vars[i].option, o->path)) {
+			other = take(im, other_vars[i].vars);
+			v = v ? v : other;
+		}
+	return v;
+}
+
 /* One option with its value in the form that a config file has; a value that is refused becomes a
  * comment. */
 static void put_option(struct import *im, const struct option *o, const struct var *v,
@@ -186,8 +212,7 @@ static void put_globals(struct import *im)
 
 	for (i = 0; i < options_global.n; i++) {
 		const struct option *o = &options_global.rows[i];
-		struct var *v =
-			o->env && strcmp(o->path, "proxy_backend") ? take(im, o->env) : NULL;
+		struct var *v = strcmp(o->path, "proxy_backend") ? take_option(im, o) : NULL;
 
 		if (v)
 			put_option(im, o, v, &scratch);
@@ -259,7 +284,7 @@ static void put_backend(struct import *im, const struct preset *p, bool general)
 	put_headers(im, p);
 	for (i = 0; general && i < options_backend.n; i++) {
 		const struct option *o = &options_backend.rows[i];
-		struct var *v = o->env ? take(im, o->env) : NULL;
+		struct var *v = take_option(im, o);
 
 		if (v)
 			put_option(im, o, v, &scratch);

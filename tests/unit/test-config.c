@@ -999,6 +999,12 @@ static void test_import(void **state)
 	assert_string_equal(c->log_level, "warn");
 	config_unref(c);
 
+	import("OPENAI_API_KEY=x\nBIG_MODEL=gpt-big\nSMALL_MODEL=gpt-small\nTIMEOUT=120\n");
+	assert_has(shown, "big = \"gpt-big\";  # BIG_MODEL");
+	assert_has(shown, "small = \"gpt-small\";  # SMALL_MODEL");
+	assert_has(shown, "timeout = 120;  # TIMEOUT");
+	assert_lacks(shown, "Not taken over");
+
 	import("PROXY_BACKEND=AZURE_DATABRICKS\nDATABRICKS_HOST=adb-1\nLITELLM_BASE_URL=http://"
 	       "h:4000\n");
 	assert_has(shown, "# proxy_backend = \"AZURE_DATABRICKS\";  # PROXY_BACKEND: not served by "
