@@ -37,7 +37,7 @@
 #include "base/log.h"
 #include "fcgi.h"
 #include "front/front.h"
-#include "keeper.h"
+#include "kept.h"
 #include "listen.h"
 #include "pool.h"
 
@@ -56,11 +56,11 @@ struct server {
 	const struct server_options *o;
 	const struct front_handler *h;
 	struct pool pool;
-	struct keeper keeper;
+	struct kept kept;
 	pthread_t acceptor;
 	atomic_bool accept_stop, accept_ended;
 	bool tcp;
-	struct pollfd *fds;             /* for poll: the pipe, then the keeper's */
+	struct pollfd *fds;             /* for poll: the pipe, then the kept ones' */
 	size_t fds_cap;
 	int64_t until;                  /* the end of the present stage of stopping */
 	int left;                       /* threads, when they were last counted */
@@ -159,8 +159,8 @@ static void server_serve(void *ctx, int fd, bool busy)
 		linger = false;
 		break;
 	}
-	keeper_add(&s->keeper, fd, linger,
-		clock_ms() + (linger ? KEEPER_LINGER_MS : 1000 * (int64_t)s->o->keep_seconds));
+	kept_add(&s->kept, fd, linger,
+		clock_ms() + (linger ? KEPT_LINGER_MS : 1000 * (int64_t)s->o->keep_seconds));
 	server_wake();
 }
 
@@ -307,7 +307,7 @@ static void server_poll(struct server *s)
 	char bytes[64];
 	size_t n;
 
-	n = keeper_poll(&s->keeper, &s->fds, &s->fds_cap, 1, &until);
+	n = kept_poll(&s->kept, &s->fds, &s->fds_cap, 1, &until);
 	s->fds[0] = (struct pollfd){ .fd = wake_pipe[0], .events = POLLIN };
 	ms = until == CLOCK_NEVER ? -1 : until > now ? until - now : 0;
 	if (poll(s->fds, n, ms > INT32_MAX ? INT32_MAX : (int)ms) <= 0)
@@ -315,7 +315,7 @@ static void server_poll(struct server *s)
 	if (s->fds[0].revents)
 		while (read(wake_pipe[0], bytes, sizeof(bytes)) == (ssize_t)sizeof(bytes))
 			;
-	keeper_ready(&s->keeper, s->fds + 1, n - 1, server_next_request, s);
+	kept_ready(&s->kept, s->fds + 1, n - 1, server_next_request, s);
 }
 
 /*
@@ -403,10 +403,10 @@ static void server_loop(struct server *s)
 		if (atomic_exchange(&reopens_asked, 0))
 			log_reopen();
 		server_stop(s, now);
-		keeper_expire(&s->keeper, now, stop_get() != STOP_RUNNING);
+		kept_expire(&s->kept, now, stop_get() != STOP_RUNNING);
 		left = server_reap(s, now);
 		over = stop_get() == STOP_NOW && now >= s->until;
-		if (stop_get() != STOP_RUNNING && !left && (over || keeper_empty(&s->keeper)))
+		if (stop_get() != STOP_RUNNING && !left && (over || kept_empty(&s->kept)))
 			return;
 		if (over)
 			server_abandon(left);
@@ -462,13 +462,13 @@ static int server_setup(struct server *s)
 	}
 	s->until = CLOCK_NEVER;
 	pool_init(&s->pool, &p);
-	keeper_init(&s->keeper, (size_t)(p.workers_max > KEPT_LEAST ? p.workers_max : KEPT_LEAST));
+	kept_init(&s->kept, (size_t)(p.workers_max > KEPT_LEAST ? p.workers_max : KEPT_LEAST));
 	return 0;
 }
 
 static void server_release(struct server *s)
 {
-	keeper_close(&s->keeper);
+	kept_close(&s->kept);
 	pool_release(&s->pool);
 	free(s->fds);
 }

@@ -1,6 +1,6 @@
 /*
  * The request's path as each web server words it, headers, queries, and the answer's head. The
- * parameter sets of the path table are what the servers were seen to send (lighttpd 1.4.69, Apache
+ * parameter sets of the path table are what these servers send by their documentation (lighttpd 1.4.69, Apache
  * 2.4, nginx 1.22, Caddy 2.6), less what has no bearing on the path.
  */
 #include <setjmp.h>

@@ -1,24 +1,24 @@
-/* Kept and lingering connections. See keeper.h. */
-#include "keeper.h"
+/* Kept and lingering connections. See kept.h. */
+#include "kept.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct kept {
+struct kept_one {
 	int fd;
 	bool linger;
 	int64_t until;
 };
 
-void keeper_init(struct keeper *k, size_t max)
+void kept_init(struct kept *k, size_t max)
 {
-	*k = (struct keeper){ .max = max };
+	*k = (struct kept){ .max = max };
 	pthread_mutex_init(&k->lock, NULL);
 }
 
-void keeper_close(struct keeper *k)
+void kept_close(struct kept *k)
 {
 	for (size_t i = 0; i < k->n; i++)
 		close(k->v[i].fd);
@@ -27,10 +27,10 @@ void keeper_close(struct keeper *k)
 }
 
 /* The caller holds the lock. */
-static bool keeper_room(struct keeper *k)
+static bool kept_room(struct kept *k)
 {
 	size_t cap = k->cap ? 2 * k->cap : 16;
-	struct kept *v;
+	struct kept_one *v;
 
 	if (k->n >= k->max)
 		return false;
@@ -44,39 +44,39 @@ static bool keeper_room(struct keeper *k)
 	return true;
 }
 
-void keeper_add(struct keeper *k, int fd, bool linger, int64_t until)
+void kept_add(struct kept *k, int fd, bool linger, int64_t until)
 {
 	bool room;
 
 	if (linger)
 		shutdown(fd, SHUT_WR);
 	pthread_mutex_lock(&k->lock);
-	room = keeper_room(k);
+	room = kept_room(k);
 	if (room)
-		k->v[k->n++] = (struct kept){ .fd = fd, .linger = linger, .until = until };
+		k->v[k->n++] = (struct kept_one){ .fd = fd, .linger = linger, .until = until };
 	pthread_mutex_unlock(&k->lock);
 	if (!room)
 		close(fd);
 }
 
 /* The caller holds the lock. The order of the others may change. */
-static void keeper_forget(struct keeper *k, size_t i)
+static void kept_forget(struct kept *k, size_t i)
 {
 	k->v[i] = k->v[--k->n];
 }
 
-void keeper_expire(struct keeper *k, int64_t now, bool ending)
+void kept_expire(struct kept *k, int64_t now, bool ending)
 {
 	pthread_mutex_lock(&k->lock);
 	for (size_t i = k->n; i-- > 0;)
 		if (k->v[i].until <= now || (ending && !k->v[i].linger)) {
 			close(k->v[i].fd);
-			keeper_forget(k, i);
+			kept_forget(k, i);
 		}
 	pthread_mutex_unlock(&k->lock);
 }
 
-bool keeper_empty(struct keeper *k)
+bool kept_empty(struct kept *k)
 {
 	bool empty;
 
@@ -100,7 +100,7 @@ static bool poll_room(struct pollfd **fds, size_t *cap, size_t need)
 	return true;
 }
 
-size_t keeper_poll(struct keeper *k, struct pollfd **fds, size_t *cap, size_t skip, int64_t *until)
+size_t kept_poll(struct kept *k, struct pollfd **fds, size_t *cap, size_t skip, int64_t *until)
 {
 	size_t n = skip;
 
@@ -140,9 +140,9 @@ static bool has_request(int fd)
 
 /*
  * Called by the one thread that also removes: an entry that was polled is still there, though maybe
- * elsewhere since keeper_forget moves the last one. New ones may have been added meanwhile.
+ * elsewhere since kept_forget moves the last one. New ones may have been added meanwhile.
  */
-static void keeper_serve(struct keeper *k, int fd, void (*next)(void *ctx, int fd), void *ctx)
+static void kept_serve(struct kept *k, int fd, void (*next)(void *ctx, int fd), void *ctx)
 {
 	bool begun = false, ended = false;
 
@@ -152,7 +152,7 @@ static void keeper_serve(struct keeper *k, int fd, void (*next)(void *ctx, int f
 			begun = !k->v[i].linger && has_request(fd);
 			ended = k->v[i].linger ? !drain(fd) : !begun;
 			if (begun || ended)
-				keeper_forget(k, i);
+				kept_forget(k, i);
 			break;
 		}
 	pthread_mutex_unlock(&k->lock);
@@ -162,10 +162,10 @@ static void keeper_serve(struct keeper *k, int fd, void (*next)(void *ctx, int f
 		next(ctx, fd);
 }
 
-void keeper_ready(struct keeper *k, const struct pollfd *fds, size_t n,
+void kept_ready(struct kept *k, const struct pollfd *fds, size_t n,
 	void (*next)(void *ctx, int fd), void *ctx)
 {
 	for (size_t i = 0; i < n; i++)
 		if (fds[i].revents)
-			keeper_serve(k, fds[i].fd, next, ctx);
+			kept_serve(k, fds[i].fd, next, ctx);
 }

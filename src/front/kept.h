@@ -3,8 +3,8 @@
  * are closed but whose other end may still be sending. The server's main thread polls them. Private
  * to src/front.
  */
-#ifndef FRONT_KEEPER_H
-#define FRONT_KEEPER_H
+#ifndef FRONT_KEPT_H
+#define FRONT_KEPT_H
 
 #include <poll.h>
 #include <pthread.h>
@@ -15,36 +15,36 @@
 /*
  * How long a connection whose request was not read to its end is drained: what libfcgi takes, too.
  */
-#define KEEPER_LINGER_MS 2000
+#define KEPT_LINGER_MS 2000
 
-struct kept;
-struct keeper {
+struct kept_one;
+struct kept {
 	pthread_mutex_t lock;
-	struct kept *v;
+	struct kept_one *v;
 	size_t n, cap, max;
 };
 
 /* At most max connections; others are closed. */
-void keeper_init(struct keeper *k, size_t max);
+void kept_init(struct kept *k, size_t max);
 /* Closes all. */
-void keeper_close(struct keeper *k);
+void kept_close(struct kept *k);
 /*
  * Takes fd over, from any thread; the main thread must be woken then. linger: it is drained and
- * closed, else given back by keeper_ready when it becomes readable, until `until` (clock_ms).
+ * closed, else given back by kept_ready when it becomes readable, until `until` (clock_ms).
  */
-void keeper_add(struct keeper *k, int fd, bool linger, int64_t until);
+void kept_add(struct kept *k, int fd, bool linger, int64_t until);
 /* Closes what has come to its time, and all that is kept for a next request if `ending`. */
-void keeper_expire(struct keeper *k, int64_t now, bool ending);
-bool keeper_empty(struct keeper *k);
+void kept_expire(struct kept *k, int64_t now, bool ending);
+bool kept_empty(struct kept *k);
 /*
  * For poll: the held descriptors into a vector of its own behind the first `skip` places of it
  * (*fds and *cap are grown as needed). How many places are used in all; skip alone when memory is
- * short. *until becomes the earliest time at which keeper_expire has something to do, if that is
+ * short. *until becomes the earliest time at which kept_expire has something to do, if that is
  * before it.
  */
-size_t keeper_poll(struct keeper *k, struct pollfd **fds, size_t *cap, size_t skip, int64_t *until);
+size_t kept_poll(struct kept *k, struct pollfd **fds, size_t *cap, size_t skip, int64_t *until);
 /* After poll: calls next for each connection on which a next request has begun, and forgets it. */
-void keeper_ready(struct keeper *k, const struct pollfd *fds, size_t n,
+void kept_ready(struct kept *k, const struct pollfd *fds, size_t n,
 	void (*next)(void *ctx, int fd), void *ctx);
 
 #endif
