@@ -8,6 +8,9 @@
 
 #include "json/scan.h"
 
+/* No model makes so many calls at once; looking for one is linear. */
+#define CALLS_MAX 4096
+
 enum { CALL_INDEX, CALL_ID, CALL_FUNCTION, CALL_NAME, CALL_ARGUMENTS, CALL_FIELDS };
 static const char *const call_names[CALL_FIELDS] = {
 	[CALL_INDEX] = "index", [CALL_ID] = "id", [CALL_FUNCTION] = "function",
@@ -95,8 +98,11 @@ static bool continues(const struct openai_call *c, const struct fragment *f)
 
 static struct openai_call *new_call(struct openai_decoder *d, const struct fragment *f)
 {
-	struct openai_call *v = arena_grow(d->c->arena, d->calls, d->ncalls, &d->calls_cap, sizeof(*v));
+	struct openai_call *v;
 
+	if (d->ncalls == CALLS_MAX)
+		return NULL;
+	v = arena_grow(d->c->arena, d->calls, d->ncalls, &d->calls_cap, sizeof(*v));
 	if (!v)
 		return NULL;
 	d->calls = v;
@@ -187,6 +193,17 @@ static enum flow stop_call(struct openai_decoder *d, struct sink *s, struct open
 			 SPAN_ABSENT);
 }
 
+static enum flow no_call(struct openai_decoder *d, struct sink *s)
+{
+	struct fault f = FAULT_INIT;
+
+	if (d->c->arena->failed)
+		return openai_no_memory(s);
+	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "backend %s sent more than %d tool calls",
+		  d->c->target->backend->name, CALLS_MAX);
+	return openai_fault(s, &f);
+}
+
 enum flow openai_tool_call(struct openai_decoder *d, struct sink *s, struct span call, bool whole)
 {
 	enum flow flow = FLOW_GO;
@@ -200,7 +217,7 @@ enum flow openai_tool_call(struct openai_decoder *d, struct sink *s, struct span
 		return FLOW_GO;
 	c = find_call(d, &f, whole);
 	if (!c)
-		return openai_no_memory(s);
+		return no_call(d, s);
 	if (!span_given(c->id) && span_given(f.id))
 		c->id = keep_text(d->c->arena, f.id);
 	if (!span_given(c->name) && span_given(f.name))

@@ -69,9 +69,15 @@ static bool same_item(const struct openai_detail *t, const struct span v[DETAIL_
 	return !span_is(t->type, "reasoning.encrypted");
 }
 
+/* Pieces come close together: a long list is not searched to its beginning. */
+#define DETAILS_NEAR 256
 static struct openai_detail *find_detail(struct openai_decoder *d, const struct span v[DETAIL_FIELDS])
 {
-	for (size_t i = d->ndetails; i-- > d->details_sent; )
+	size_t from = d->details_sent;
+
+	if (d->ndetails - from > DETAILS_NEAR)
+		from = d->ndetails - DETAILS_NEAR;
+	for (size_t i = d->ndetails; i-- > from; )
 		if (same_item(&d->details[i], v))
 			return &d->details[i];
 	return NULL;
