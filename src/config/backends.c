@@ -1,9 +1,8 @@
 /*
- * Backends: each is the options' defaults, its dialect's settings, its preset's, the file's and the
- * environment's, in this order. The one in use must have what it needs; of the others those that
- * lack something are left out, with a warning if they were written down.
+ * What each backend is: the options' defaults, its dialect's settings, its preset's, the file's and
+ * the environment's, in this order; then what follows from them, and whether it can be used.
  */
-#include "config/snapshot.h"
+#include "config/draft.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -11,27 +10,12 @@
 
 #include "config/secret.h"
 
-struct draft {
-	struct backend b;
-	struct option_set set;
-	const struct preset *preset;    /* NULL: none */
-	bool own_name;                  /* it has its preset's name: that one's variables count */
-	const config_setting_t *group;  /* NULL: not in the file */
-	const char *lacks;              /* why it can't be used; NULL when it can */
-};
-
-struct drafts {
-	struct draft *v;
-	size_t n;
-	const config_setting_t *group;  /* the file's; NULL: none */
-};
-
 static bool same(const char *a, const char *b)
 {
 	return a && b && !strcasecmp(a, b);
 }
 
-static struct origin draft_origin(struct loader *l, const struct draft *d)
+struct origin draft_origin(struct loader *l, const struct draft *d)
 {
 	if (d->group)
 		return origin_setting(l, d->group);
@@ -393,204 +377,22 @@ static void draft_file(struct loader *l, struct drafts *all, const config_settin
 	}
 }
 
-static const config_setting_t *backends_group(struct loader *l, const config_setting_t *root)
+bool drafts_fill(struct loader *l, struct drafts *all, const struct config *c)
 {
-	const config_setting_t *g = root ? config_setting_get_member(root, "backends") : NULL;
-	struct origin at;
-
-	if (!g || config_setting_is_group(g))
-		return g;
-	at = origin_setting(l, g);
-	report_error(l->report, &at, "backends must be a group, { NAME = { … }; }");
-	return NULL;
-}
-
-static void unknown_backend(struct loader *l, const struct snapshot *s, const struct drafts *all,
-			    const char *option, const char *name)
-{
-	struct origin *at = option_from(&s->globals, option);
-	const struct preset_absent *a;
+	size_t i, n = all->group ? (size_t)config_setting_length(all->group) : 0;
 	const struct preset *p;
-	struct nearest near;
-	size_t i;
-
-	for (a = presets_absent; a->name; a++)
-		if (same(a->name, name)) {
-			report_error(
-				l->report, at,
-				"%s: backend %s is known, but this version does not serve it yet",
-				option, a->name);
-			return;
-		}
-	nearest_init(&near, name);
-	for (i = 0; i < all->n; i++)
-		nearest_see(&near, all->v[i].b.name);
-	for (p = presets; p->name; p++)
-		nearest_see(&near, p->name);
-	if (near.best)
-		report_error(l->report, at, "%s: there is no backend \"%s\"; did you mean \"%s\"?",
-			     option, name, near.best);
-	else
-		report_error(l->report, at,
-			     "%s: there is no backend \"%s\" (presets: OPENROUTER, OPENAI, …; "
-			     "others need backends.%s)",
-			     option, name, name);
-}
-
-/* One of the file that could not be read at all is wrong once, not in every place that names it. */
-static bool in_group(const config_setting_t *group, const char *name)
-{
-	int i, n = group ? config_setting_length(group) : 0;
-
-	for (i = 0; i < n; i++)
-		if (same(config_setting_name(config_setting_get_elem(group, (unsigned)i)), name))
-			return true;
-	return false;
-}
-
-/* The one in use by the option's word; NULL when there is none (reported). */
-static struct draft *named_draft(struct loader *l, struct snapshot *s, struct drafts *all,
-				 const char *option, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < all->n; i++)
-		if (same(all->v[i].b.name, name)) {
-			if (!all->v[i].lacks)
-				return &all->v[i];
-			report_error(l->report, option_from(&s->globals, option),
-				     "%s: backend %s %s", option, all->v[i].b.name,
-				     all->v[i].lacks);
-			return NULL;
-		}
-	if (!in_group(all->group, name))
-		unknown_backend(l, s, all, option, name);
-	return NULL;
-}
-
-/* Without a name: what the file configures comes first, then the presets' order decides. */
-static struct draft *first_draft(struct loader *l, struct drafts *all)
-{
-	struct draft *first = NULL;
-	struct buf others;
-	size_t i;
-
-	buf_init(&others, 1024);
-	for (i = 0; i < all->n; i++) {
-		if (all->v[i].lacks)
-			continue;
-		if (!first)
-			first = &all->v[i];
-		else
-			buf_printf(&others, "%s%s", others.n ? ", " : "", all->v[i].b.name);
-	}
-	if (first && others.n)
-		report_warn(l->report, NULL,
-			    "proxy_backend is not set: %s is used, although %s could be too",
-			    first->b.name, buf_cstr(&others));
-	if (!first && all->n == 1)
-		report_error(l->report, NULL, "backend %s %s", all->v[0].b.name, all->v[0].lacks);
-	else if (!first)
-		report_error(l->report, NULL,
-			     "there is no backend to use: set OPENROUTER_API_KEY, OPENAI_API_KEY, "
-			     "ANTHROPIC_API_KEY or LITELLM_BASE_URL in the environment, or "
-			     "proxy_backend and backends in a config file");
-	buf_release(&others);
-	return first;
-}
-
-/* Copies what is usable into the snapshot and points everything at it. */
-static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all,
-			const struct draft *used)
-{
-	struct backend *list = arena_alloc(l->arena, (all->n + 1) * sizeof(*list));
-	size_t i;
-
-	s->sets = arena_alloc(l->arena, (all->n + 1) * sizeof(*s->sets));
-	for (i = 0; list && s->sets && i < all->n; i++) {
-		struct draft *d = &all->v[i];
-		size_t n = s->c.nbackends;
-
-		if (d->lacks) {
-			struct origin at = draft_origin(l, d);
-
-			if (d->group)
-				report_warn(l->report, &at, "backend %s %s", d->b.name, d->lacks);
-			continue;
-		}
-		list[n] = d->b;
-		if (!d->b.api_key && !d->b.passthrough)
-			list[n].auth = AUTH_NONE;
-		s->sets[n] = d->set;
-		s->sets[n].base = &list[n];
-		if (d == used)
-			s->c.backend = &list[n];
-		s->c.nbackends++;
-	}
-	s->c.backends = list;
-	if (s->c.backend)
-		s->c.proxy_backend = s->c.backend->name;
-}
-
-/* models.big and models.small: the environment's word, then what the file says of this backend,
- * then of all, then the preset. */
-static void choose_model(struct snapshot *s, struct option_set *set, const char *global,
-			 const char *own, const char **model, const char *backends)
-{
-	struct origin *g = option_from(&s->globals, global), *b = option_from(set, own);
-
-	if (backends && (!*model || (g->kind != ORIGIN_ENV && b->kind == ORIGIN_FILE))) {
-		*model = backends;
-		*g = *b;
-	}
-}
-
-static void choose_models(struct snapshot *s)
-{
-	struct config *c = &s->c;
-	struct option_set *set;
-
-	if (!c->backend)
-		return;
-	set = &s->sets[c->backend - c->backends];
-	choose_model(s, set, "models.big", "model_big", &c->model_big, c->backend->model_big);
-	choose_model(s, set, "models.small", "model_small", &c->model_small,
-		     c->backend->model_small);
-	if (!c->model_small && c->model_big) {
-		c->model_small = c->model_big;
-		*option_from(&s->globals, "models.small") = *option_from(&s->globals, "models.big");
-	}
-}
-
-void load_backends(struct loader *l, struct snapshot *s, const config_setting_t *root)
-{
-	const config_setting_t *group = backends_group(l, root);
-	struct drafts all = { NULL, 0, group };
-	const struct preset *p;
-	struct draft *used;
-	size_t i, n = group ? (size_t)config_setting_length(group) : 0;
 
 	for (p = presets; p->name; p++)
 		n++;
-	all.v = arena_alloc(l->arena, (n + 1) * sizeof(*all.v));
-	if (!all.v)
-		return;
-	if (group)
-		draft_file(l, &all, group);
+	all->v = arena_alloc(l->arena, (n + 1) * sizeof(*all->v));
+	if (!all->v)
+		return false;
+	if (all->group)
+		draft_file(l, all, all->group);
 	for (p = presets; p->name; p++)
-		if (!drafted(&all, p->name) && preset_wanted(l, p, &s->c))
-			draft_add(l, &all, p->name, NULL);
-	for (i = 0; i < all.n; i++)
-		draft_finish(l, &all.v[i], &s->c);
-	used = s->c.proxy_backend ? named_draft(l, s, &all, "proxy_backend", s->c.proxy_backend)
-				  : first_draft(l, &all);
-	if (s->c.passthrough_backend &&
-	    !named_draft(l, s, &all, "access.passthrough_backend", s->c.passthrough_backend))
-		used = NULL;
-	if (used && s->c.access_mode == ACCESS_PASSTHROUGH && !s->c.passthrough_backend) {
-		s->c.passthrough_backend = used->b.name;
-		used->b.passthrough = true;
-	}
-	keep_drafts(l, s, &all, used);
-	choose_models(s);
+		if (!drafted(all, p->name) && preset_wanted(l, p, c))
+			draft_add(l, all, p->name, NULL);
+	for (i = 0; i < all->n; i++)
+		draft_finish(l, &all->v[i], c);
+	return true;
 }

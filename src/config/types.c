@@ -1,5 +1,5 @@
 /*
- * What each type of option accepts, stores and shows. Values arrive as text (environment, presets,
+ * What each type of option accepts and stores. Values arrive as text (environment, presets,
  * defaults) or as a setting of the file; a setting has to have the right type there, text is read
  * as what the option is.
  */
@@ -10,9 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/clock.h"
 #include "config/config.h"
-#include "config/emit.h"
 #include "config/secret.h"
 #include "config/types.h"
 
@@ -48,14 +46,6 @@ static bool put_pointer(void *base, const struct option *o, const void *p)
 {
 	memcpy((char *)base + o->offset, &p, sizeof(p));
 	return p != NULL;
-}
-
-static const void *get_pointer(const void *base, const struct option *o)
-{
-	const void *p;
-
-	memcpy(&p, (const char *)base + o->offset, sizeof(p));
-	return p;
 }
 
 /* What other programs call the same, the earlier system's log levels among them. */
@@ -447,187 +437,30 @@ static bool put_rows(struct loader *l, const struct option *o, void *base, struc
 	return refuse(l, o, v, "a list or group in the file");
 }
 
-static void show_quoted(struct buf *b, const char *text)
-{
-	buf_putc(b, '"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			buf_putc(b, '\\');
-		if ((unsigned char)*text < 0x20)
-			buf_printf(b, "\\x%02x", (unsigned)*text);
-		else
-			buf_putc(b, *text);
-	}
-	buf_putc(b, '"');
-}
-
-static void show_text(struct buf *b, const struct option *o, const void *base,
-		      const struct origin *from)
-{
-	show_quoted(b, get_pointer(base, o) ? get_pointer(base, o) : "");
-}
-
-static void show_word(struct buf *b, const struct option *o, const void *base,
-		      const struct origin *from)
-{
-	int i;
-
-	memcpy(&i, (const char *)base + o->offset, sizeof(i));
-	show_quoted(b, o->words[i]);
-}
-
-static void show_int(struct buf *b, const struct option *o, const void *base,
-		     const struct origin *from)
-{
-	int i;
-
-	memcpy(&i, (const char *)base + o->offset, sizeof(i));
-	buf_put_int(b, i);
-}
-
-static void show_int64(struct buf *b, const struct option *o, const void *base,
-		       const struct origin *from)
-{
-	int64_t n;
-
-	memcpy(&n, (const char *)base + o->offset, sizeof(n));
-	buf_put_int(b, n);
-	if (n > INT32_MAX)
-		buf_putc(b, 'L');
-}
-
-static void show_bool(struct buf *b, const struct option *o, const void *base,
-		      const struct origin *from)
-{
-	bool v;
-
-	memcpy(&v, (const char *)base + o->offset, sizeof(v));
-	buf_puts(b, v ? "true" : "false");
-}
-
-static void show_list(struct buf *b, const struct option *o, const void *base,
-		      const struct origin *from)
-{
-	const char *const *v = get_pointer(base, o);
-	size_t i;
-
-	buf_puts(b, "( ");
-	for (i = 0; v && v[i]; i++) {
-		buf_puts(b, i ? ", " : "");
-		show_quoted(b, v[i]);
-	}
-	buf_puts(b, i ? " )" : ")");
-}
-
-/* Never the value itself: only whether there is one, and the reference that names it. */
-static void show_secret(struct buf *b, const struct option *o, const void *base,
-			const struct origin *from)
-{
-	const char *set = get_pointer(base, o) ? "set" : "missing";
-
-	if (from && from->ref)
-		buf_printf(b, "\"(%s, from %s)\"", set, from->ref);
-	else if (from && from->kind == ORIGIN_ENV)
-		buf_printf(b, "\"(%s, from env:%s)\"", set, from->where);
-	else
-		buf_printf(b, "\"(%s)\"", set);
-}
-
-/* A header's or member's value may be a secret: names alone are shown. */
-static void show_headers(struct buf *b, const struct option *o, const void *base,
-			 const struct origin *from)
-{
-	const struct header_setting *h = get_pointer(base, o);
-	size_t i;
-
-	buf_puts(b, "( ");
-	for (i = 0; h && h[i].name; i++) {
-		buf_puts(b, i ? ", { name = " : "{ name = ");
-		show_quoted(b, h[i].name);
-		buf_puts(b, "; value = \"(set)\"; }");
-	}
-	buf_puts(b, i ? " )" : ")");
-}
-
-static void show_body(struct buf *b, const struct option *o, const void *base,
-		      const struct origin *from)
-{
-	const struct body_member *m = get_pointer(base, o);
-	size_t i;
-
-	buf_puts(b, "{ ");
-	for (i = 0; m && m[i].name; i++)
-		if (m[i].json)
-			buf_printf(b, "%s = \"(set)\"; ", m[i].name);
-	buf_putc(b, '}');
-}
-
-static void show_time(struct buf *b, const struct option *o, const void *base,
-		      const struct origin *from)
-{
-	char text[40] = "";
-	int64_t t;
-
-	memcpy(&t, (const char *)base + o->offset, sizeof(t));
-	if (t)
-		clock_rfc3339(text, sizeof(text), t, 0);
-	show_quoted(b, text);
-}
-
-/* The first digits tell two keys apart. */
-static void show_hashes(struct buf *b, const struct option *o, const void *base,
-			const struct origin *from)
-{
-	const char *h[2];
-
-	memcpy(h, (const char *)base + o->offset, sizeof(h));
-	buf_printf(b, "\"%.8s…\"", h[0] ? h[0] : "");
-	if (h[1])
-		buf_printf(b, ", \"%.8s…\"", h[1]);
-}
-
-/* "http://user:password@host" without what stands before the '@'. */
-static void show_proxy(struct buf *b, const struct option *o, const void *base,
-		       const struct origin *from)
-{
-	const char *url = get_pointer(base, o), *host, *at;
-
-	if (!url)
-		url = "";
-	host = strstr(url, "://");
-	at = host ? strrchr(host, '@') : NULL;
-	if (at)
-		buf_printf(b, "\"%.*s(set)%s\"", (int)(host + 3 - url), url, at);
-	else
-		show_quoted(b, url);
-}
-
 static const struct {
 	const char *name;       /* for people */
 	bool (*put)(struct loader *l, const struct option *o, void *base, struct value *v);
-	void (*show)(struct buf *b, const struct option *o, const void *base,
-		     const struct origin *from);
 } types[] = {
-	[TYPE_TEXT] = { "text", put_text, show_text },
-	[TYPE_URL] = { "URL", put_url, show_text },
-	[TYPE_PROXY] = { "URL", put_proxy, show_proxy },
-	[TYPE_PATH] = { "path", put_path, show_text },
-	[TYPE_CA] = { "path", put_path, show_text },
-	[TYPE_LOG] = { "text or path", put_log, show_text },
-	[TYPE_INT] = { "number", put_number, show_int },
-	[TYPE_COUNT] = { "number", put_number, show_int64 },
-	[TYPE_SIZE] = { "bytes", put_number, show_int64 },
-	[TYPE_BOOL] = { "true or false", put_bool, show_bool },
-	[TYPE_WORD] = { "text", put_word, show_word },
-	[TYPE_LIST] = { "list of texts", put_list, show_list },
-	[TYPE_SECRET] = { "secret", put_secret, show_secret },
-	[TYPE_HEADERS] = { "list of headers", headers_put, show_headers },
-	[TYPE_BODY] = { "group of members", body_put, show_body },
-	[TYPE_TIME] = { "time", put_time, show_time },
-	[TYPE_HASHES] = { "one or two hashes", put_hashes, show_hashes },
-	[TYPE_RULES] = { "list of rules", put_rows, NULL },
-	[TYPE_KEYS] = { "list of keys", put_rows, NULL },
-	[TYPE_BACKENDS] = { "group of backends", put_rows, NULL },
+	[TYPE_TEXT] = { "text", put_text },
+	[TYPE_URL] = { "URL", put_url },
+	[TYPE_PROXY] = { "URL", put_proxy },
+	[TYPE_PATH] = { "path", put_path },
+	[TYPE_CA] = { "path", put_path },
+	[TYPE_LOG] = { "text or path", put_log },
+	[TYPE_INT] = { "number", put_number },
+	[TYPE_COUNT] = { "number", put_number },
+	[TYPE_SIZE] = { "bytes", put_number },
+	[TYPE_BOOL] = { "true or false", put_bool },
+	[TYPE_WORD] = { "text", put_word },
+	[TYPE_LIST] = { "list of texts", put_list },
+	[TYPE_SECRET] = { "secret", put_secret },
+	[TYPE_HEADERS] = { "list of headers", headers_put },
+	[TYPE_BODY] = { "group of members", body_put },
+	[TYPE_TIME] = { "time", put_time },
+	[TYPE_HASHES] = { "one or two hashes", put_hashes },
+	[TYPE_RULES] = { "list of rules", put_rows },
+	[TYPE_KEYS] = { "list of keys", put_rows },
+	[TYPE_BACKENDS] = { "group of backends", put_rows },
 };
 
 const char *option_type_name(const struct option *o)
@@ -638,29 +471,4 @@ const char *option_type_name(const struct option *o)
 bool option_put(struct loader *l, const struct option *o, void *base, struct value *v)
 {
 	return types[o->type].put(l, o, base, v);
-}
-
-void option_show(struct buf *b, const struct option *o, const void *base, const struct origin *from)
-{
-	if (types[o->type].show)
-		types[o->type].show(b, o, base, from);
-}
-
-bool option_given(const struct option *o, const void *base)
-{
-	switch (o->type) {
-	case TYPE_INT:
-	case TYPE_COUNT:
-	case TYPE_SIZE:
-	case TYPE_BOOL:
-	case TYPE_WORD:
-	case TYPE_TIME:
-		return true;
-	case TYPE_RULES:
-	case TYPE_KEYS:
-	case TYPE_BACKENDS:
-		return false;
-	default:
-		return get_pointer(base, o) != NULL;
-	}
 }

@@ -1,0 +1,30 @@
+/*
+ * Backends in the making (config/backends.c fills them, config/choose.c picks): all that the file
+ * and the environment know of each, whether it can be used or not.
+ */
+#ifndef CONFIG_DRAFT_H
+#define CONFIG_DRAFT_H
+
+#include "config/snapshot.h"
+
+struct draft {
+	struct backend b;
+	struct option_set set;
+	const struct preset *preset;    /* NULL: none */
+	bool own_name;                  /* it has its preset's name: that one's variables count */
+	const config_setting_t *group;  /* NULL: not in the file */
+	const char *lacks;              /* why it can't be used; NULL when it can */
+};
+
+struct drafts {
+	struct draft *v;
+	size_t n;
+	const config_setting_t *group;  /* the file's; NULL: none */
+};
+
+/* Every backend of the group and every preset that counts, complete. False without memory. */
+bool drafts_fill(struct loader *l, struct drafts *all, const struct config *c);
+/* Where the file speaks of it; else its preset. */
+struct origin draft_origin(struct loader *l, const struct draft *d);
+
+#endif
