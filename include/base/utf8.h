@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* Bytes of the well-formed sequence of two to four bytes at p, of which n > 0 may be read; 0 when there is none there
- * (Unicode's table 3-7: no overlong forms, no surrogates, nothing beyond U+10FFFF). */
+/* Bytes of the well-formed sequence of two to four bytes at p, of which n > 0 may be read; 0 when
+ * there is none there (Unicode's table 3-7: no overlong forms, no surrogates, nothing beyond
+ * U+10FFFF). */
 static inline size_t utf8_sequence(const char *text, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)text;

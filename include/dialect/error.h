@@ -1,5 +1,5 @@
-/* What the parts of the shared error table share: error.c decides, error_text.c finds what a backend says, error_overflow.c knows
- * the wordings of a prompt that does not fit. */
+/* What the parts of the shared error table share: error.c decides, error_text.c finds what a
+ * backend says, error_overflow.c knows the wordings of a prompt that does not fit. */
 #ifndef DIALECT_ERROR_H
 #define DIALECT_ERROR_H
 
@@ -24,7 +24,8 @@ bool backend_error_is(const struct backend_error *e, const char *word);
 struct overflow {
 	int64_t max, prompt, output, total;
 };
-/* True if the message (or n_prompt_tokens and n_ctx of the object, or a code) says that the prompt does not fit. */
+/* True if the message (or n_prompt_tokens and n_ctx of the object, or a code) says that the
+ * prompt does not fit. */
 bool error_overflow(const struct backend_error *e, struct overflow *o);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * What the parts of the openai-chat decoder share: openai_decode.c reads chunks, openai_calls.c tells tool calls apart,
- * openai_thinking.c gathers reasoning. All memory is the call's arena.
+ * What the parts of the openai-chat decoder share: openai_decode.c reads chunks, openai_calls.c
+ * tells tool calls apart, openai_thinking.c gathers reasoning. All memory is the call's arena.
  */
 #ifndef DIALECT_OPENAI_DECODE_H
 #define DIALECT_OPENAI_DECODE_H
@@ -59,13 +59,15 @@ struct openai_decoder {
 	unsigned tag_at;                /* bytes of the tag that have matched so far */
 };
 
-/* Fills out[i] with the value of the member names[i] of obj, absent where there is none; one pass. */
+/* Fills out[i] with the value of the member names[i] of obj, absent where there is none; one
+ * pass. */
 void openai_pick(struct span obj, const char *const *names, size_t n, struct span *out);
 /* The message can't be finished: sends f; never FLOW_GO. */
 enum flow openai_fault(struct sink *s, const struct fault *f);
 enum flow openai_no_memory(struct sink *s);
 
-/* One element of "tool_calls", or "function_call"; whole: it is complete and no part of another one. */
+/* One element of "tool_calls", or "function_call"; whole: it is complete and no part of another
+ * one. */
 enum flow openai_tool_call(struct openai_decoder *d, struct sink *s, struct span call, bool whole);
 /* Ends every call. -1 when one never got a name. */
 int openai_calls_end(struct openai_decoder *d, struct sink *s, enum flow *flow);

@@ -1,7 +1,7 @@
 /*
- * Eight bytes at a time: finds the next byte of a JSON string that needs a look. Internal to json/.
- * Each byte of a word is compared in parallel; a borrow can only disturb bytes behind a real hit, so
- * that the first hit is always exact.
+ * Eight bytes at a time: finds the next byte of a JSON string that needs a look. Internal to
+ * json/. Each byte of a word is compared in parallel; a borrow can only disturb bytes behind a
+ * real hit, so that the first hit is always exact.
  */
 #ifndef JSON_SWAR_H
 #define JSON_SWAR_H
@@ -23,7 +23,8 @@ static inline uint64_t swar_load(const char *p)
 	return w;
 }
 
-/* High bits of the bytes that are a quote, a backslash or a control character; high bytes may show too. */
+/* High bits of the bytes that are a quote, a backslash or a control character; high bytes may
+ * show too. */
 static inline uint64_t swar_special(uint64_t w)
 {
 	uint64_t quote = w ^ (SWAR_ONES * '"'), backslash = w ^ (SWAR_ONES * '\\');
@@ -31,7 +32,8 @@ static inline uint64_t swar_special(uint64_t w)
 	return (w - SWAR_ONES * 0x20) | (quote - SWAR_ONES) | (backslash - SWAR_ONES);
 }
 
-/* The first byte that needs a look, if it lies in a whole word before end; else where fewer than 8 bytes are left. */
+/* The first byte that needs a look, if it lies in a whole word before end; else where fewer
+ * than 8 bytes are left. */
 static inline const char *swar_words(const char *p, const char *end)
 {
 	for (; end - p >= 8; p += 8) {
@@ -57,7 +59,8 @@ static inline int swar_look(char c)
 	return (unsigned char)c < 0x20 || (unsigned char)c > 0x7f || c == '"' || c == '\\';
 }
 
-/* The first byte from p on that is a quote, a backslash, a control character or above 0x7f; end if there is none. */
+/* The first byte from p on that is a quote, a backslash, a control character or above 0x7f; end
+ * if there is none. */
 static inline const char *swar_ascii_run(const char *p, const char *end)
 {
 	/* Most strings are short; long ones are worth four words at once. */
@@ -76,7 +79,8 @@ static inline const char *swar_ascii_run(const char *p, const char *end)
 	return p;
 }
 
-/* The same with high bytes passed over: what must be escaped when plain UTF-8 becomes a JSON string. */
+/* The same with high bytes passed over: what must be escaped when plain UTF-8 becomes a JSON
+ * string. */
 static inline const char *swar_plain_run(const char *p, const char *end)
 {
 	for (;;) {

@@ -1,7 +1,7 @@
 /*
  * Bump allocation. The first chunk is small, since many requests need little; each further one
- * doubles up to 64 KB. What is larger than a quarter of a chunk gets a chunk of its own, so that one
- * big piece neither wastes the rest of the open chunk nor inflates the next.
+ * doubles up to 64 KB. What is larger than a quarter of a chunk gets a chunk of its own, so that
+ * one big piece neither wastes the rest of the open chunk nor inflates the next.
  */
 #include "base/arena.h"
 
@@ -134,7 +134,8 @@ void *arena_grow(struct arena *a, void *vec, size_t n, size_t *cap, size_t size)
 	p = arena_alloc(a, more * size);
 	if (!p)
 		return NULL;
-	/* A caller may ask for more than one further item: only *cap of them are there to be copied. */
+	/* A caller may ask for more than one further item: only *cap of them are there to be
+	 * copied. */
 	if (*cap)
 		memcpy(p, vec, *cap * size);
 	*cap = more;

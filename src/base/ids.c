@@ -1,7 +1,7 @@
 /*
  * Random identifiers. Randomness is drawn from the kernel 256 bytes at a time for each thread, so
- * that an id costs no system call. After a fork the child must not repeat its parent's ids: the pool
- * remembers whose it is.
+ * that an id costs no system call. After a fork the child must not repeat its parent's ids: the
+ * pool remembers whose it is.
  */
 #include "base/ids.h"
 

@@ -1,8 +1,8 @@
 /*
- * The program's own log. A line is made in a buffer on the stack and goes out with one write(2), so
- * that lines of processes that share a file (O_APPEND) or a pipe never mix. The descriptor is kept in
- * an atomic: log_reopen swaps it under running threads with dup2, so that a writer never meets a
- * closed one.
+ * The program's own log. A line is made in a buffer on the stack and goes out with one write(2),
+ * so that lines of processes that share a file (O_APPEND) or a pipe never mix. The descriptor is
+ * kept in an atomic: log_reopen swaps it under running threads with dup2, so that a writer never
+ * meets a closed one.
  */
 #include "base/log.h"
 
@@ -135,7 +135,8 @@ void log_line(enum log_level level, struct str json)
 	if (kind == LOG_TO_SYSLOG) {
 		syslog(syslog_priority(level), "%.*s", STR_ARGS(json));
 	} else {
-		/* A log that can't be written must not stop the program, nor be retried for ever. */
+		/* A log that can't be written must not stop the program, nor be retried for
+		 * ever. */
 		do {
 			n = writev(kind == LOG_TO_FILE ? atomic_load(&log_fd) : STDERR_FILENO, v, 2);
 		} while (n < 0 && errno == EINTR);

@@ -1,7 +1,8 @@
 /*
- * The shared table of errors: what an error of a backend becomes at the client. The provider's own sentence stays,
- * but where Claude Code acts on words: a prompt that does not fit. A credential of the gateway's own that is
- * refused never looks like one of the client's, or the client would throw its own away.
+ * The shared table of errors: what an error of a backend becomes at the client. The provider's own
+ * sentence stays, but where Claude Code acts on words: a prompt that does not fit. A credential of
+ * the gateway's own that is refused never looks like one of the client's, or the client would
+ * throw its own away.
  */
 #include "dialect/error.h"
 
@@ -22,7 +23,8 @@ struct outcome {
 #define BACKEND(class, status, type) { class, FAULT_OF_BACKEND, status, type, -1 }
 
 enum meaning {
-	BAD_REQUEST, REFUSED_KEY, FORBIDDEN, QUOTA, NOT_FOUND, CONFLICT, TOO_LARGE, RATE, OVERLOADED, TIMEOUT, SERVER, GATEWAY,
+	BAD_REQUEST, REFUSED_KEY, FORBIDDEN, QUOTA, NOT_FOUND, CONFLICT, TOO_LARGE, RATE,
+	OVERLOADED, TIMEOUT, SERVER, GATEWAY,
 	MEANINGS,
 };
 static const struct outcome outcomes[MEANINGS] = {
@@ -40,7 +42,8 @@ static const struct outcome outcomes[MEANINGS] = {
 	[GATEWAY] = BACKEND(FAULT_TRANSIENT, 502, "api_error"),
 };
 
-/* What a status means where the body says nothing better; other 4xx are BAD_REQUEST, other 5xx SERVER. */
+/* What a status means where the body says nothing better; other 4xx are BAD_REQUEST, other 5xx
+ * SERVER. */
 static const struct { int status; enum meaning meaning; } statuses[] = {
 	{ 401, REFUSED_KEY }, { 402, QUOTA }, { 403, FORBIDDEN }, { 404, NOT_FOUND },
 	{ 407, GATEWAY }, { 408, TIMEOUT }, { 409, CONFLICT }, { 413, TOO_LARGE },
@@ -50,8 +53,8 @@ static const struct { int status; enum meaning meaning; } statuses[] = {
 };
 
 /*
- * Types and codes. always: they tell more than the status beside them; else they count only where there is no
- * status (an error inside a 200).
+ * Types and codes. always: they tell more than the status beside them; else they count only where
+ * there is no status (an error inside a 200).
  */
 static const struct { const char *word; enum meaning meaning; bool always; } words[] = {
 	{ "insufficient_quota", QUOTA, true },                  /* OpenAI, as 429 */
@@ -102,14 +105,16 @@ static const struct { const char *word; enum meaning meaning; bool always; } wor
 	{ "api_error", SERVER, false },
 };
 
-/* Sentences that tell more than the status; from … to: the statuses beside which they are looked for. */
+/* Sentences that tell more than the status; from … to: the statuses beside which they are
+ * looked for. */
 static const struct { const char *text; int from, to; enum meaning meaning; } sentences[] = {
 	{ "specified API usage limits", 400, 429, QUOTA },      /* Anthropic's, wrapped as 400 by LiteLLM */
 	{ "Budget has been exceeded", 400, 429, QUOTA },        /* LiteLLM */
 	{ "credit balance is too low", 400, 429, QUOTA },       /* Anthropic */
 	{ "insufficient balance", 400, 429, QUOTA },
 	{ "overloaded", 429, 599, OVERLOADED },
-	/* Templates of local models refuse what they were given with a 500, which a client would repeat for ever. */
+	/* Templates of local models refuse what they were given with a 500, which a client
+	 * would repeat for ever. */
 	{ "must be at the beginning", 500, 500, BAD_REQUEST },
 	{ "Jinja", 500, 500, BAD_REQUEST },
 	{ "raise_exception", 500, 500, BAD_REQUEST },
@@ -203,7 +208,8 @@ static bool silent_overflow(const struct decode_context *c, int status, struct s
 		c->request->body.n >= LARGE_REQUEST;
 }
 
-/* The gateway's own credential was refused: told so that its owner finds it, and so that the client keeps its own. */
+/* The gateway's own credential was refused: told so that its owner finds it, and so that the
+ * client keeps its own. */
 static void set_own_key(struct fault *f, const struct backend *b, int status, struct str message)
 {
 	const char *from = b->api_key_from ? b->api_key_from : b->api_key ? "its configuration" : NULL;

@@ -1,16 +1,17 @@
 /*
- * The ways in which backends say that a prompt does not fit. Claude Code compacts a conversation when it reads
- * "prompt is too long", and lowers max_tokens when it reads the sentence about both; everything else it shows
- * to its user. So every backend's wording is known here, with the counts it names.
+ * The ways in which backends say that a prompt does not fit. Claude Code compacts a conversation
+ * when it reads "prompt is too long", and lowers max_tokens when it reads the sentence about both;
+ * everything else it shows to its user. So every backend's wording is known here, with the counts
+ * it names.
  */
 #include "dialect/error.h"
 
 #include "json/scan.h"
 
 /*
- * Patterns, ASCII case ignored. '*' skips as little as possible; \1 … \4 are numbers (digits, with commas or
- * underscores): the model's limit, the prompt, the room asked for the answer, and both together. The first
- * pattern that matches counts, so those with more numbers come first.
+ * Patterns, ASCII case ignored. '*' skips as little as possible; \1 … \4 are numbers (digits, with
+ * commas or underscores): the model's limit, the prompt, the room asked for the answer, and both
+ * together. The first pattern that matches counts, so those with more numbers come first.
  */
 static const char *const patterns[] = {
 	/* Anthropic, and backends that took over its words */
@@ -74,7 +75,8 @@ static const char *const patterns[] = {
 
 /* Codes and types that say it; 1261 is GLM's. */
 static const char *const codes[] = {
-	"context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded", "string_too_long", "1261",
+	"context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded",
+	"string_too_long", "1261",
 };
 
 /* Limits of requests a minute are worded in tokens too. */

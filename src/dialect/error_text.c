@@ -1,6 +1,6 @@
 /*
- * Finds the sentence in an error body. Shapes are tried in a fixed order, the commonest first; what is
- * no JSON is a page of some proxy on the way, or plain text.
+ * Finds the sentence in an error body. Shapes are tried in a fixed order, the commonest first;
+ * what is no JSON is a page of some proxy on the way, or plain text.
  */
 #include "dialect/error.h"
 

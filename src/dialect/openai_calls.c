@@ -1,8 +1,9 @@
 /*
- * Tool calls of an openai-chat answer. By the book each fragment carries the index of its call, and
- * the first one its id and name. In the field the index is missing or always 0, ids repeat on every
- * fragment or change with each, several calls share one delta, and arguments come as an object. So a
- * fragment finds its call by what it has, in this order: index, id, the place behind the last call.
+ * Tool calls of an openai-chat answer. By the book each fragment carries the index of its call,
+ * and the first one its id and name. In the field the index is missing or always 0, ids repeat on
+ * every fragment or change with each, several calls share one delta, and arguments come as an
+ * object. So a fragment finds its call by what it has, in this order: index, id, the place behind
+ * the last call.
  */
 #include "dialect/openai_decode.h"
 
@@ -86,13 +87,14 @@ static bool continues(const struct openai_call *c, const struct fragment *f)
 
 	if (same_id)
 		return true;
-	/* A new id with a name is a new call. Without one it is only if the call before has ended: a server that makes up an id for
-	 * every fragment (older vLLM) means the same call. */
+	/* A new id with a name is a new call. Without one it is only if the call before has ended:
+	 * a server that makes up an id for every fragment (older vLLM) means the same call. */
 	if (other_text(c->id, f->id))
 		return !span_given(f->name) && !c->progress.complete;
 	if (!span_given(f->name) || !span_given(c->name))
 		return true;
-	/* The name again: repeated by some on every fragment, but more arguments behind complete ones are a second call. */
+	/* The name again: repeated by some on every fragment, but more arguments behind
+	 * complete ones are a second call. */
 	return span_eq(f->name, c->name) && !(c->progress.complete && span_given(f->arguments));
 }
 

@@ -1,8 +1,8 @@
 /*
- * Reads openai-chat answers: chunks of a stream, or a whole body, which is one chunk with a "message" for its
- * "delta". Nothing is believed about order: reasoning, text and calls are sent as they come, while finish reason
- * and usage are kept until the end, because both may come early, twice, late or never. The keeper behind makes a
- * legal message of it.
+ * Reads openai-chat answers: chunks of a stream, or a whole body, which is one chunk with a
+ * "message" for its "delta". Nothing is believed about order: reasoning, text and calls are sent
+ * as they come, while finish reason and usage are kept until the end, because both may come early,
+ * twice, late or never. The keeper behind makes a legal message of it.
  *
  * Fragments of text and arguments go on exactly as they stand between their quotes.
  */
@@ -13,21 +13,28 @@
 
 #include "json/scan.h"
 
-enum { TOP_ID, TOP_MODEL, TOP_CHOICES, TOP_USAGE, TOP_ERROR, TOP_OBJECT, TOP_TYPE, TOP_BASE_RESP, TOP_X_GROQ, TOP_FIELDS };
+enum {
+	TOP_ID, TOP_MODEL, TOP_CHOICES, TOP_USAGE, TOP_ERROR, TOP_OBJECT, TOP_TYPE, TOP_BASE_RESP,
+	TOP_X_GROQ, TOP_FIELDS,
+};
 static const char *const top_names[TOP_FIELDS] = {
 	[TOP_ID] = "id", [TOP_MODEL] = "model", [TOP_CHOICES] = "choices", [TOP_USAGE] = "usage",
 	[TOP_ERROR] = "error", [TOP_OBJECT] = "object", [TOP_TYPE] = "type",
 	[TOP_BASE_RESP] = "base_resp", [TOP_X_GROQ] = "x_groq",
 };
 
-enum { CHOICE_INDEX, CHOICE_DELTA, CHOICE_MESSAGE, CHOICE_FINISH, CHOICE_NATIVE, CHOICE_STOP, CHOICE_ERROR, CHOICE_FIELDS };
+enum {
+	CHOICE_INDEX, CHOICE_DELTA, CHOICE_MESSAGE, CHOICE_FINISH, CHOICE_NATIVE, CHOICE_STOP,
+	CHOICE_ERROR, CHOICE_FIELDS,
+};
 static const char *const choice_names[CHOICE_FIELDS] = {
 	[CHOICE_INDEX] = "index", [CHOICE_DELTA] = "delta", [CHOICE_MESSAGE] = "message",
 	[CHOICE_FINISH] = "finish_reason", [CHOICE_NATIVE] = "native_finish_reason",
 	[CHOICE_STOP] = "stop_reason", [CHOICE_ERROR] = "error",
 };
 
-/* The names under which reasoning comes, in the order in which the first that says something is taken. */
+/* The names under which reasoning comes, in the order in which the first that says something is
+ * taken. */
 enum { DELTA_CONTENT, DELTA_CALLS, DELTA_FUNCTION, DELTA_REFUSAL, DELTA_DETAILS, DELTA_REASONING };
 static const char *const delta_names[] = {
 	[DELTA_CONTENT] = "content", [DELTA_CALLS] = "tool_calls", [DELTA_FUNCTION] = "function_call",
@@ -129,7 +136,8 @@ static void read_usage(struct openai_decoder *d, struct span usage)
 	u.cache_read = count_at(usage, cached_paths);
 	u.cache_write = count_at(usage, written_paths);
 	u.thinking = count_at(usage, thinking_paths);
-	/* Prompt tokens include what was read from the cache or written to it; the API counts them apart. */
+	/* Prompt tokens include what was read from the cache or written to it; the API counts
+	 * them apart. */
 	if (prompt >= 0) {
 		u.input = prompt - or_zero(u.cache_read) - or_zero(u.cache_write);
 		u.input = or_zero(u.input);
@@ -163,7 +171,8 @@ static bool is_error(const struct span top[TOP_FIELDS])
 		(span_int(json_get(top[TOP_BASE_RESP], "status_code"), &code) && code != 0);
 }
 
-/* OpenRouter's kinds of errors that end an answer well when some of it is there (its sheet, "Errors"). */
+/* OpenRouter's kinds of errors that end an answer well when some of it is there (its sheet,
+ * "Errors"). */
 static enum stop_reason stop_of_error(struct span error)
 {
 	static const struct { const char *kind; enum stop_reason stop; } table[] = {
@@ -199,7 +208,8 @@ static enum flow answer_failed(struct openai_decoder *d, struct sink *s, struct 
 /* ---- finish reasons ---- */
 
 enum finish { FINISH_STOP, FINISH_LENGTH, FINISH_WINDOW, FINISH_REFUSAL, FINISH_ERROR, FINISH_OVERLOADED };
-/* Anything else, "tool_calls" among them, is FINISH_STOP: whether calls came decides about tool use. */
+/* Anything else, "tool_calls" among them, is FINISH_STOP: whether calls came decides about tool
+ * use. */
 static const struct { const char *name; enum finish finish; } finishes[] = {
 	{ "length", FINISH_LENGTH },
 	{ "max_tokens", FINISH_LENGTH },
@@ -502,7 +512,8 @@ enum flow openai_decode_body(void *state, struct str body, struct sink *s)
 	if (flow)
 		return flow;
 	if (!d->started) {
-		/* No error by name, and no answer either: whatever it says is the best there is to tell. */
+		/* No error by name, and no answer either: whatever it says is the best there is
+		 * to tell. */
 		error_from_body(d->c, 200, body, &f);
 		return openai_fault(s, &f);
 	}
@@ -510,7 +521,8 @@ enum flow openai_decode_body(void *state, struct str body, struct sink *s)
 	return FLOW_GO;
 }
 
-/* Tool use is what the client acts on: it is said exactly when a call was sent, unless the answer was cut or refused. */
+/* Tool use is what the client acts on: it is said exactly when a call was sent, unless the
+ * answer was cut or refused. */
 static enum flow send_stop(struct openai_decoder *d, struct sink *s)
 {
 	struct event e = { .type = EVENT_STOP_REASON, .index = -1, .stop = d->stop,

@@ -1,6 +1,6 @@
 /*
- * A model list in OpenAI's shape: {"data":[{"id":…}]}, a bare array, or "models". Only the id is common; limits
- * come under each server's own name.
+ * A model list in OpenAI's shape: {"data":[{"id":…}]}, a bare array, or "models". Only the id is
+ * common; limits come under each server's own name.
  */
 #include <string.h>
 

@@ -1,8 +1,9 @@
 /*
- * Text of an openai-chat answer, and the "<think>…</think>" element that some models begin it with.
- * The tags may be cut anywhere between two fragments and escaped ("\u003c"), while the fragments
- * must go on as they came: so the matcher reads units of JSON string content and sends stretches of the
- * original. What turned out to be no tag is sent from the tag itself, which has no other spelling in text.
+ * Text of an openai-chat answer, and the "<think>…</think>" element that some models begin it
+ * with. The tags may be cut anywhere between two fragments and escaped ("\u003c"), while the
+ * fragments must go on as they came: so the matcher reads units of JSON string content and sends
+ * stretches of the original. What turned out to be no tag is sent from the tag itself, which has
+ * no other spelling in text.
  */
 #include "dialect/openai_decode.h"
 
@@ -63,7 +64,8 @@ static void tag_met(struct openai_decoder *d)
 	d->think = d->think == THINK_START ? THINK_INSIDE : THINK_BEHIND;
 }
 
-/* At the start of the text the whole tag must come first; white space before it is dropped with it. */
+/* At the start of the text the whole tag must come first; white space before it is dropped with
+ * it. */
 static enum flow no_tag(struct openai_decoder *d, struct sink *s)
 {
 	const char *tag = d->think == THINK_INSIDE ? close_tag : open_tag;

@@ -1,8 +1,9 @@
 /*
  * Reasoning of an openai-chat answer. It comes as plain text under one of several names, as
  * OpenRouter's "reasoning_details", or as both, which say the same: the text is sent once. The
- * details themselves are gathered, because the backend wants the complete sequence back; they travel
- * in the signature of the thinking block. Without details the signature only marks whose thinking it is.
+ * details themselves are gathered, because the backend wants the complete sequence back; they
+ * travel in the signature of the thinking block. Without details the signature only marks whose
+ * thinking it is.
  */
 #include "dialect/openai_decode.h"
 
@@ -10,7 +11,10 @@
 
 #include "json/scan.h"
 
-enum { DETAIL_TYPE, DETAIL_ID, DETAIL_INDEX, DETAIL_TEXT, DETAIL_SUMMARY, DETAIL_DATA, DETAIL_SIGNATURE, DETAIL_FIELDS };
+enum {
+	DETAIL_TYPE, DETAIL_ID, DETAIL_INDEX, DETAIL_TEXT, DETAIL_SUMMARY, DETAIL_DATA,
+	DETAIL_SIGNATURE, DETAIL_FIELDS,
+};
 static const char *const detail_names[DETAIL_FIELDS] = {
 	[DETAIL_TYPE] = "type", [DETAIL_ID] = "id", [DETAIL_INDEX] = "index",
 	[DETAIL_TEXT] = "text", [DETAIL_SUMMARY] = "summary", [DETAIL_DATA] = "data",
@@ -57,7 +61,8 @@ static struct span detail_text(const struct span v[DETAIL_FIELDS])
 	return SPAN_ABSENT;
 }
 
-/* Pieces of one item share type and index; where there is no index, only texts that follow each other are one. */
+/* Pieces of one item share type and index; where there is no index, only texts that follow each
+ * other are one. */
 static bool same_item(const struct openai_detail *t, const struct span v[DETAIL_FIELDS])
 {
 	if (!span_eq(t->type, v[DETAIL_TYPE]))
@@ -71,6 +76,7 @@ static bool same_item(const struct openai_detail *t, const struct span v[DETAIL_
 
 /* Pieces come close together: a long list is not searched to its beginning. */
 #define DETAILS_NEAR 256
+
 static struct openai_detail *find_detail(struct openai_decoder *d, const struct span v[DETAIL_FIELDS])
 {
 	size_t from = d->details_sent;
@@ -143,7 +149,8 @@ static enum flow read_details(struct openai_decoder *d, struct sink *s, struct s
 			continue;
 		if (add_detail(d, item, &text))
 			return openai_no_memory(s);
-		/* Behind plain text that the details only repeat, they lag; in step with it, they are new. */
+		/* Behind plain text that the details only repeat, they lag; in step with it,
+		 * they are new. */
 		if (!silent && d->detail_bytes >= d->plain_bytes)
 			flow = openai_thinking_text(d, s, text);
 		d->detail_bytes += text.n;
@@ -180,8 +187,8 @@ static bool is_text_name(struct span key)
 	return span_is(key, "text") || span_is(key, "summary") || span_is(key, "data");
 }
 
-/* An item that came in one piece goes back as it stood; a merged one is its first piece with text and
- * signature of all of them. */
+/* An item that came in one piece goes back as it stood; a merged one is its first piece with text
+ * and signature of all of them. */
 static void put_detail(struct buf *b, const struct openai_detail *t)
 {
 	bool first = true, text = false;

@@ -1,7 +1,7 @@
 /*
- * Copy with edits. A text is rewritten while a scanner walks it: what is kept goes out byte for byte,
- * white space included; a dropped member takes its comma along. Recursion is bounded by the scanner's
- * depth limit.
+ * Copy with edits. A text is rewritten while a scanner walks it: what is kept goes out byte for
+ * byte, white space included; a dropped member takes its comma along. Recursion is bounded by the
+ * scanner's depth limit.
  */
 #include "json/edit.h"
 
@@ -50,8 +50,8 @@ static void rewrite_array(struct rewrite *r, unsigned depth)
 	put_between(r, from, r->scan.p);
 }
 
-/* The value of the member path[depth], before which `lead` (its name, colon and white space) begins. Returns
- * whether the member stays; *any tells whether one stands before it. */
+/* The value of the member path[depth], before which `lead` (its name, colon and white space)
+ * begins. Returns whether the member stays; *any tells whether one stands before it. */
 static bool rewrite_member(struct rewrite *r, unsigned depth, const char *lead, bool any)
 {
 	struct scan ahead = r->scan;
@@ -93,7 +93,8 @@ static void rewrite_object(struct rewrite *r, unsigned depth)
 	for (from = s->p; scan_member(s, &key); from = s->p, first = false) {
 		lead = from;
 		if (!first) {
-			/* Only white space and the comma stand between a value and the next name. */
+			/* Only white space and the comma stand between a value and the next
+			 * name. */
 			comma = memchr(from, ',', (size_t)(key.p - from));
 			if (last)
 				put_between(r, from, comma);

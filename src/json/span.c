@@ -1,5 +1,6 @@
 /*
- * Spans: questions about them, and their three ways out: as a JSON string, a JSON value, plain text.
+ * Spans: questions about them, and their three ways out: as a JSON string, a JSON value, plain
+ * text.
  */
 #include "json/span.h"
 
@@ -90,8 +91,8 @@ static size_t put_code_point(char *out, uint32_t c)
 	return 4;
 }
 
-/* What the escape at *p stands for, at most 6 bytes; *p moves behind it. A lone surrogate, and what a
- * scanner would not have passed, stays as it is. */
+/* What the escape at *p stands for, at most 6 bytes; *p moves behind it. A lone surrogate, and
+ * what a scanner would not have passed, stays as it is. */
 static size_t resolve(const char **p, const char *end, char out[6])
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";

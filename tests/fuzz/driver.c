@@ -1,9 +1,10 @@
 /*
- * Runs a fuzz harness without a fuzzer, so that `make check` works with every compiler: each seed of
- * the corpus folder as it stands, every prefix of the small ones, and a bounded number of mutations
- * from a fixed starting point, the same on every machine.
+ * Runs a fuzz harness without a fuzzer, so that `make check` works with every compiler: each seed
+ * of the corpus folder as it stands, every prefix of the small ones, and a bounded number of
+ * mutations from a fixed starting point, the same on every machine.
  *
- * Usage: fuzz-NAME [FILE or FOLDER]…; without one, the folder tests/fuzz/corpus/NAME of the source tree.
+ * Usage: fuzz-NAME [FILE or FOLDER]…; without one, the folder tests/fuzz/corpus/NAME of the source
+ * tree.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /*
- * The openai-chat decoder with the order keeper behind it. The first byte chooses: 'b' a whole body, 't' a stream of a
- * backend that writes think tags, anything else a plain stream; each further line is one event's data.
- * Whatever comes, every text must be sound JSON string content, and the keeper must see to a legal sequence.
+ * The openai-chat decoder with the order keeper behind it. The first byte chooses: 'b' a whole
+ * body, 't' a stream of a backend that writes think tags, anything else a plain stream; each
+ * further line is one event's data. Whatever comes, every text must be sound JSON string content,
+ * and the keeper must see to a legal sequence.
  */
 #include <stdlib.h>
 #include <string.h>
