@@ -21,7 +21,8 @@
 
 #define HOST_MAGIC UINT64_C(0x31744f48732d666d)
 #define HOST_VERSION 1
-#define HOST_FILE "host.table"
+/* Apache serves no name that begins so, wherever state.dir is. */
+#define HOST_FILE ".htmessages-host"
 #define HEALTH_SLOTS 64
 
 /* One backend's reachability. A slot is taken once by its name's hash and never given back. */
