@@ -315,15 +315,36 @@ static bool tools_forbid_effort(const struct openai_encoder *e)
 	       e->model->flags & TRAIT_TOOLS_OR_EFFORT;
 }
 
+/*
+ * Claude behind a proxy that says thinking as reasoning_effort (LiteLLM). Its signed thinking can't go
+ * back that way, and a turn with tools whose thinking is missing is refused: so only a request
+ * without tools asks for it, by words that every release of the proxy knows.
+ */
+static const char *claude_effort(const struct openai_encoder *e)
+{
+	const char *effort = effort_or_budget(e);
+
+	if (e->request->thinking == THINKING_NOT_GIVEN || e->request->ntools)
+		return NULL;
+	if (!effort)
+		return "medium";
+	return strcmp(effort, "low") && strcmp(effort, "medium") ? "high" : effort;
+}
+
+static const char *plain_effort(const struct openai_encoder *e)
+{
+	if (e->request->thinking == THINKING_DISABLED || tools_forbid_effort(e))
+		return e->model->effort_off;
+	return e->model->flags & TRAIT_CLAUDE ? claude_effort(e) : effort_or_budget(e);
+}
+
 static void put_thinking(struct openai_encoder *e)
 {
-	bool off = e->request->thinking == THINKING_DISABLED || tools_forbid_effort(e);
-
 	switch (e->backend->reasoning) {
 	case REASONING_NONE:
 		break;
 	case REASONING_EFFORT:
-		put_effort(e, off ? e->model->effort_off : effort_or_budget(e));
+		put_effort(e, plain_effort(e));
 		break;
 	case REASONING_OPENROUTER:
 		put_openrouter(e);
