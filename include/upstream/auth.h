@@ -7,7 +7,9 @@
 #include <curl/curl.h>
 #include "upstream/upstream.h"
 
-/* *out is to be freed with curl_slist_free_all. -1 with a fault: no memory, or a credential that can't stand in a header. */
-int auth_headers(const struct upstream_call *c, struct curl_slist **out, struct fault *f) MUST_CHECK;
+/* *out is to be freed with curl_slist_free_all. -1 with a fault: no memory, or a credential that
+ * can't stand in a header. */
+int auth_headers(const struct upstream_call *c, struct curl_slist **out,
+		 struct fault *f) MUST_CHECK;
 
 #endif

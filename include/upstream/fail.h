@@ -1,5 +1,6 @@
 /*
- * Why a call failed, in a sentence that names the backend, what happened, and the setting or place where it can be changed.
+ * Why a call failed, in a sentence that names the backend, what happened, and the setting or place
+ * where it can be changed.
  */
 #ifndef UPSTREAM_FAIL_H
 #define UPSTREAM_FAIL_H
@@ -36,7 +37,8 @@ struct failure {
 	size_t max_body;
 };
 
-/* Fills f. Always class transient and 502, or 504 for time; should_retry is false where trying again can't help. */
+/* Fills f. Always class transient and 502, or 504 for time; should_retry is false where trying
+ * again can't help. */
 void fail_fault(const struct failure *w, struct fault *f);
 
 #endif

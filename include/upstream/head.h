@@ -15,7 +15,8 @@ void head_init(struct head *h);
 void head_release(struct head *h);
 /* A new head begins (an interim one may have come before): forgets everything but the status. */
 void head_start(struct head *h, int status);
-/* One header line without its end: "Name: value". Unknown ones are skipped. wall_ms: now, for dates in retry-after. */
+/* One header line without its end: "Name: value". Unknown ones are skipped. wall_ms: now, for
+ * dates in retry-after. */
 void head_line(struct head *h, struct str line, int64_t wall_ms);
 /* The head is complete; borrowed until the next head_start or head_release. */
 const struct upstream_head *head_end(struct head *h);

@@ -1,7 +1,8 @@
 /*
- * Slots: one CURLM with one easy handle each, because the connection lives in the CURLM (an easy handle that is moved to
- * another one opens a new connection). Idle slots keep their connection in a stack per origin, the last used on top.
- * A slot belongs to one call and one thread from slot_take to slot_give or slot_drop.
+ * Slots: one CURLM with one easy handle each, because the connection lives in the CURLM (an easy
+ * handle that is moved to another one opens a new connection). Idle slots keep their connection in
+ * a stack per origin, the last used on top. A slot belongs to one call and one thread from
+ * slot_take to slot_give or slot_drop.
  */
 #ifndef UPSTREAM_SLOT_H
 #define UPSTREAM_SLOT_H
@@ -19,7 +20,8 @@ struct slot {
 
 int slots_setup(void);
 void slots_cleanup(void);
-/* An idle slot of this origin, or a new one; NULL without memory. origin: scheme, host, port, proxy and TLS options. */
+/* An idle slot of this origin, or a new one; NULL without memory. origin: scheme, host, port,
+ * proxy and TLS options. */
 struct slot *slot_take(const char *origin);
 /* Back to the stack with its connection; the easy handle is not in the CURLM any more. */
 void slot_give(struct slot *s);

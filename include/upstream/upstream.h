@@ -1,7 +1,7 @@
 /*
- * One HTTP call to a backend through libcurl: slots that keep connections, the transfer driven together with the client's
- * descriptor and timers, answers pushed to the caller as they arrive. Nothing else in the program mentions curl_easy or
- * curl_multi.
+ * One HTTP call to a backend through libcurl: slots that keep connections, the transfer driven
+ * together with the client's descriptor and timers, answers pushed to the caller as they arrive.
+ * Nothing else in the program mentions curl_easy or curl_multi.
  */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
@@ -15,29 +15,32 @@
 /* Once per process, before threads / after them. Returns -1 when libcurl is not usable. */
 int upstream_setup(void) MUST_CHECK;
 void upstream_cleanup(void);
-/* Closes kept connections that nobody has used for a while. Every call does so too; a process that gets no
- * requests calls this now and then (each half minute or so). */
+/* Closes kept connections that nobody has used for a while. Every call does so too; a process
+ * that gets no requests calls this now and then (each half minute or so). */
 void upstream_idle(void);
 
 /* Belongs to the call; valid while on_head runs. */
 struct upstream_head {
 	int status;
 	char content_type[96];          /* lower case, without parameters */
-	int retry_after;                /* seconds, rounded up; HTTP dates and retry-after-ms converted; -1 none */
+	/* Seconds, rounded up; HTTP dates and retry-after-ms converted; -1 none. */
+	int retry_after;
 	int should_retry;               /* x-should-retry; -1 none */
 	char request_id[128];           /* request-id, x-request-id or x-generation-id; "" */
 	char cost[32];                  /* x-litellm-response-cost, in dollars, as it came; "" */
-	/* Headers that pass to the client as they are ("anthropic-*"), names in lower case, one after the other as
-	 * "name: value\n"; borrowed like all of this. (A fixed table would cost every stream 15 KB.) */
+	/* Headers that pass to the client as they are ("anthropic-*"), names in lower case, one
+	 * after the other as "name: value\n"; borrowed like all of this. (A fixed table would
+	 * cost every stream 15 KB.) */
 	struct str pass;
 };
 
-/* What became of a call, for the log and for deciding on a retry. Times count from the call's start; -1: not reached. */
+/* What became of a call, for the log and for deciding on a retry. Times count from the call's
+ * start; -1: not reached. */
 struct upstream_report {
-	int64_t connect_ms;             /* connection (TLS, proxy) ready; 0 when it was a kept one */
+	int64_t connect_ms;             /* connection (TLS, proxy) ready; 0 for a kept one */
 	int64_t first_byte_ms;          /* the answer's head */
 	uint64_t received;              /* bytes of the body, as on_data got them */
-	bool sent;                      /* the request may have reached the backend; a connect failure did not */
+	bool sent;                      /* the request may have reached the backend */
 	bool reused;                    /* a kept connection was used */
 };
 
@@ -49,15 +52,17 @@ struct upstream_call {
 	const struct backend *backend;  /* authentication, timeouts, proxy, TLS */
 	const char *caller_key;         /* passthrough: used instead of the backend's own */
 	bool caller_bearer;
-	/* The answer is no stream and may come compressed. A stream is asked for as it is: compressors hold bytes
-	 * back. (One that comes compressed all the same is decoded.) */
+	/* The answer is no stream and may come compressed. A stream is asked for as it is:
+	 * compressors hold bytes back. (One that comes compressed all the same is decoded.) */
 	bool compress;
 	struct waiter *waiter;          /* may be NULL */
 	int64_t deadline;               /* clock_ms; CLOCK_NEVER */
-	size_t max_body;                /* bytes of answer that on_data may get in all, 0: no limit */
-	/* Called once when the final status line and headers have arrived. Non-zero stops the call. */
+	size_t max_body;                /* bytes that on_data may get in all, 0: no limit */
+	/* Called once when the final status line and headers have arrived. Non-zero stops the
+	 * call. */
 	int (*on_head)(void *ctx, const struct upstream_head *h);
-	/* Bytes of the body, decoded (gzip), as they arrive. Non-zero stops the call (result UPSTREAM_STOPPED). */
+	/* Bytes of the body, decoded (gzip), as they arrive. Non-zero stops the call (result
+	 * UPSTREAM_STOPPED). */
 	int (*on_data)(void *ctx, const char *p, size_t n);
 	void *ctx;
 	struct upstream_report *report; /* filled if not NULL */
@@ -67,17 +72,18 @@ enum upstream_result {
 	UPSTREAM_DONE,          /* the whole answer has arrived */
 	UPSTREAM_STOPPED,       /* on_head or on_data asked to stop */
 	UPSTREAM_CANCELLED,     /* the waiter cancelled: client gone or stop */
-	UPSTREAM_FAILED,        /* fault filled: connect, TLS, timeout (each with its own sentence), reset, cut */
+	UPSTREAM_FAILED,        /* fault filled: connect, TLS, timeout, reset, cut … */
 };
 
 /*
  * Blocks until the call has ended, serving the waiter. The slot is given back before it returns.
- * Time that passes inside on_head, on_data and the waiter's functions (a client that is slow to read) counts against
- * none of the backend's timeouts; the deadline stands.
+ * Time that passes inside on_head, on_data and the waiter's functions (a client that is slow to
+ * read) counts against none of the backend's timeouts; the deadline stands.
  */
 enum upstream_result upstream_perform(const struct upstream_call *c, struct fault *f) MUST_CHECK;
 
-/* True if the linked libcurl has the feature ("http2", "brotli", "gzip", "ssl-openssl", "aws-sigv4", "socks" …). */
+/* True if the linked libcurl has the feature ("http2", "brotli", "gzip", "ssl-openssl", "aws-
+ * sigv4", "socks" …). */
 bool upstream_feature(const char *name);
 const char *upstream_library(void);     /* "libcurl/7.88.1 OpenSSL/3.0.22 …" */
 

@@ -1,6 +1,6 @@
 /*
- * Headers of a call. Credentials come in four kinds (enum auth_kind), each a row; a caller's own key (passthrough)
- * takes the place of the backend's and goes out in the form in which it came.
+ * Headers of a call. Credentials come in four kinds (enum auth_kind), each a row; a caller's own
+ * key (passthrough) takes the place of the backend's and goes out in the form in which it came.
  */
 #include "config.h"
 #include "upstream/auth.h"
@@ -30,7 +30,8 @@ static int add(struct curl_slist **list, const char *line)
 	return 0;
 }
 
-static int add_credential(struct curl_slist **list, const char *name, const char *scheme, const char *key)
+static int add_credential(struct curl_slist **list, const char *name, const char *scheme,
+			  const char *key)
 {
 	struct buf b;
 	int r;
@@ -63,7 +64,8 @@ static int basic(struct curl_slist **list, const struct backend *b, const char *
 	buf_init(&coded, 0);
 	room = buf_room(&coded, n / 3 * 4 + 5);
 	if (room) {
-		coded.n = (size_t)EVP_EncodeBlock((unsigned char *)room, (const unsigned char *)key, (int)n);
+		coded.n = (size_t)EVP_EncodeBlock((unsigned char *)room, (const unsigned char *)key,
+						  (int)n);
 		r = add_credential(list, "Authorization", "Basic ", buf_cstr(&coded));
 	}
 	buf_release(&coded);
@@ -90,8 +92,12 @@ static int credential(const struct upstream_call *c, struct curl_slist **list, s
 		return 0;
 	if (strlen(key) > KEY_MAX || !header_safe(str_of(key))) {
 		r = fault_set(f, FAULT_AUTH, 502, "api_error",
-			      "backend %s: its key (%s) is too long or holds a control character, such as a line's end.", b->name,
-			      c->caller_key ? "the caller's own" : b->api_key_from ? b->api_key_from : "api_key");
+			      "backend %s: its key (%s) is too long or holds a control character, "
+			      "such as a line's end.",
+			      b->name,
+			      c->caller_key	? "the caller's own"
+			      : b->api_key_from ? b->api_key_from
+						: "api_key");
 		f->should_retry = 0;
 		return r;
 	}
@@ -105,12 +111,15 @@ static bool is_header(const char *line, const char *name)
 	return str_starts_nocase(str_of(line), name) && line[n] == ':';
 }
 
-/* The encoder's own lines. A line with a control character inside can only be an attack on us or the backend. */
-static int add_given(const struct upstream_call *c, struct curl_slist **list, bool *typed, struct fault *f)
+/* The encoder's own lines. A line with a control character inside can only be an attack on us or
+ * the backend. */
+static int add_given(const struct upstream_call *c, struct curl_slist **list, bool *typed,
+		     struct fault *f)
 {
 	for (size_t i = 0; i < c->nheaders; i++) {
 		if (!header_safe(str_of(c->headers[i])))
-			return fault_bad(f, "a header for backend %s holds a control character.", c->backend->name);
+			return fault_bad(f, "a header for backend %s holds a control character.",
+					 c->backend->name);
 		*typed = *typed || is_header(c->headers[i], "content-type");
 		if (add(list, c->headers[i]))
 			return fault_no_memory(f);

@@ -1,11 +1,12 @@
 /*
- * One HTTP call: a slot is taken and told what to do, the transfer runs together with the client's descriptors and timers,
- * and the slot goes back.
+ * One HTTP call: a slot is taken and told what to do, the transfer runs together with the client's
+ * descriptors and timers, and the slot goes back.
  *
- * libcurl drives the connection, and knows one time limit, that of connecting. First-byte, idle and total timeouts are kept
- * here, because only here is known what time was spent in writes to a slow client, which must not count. Only an
- * answer that has arrived whole leaves a connection that may be used again; every other end closes it at once, which is
- * also what tells a backend that nobody wants the rest.
+ * libcurl drives the connection, and knows one time limit, that of connecting. First-byte, idle
+ * and total timeouts are kept here, because only here is known what time was spent in writes to a
+ * slow client, which must not count. Only an answer that has arrived whole leaves a connection
+ * that may be used again; every other end closes it at once, which is also what tells a backend
+ * that nobody wants the rest.
  */
 #include "config.h"
 #include "upstream/upstream.h"
@@ -23,12 +24,15 @@
 #include "upstream/slot.h"
 #include "upstream/tls.h"
 
-/* Bodies up to this size go out in one piece together with the header: one packet and one system call. */
+/* Bodies up to this size go out in one piece together with the header: one packet and one system
+ * call. */
 #define ONE_PIECE_MAX 16384
-/* What libcurl reads at a time: events are small, and larger buffers are memory of every open stream. */
-#define RECEIVE_BYTES 16384L
-/* What it sends at a time of larger bodies; it keeps this buffer until the stream ends. */
-#define SEND_BYTES 32768L
+/* What libcurl reads at a time: events are small, and what a burst has touched stays memory of
+ * its stream. */
+#define RECEIVE_BYTES 4096L
+/* What it sends at a time of larger bodies, its least; it keeps this buffer until the stream
+ * ends. */
+#define SEND_BYTES 16384L
 /* The longest wait in one go; it only guards against a clock that misleads us. */
 #define WAIT_MAX_MS 60000
 
@@ -108,15 +112,16 @@ static int seek_body(void *ctx, curl_off_t offset, int origin)
 {
 	struct call *c = ctx;
 
-	if (origin != SEEK_SET || c->t.detached || offset < 0 || (uint64_t)offset > c->ask->body->total)
+	if (origin != SEEK_SET || c->t.detached || offset < 0 ||
+	    (uint64_t)offset > c->ask->body->total)
 		return CURL_SEEKFUNC_FAIL;
 	segs_seek(c->ask->body, &c->t.cursor, (size_t)offset);
 	c->t.sent = (size_t)offset;
 	return CURL_SEEKFUNC_OK;
 }
 
-/* The caller may free the body once it has the head. Of one that is still being sent (a backend that answers early)
- * the rest is copied; after an error status libcurl sends no more. */
+/* The caller may free the body once it has the head. Of one that is still being sent (a backend
+ * that answers early) the rest is copied; after an error status libcurl sends no more. */
 static int detach_body(struct call *c)
 {
 	struct transfer *t = &c->t;
@@ -205,7 +210,8 @@ static size_t take_body(char *p, size_t size, size_t n, void *ctx)
 
 /* ---- what libcurl is told ---- */
 
-/* Scheme, host and port in the form that libcurl's own parser gives them (127.1 is 127.0.0.1). -1: no http(s) URL. */
+/* Scheme, host and port in the form that libcurl's own parser gives them (127.1 is 127.0.0.1).
+ * -1: no http(s) URL. */
 static int parse_url(struct call *c)
 {
 	CURLU *u = curl_url();
@@ -217,7 +223,8 @@ static int parse_url(struct call *c)
 	ok = u && curl_url_set(u, CURLUPART_URL, c->ask->url, 0) == CURLUE_OK &&
 	     curl_url_get(u, CURLUPART_SCHEME, &c->scheme, 0) == CURLUE_OK &&
 	     curl_url_get(u, CURLUPART_HOST, &c->host, 0) == CURLUE_OK &&
-	     curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK && str_int(str_of(port), &n);
+	     curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	     str_int(str_of(port), &n);
 	curl_free(port);
 	curl_url_cleanup(u);
 	if (!ok)
@@ -237,8 +244,8 @@ static const char *origin(struct call *c)
 	const struct backend *b = c->ask->backend;
 
 	buf_reset(&c->origin);
-	buf_printf(&c->origin, "%s://%s:%d proxy=%s ca=%s verify=%d http2=%d", c->scheme, c->host, c->port, c->proxy,
-		   b->ca_file ? b->ca_file : "", b->tls_verify, b->http2);
+	buf_printf(&c->origin, "%s://%s:%d proxy=%s ca=%s verify=%d http2=%d", c->scheme, c->host,
+		   c->port, c->proxy, b->ca_file ? b->ca_file : "", b->tls_verify, b->http2);
 	return c->origin.failed ? NULL : buf_cstr(&c->origin);
 }
 
@@ -267,7 +274,8 @@ static void set_connection(struct call *c, CURL *e)
 	/* Routers forget connections that are silent, as a thinking model is. */
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, b->connect_timeout * 1000L);
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)(b->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+			 (long)(b->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
 	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
 	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, c->fresh ? 1L : 0L);
@@ -324,13 +332,21 @@ static struct failure failure_of(struct call *c, enum failed_by by, CURLcode cod
 {
 	CURL *e = c->slot ? c->slot->easy : NULL;
 	struct failure w = {
-		.by = by, .code = code, .text = c->t.error[0] ? c->t.error : curl_easy_strerror(code),
-		.backend = c->ask->backend, .host = c->host ? c->host : "", .port = c->port,
-		.proxy = c->proxy ? c->proxy : "", .tunnel_status = c->t.proxy_status,
+		.by = by,
+		.code = code,
+		.text = c->t.error[0] ? c->t.error : curl_easy_strerror(code),
+		.backend = c->ask->backend,
+		.host = c->host ? c->host : "",
+		.port = c->port,
+		.proxy = c->proxy ? c->proxy : "",
+		.tunnel_status = c->t.proxy_status,
 		.tls = c->scheme && strcmp(c->scheme, "https") == 0,
-		.ready = c->t.stage > STAGE_CONNECT, .head = c->t.stage >= STAGE_HEAD,
-		.sent = c->piece.n ? c->piece.n : c->t.sent, .body = c->ask->body ? c->ask->body->total : 0,
-		.received = c->received, .max_body = c->ask->max_body,
+		.ready = c->t.stage > STAGE_CONNECT,
+		.head = c->t.stage >= STAGE_HEAD,
+		.sent = c->piece.n ? c->piece.n : c->t.sent,
+		.body = c->ask->body ? c->ask->body->total : 0,
+		.received = c->received,
+		.max_body = c->ask->max_body,
 	};
 	long os_errno = 0, tunnel = 0;
 	curl_off_t resolved = 0;
@@ -347,7 +363,8 @@ static struct failure failure_of(struct call *c, enum failed_by by, CURLcode cod
 	return w;
 }
 
-static enum upstream_result failed(struct call *c, enum failed_by by, CURLcode code, struct fault *f)
+static enum upstream_result failed(struct call *c, enum failed_by by, CURLcode code,
+				   struct fault *f)
 {
 	struct failure w;
 
@@ -416,8 +433,9 @@ static int tell_time(struct call *c)
 	return r;
 }
 
-/* libcurl's poll reports POLLIN of our descriptors and nothing else: one that only has an error or was hung up
- * (a pipe without a reader) would wake us for ever. Looked for when a wake-up had no other cause. */
+/* libcurl's poll reports POLLIN of our descriptors and nothing else: one that only has an error
+ * or was hung up (a pipe without a reader) would wake us for ever. Looked for when a wake-up had
+ * no other cause. */
 static int look_for_errors(struct call *c)
 {
 	struct waiter *w = c->ask->waiter;
@@ -431,8 +449,8 @@ static int look_for_errors(struct call *c)
 	return 0;
 }
 
-/* Waits for the connection, the waiter's descriptors and the next due time. Non-zero: the waiter cancels. *woken:
- * a descriptor of someone was the cause. */
+/* Waits for the connection, the waiter's descriptors and the next due time. Non-zero: the waiter
+ * cancels. *woken: a descriptor of someone was the cause. */
 static int wait_for_more(struct call *c, int64_t until, bool *woken)
 {
 	struct waiter *w = c->ask->waiter;
@@ -442,7 +460,8 @@ static int wait_for_more(struct call *c, int64_t until, bool *woken)
 
 	for (int i = 0; w && i < 2; i++) {
 		if (w->fd[i] >= 0) {
-			extra[n] = (struct curl_waitfd){ .fd = w->fd[i], .events = CURL_WAIT_POLLIN };
+			extra[n] =
+				(struct curl_waitfd){ .fd = w->fd[i], .events = CURL_WAIT_POLLIN };
 			which[n++] = i;
 		}
 	}

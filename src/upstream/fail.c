@@ -1,6 +1,7 @@
 /*
- * Failures of a call in words. Each kind has its own sentence, because "upstream error" has never helped anybody: a user must
- * see from the client's error line whether to start a server, correct a name, or raise a timeout.
+ * Failures of a call in words. Each kind has its own sentence, because "upstream error" has never
+ * helped anybody: a user must see from the client's error line whether to start a server, correct
+ * a name, or raise a timeout.
  */
 #include "upstream/fail.h"
 
@@ -40,8 +41,10 @@ static const char *proxy_from(const struct failure *w)
 
 static void say_resolve(const struct failure *w, struct fault *f)
 {
-	FAIL(f, "backend %s: the name %s could not be resolved. Check its base_url and this machine's DNS.", name_of(w),
-	     w->host);
+	FAIL(f,
+	     "backend %s: the name %s could not be resolved. Check its base_url and this machine's "
+	     "DNS.",
+	     name_of(w), w->host);
 }
 
 static void say_proxy(const struct failure *w, struct fault *f)
@@ -50,13 +53,15 @@ static void say_proxy(const struct failure *w, struct fault *f)
 
 	proxy_name(w, proxy, sizeof(proxy));
 	if (w->tunnel_status >= 300)
-		FAIL(f, "backend %s: the proxy %s (%s) refused to connect to %s:%d: it answered %d.", name_of(w), proxy,
-		     proxy_from(w), w->host, w->port, w->tunnel_status);
+		FAIL(f,
+		     "backend %s: the proxy %s (%s) refused to connect to %s:%d: it answered %d.",
+		     name_of(w), proxy, proxy_from(w), w->host, w->port, w->tunnel_status);
 	else if (w->code == CURLE_COULDNT_RESOLVE_PROXY)
-		FAIL(f, "backend %s: the name of the proxy %s (%s) could not be resolved.", name_of(w), proxy,
-		     proxy_from(w));
+		FAIL(f, "backend %s: the name of the proxy %s (%s) could not be resolved.",
+		     name_of(w), proxy, proxy_from(w));
 	else
-		FAIL(f, "backend %s: the proxy %s (%s) can't be used: %s.", name_of(w), proxy, proxy_from(w), w->text);
+		FAIL(f, "backend %s: the proxy %s (%s) can't be used: %s.", name_of(w), proxy,
+		     proxy_from(w), w->text);
 }
 
 static void say_connect(const struct failure *w, struct fault *f)
@@ -64,8 +69,8 @@ static void say_connect(const struct failure *w, struct fault *f)
 	if (*w->proxy)
 		say_proxy(w, f);
 	else if (w->os_errno == ECONNREFUSED)
-		FAIL(f, "backend %s: %s:%d refused the connection. Is the server running there?", name_of(w), w->host,
-		     w->port);
+		FAIL(f, "backend %s: %s:%d refused the connection. Is the server running there?",
+		     name_of(w), w->host, w->port);
 	else
 		FAIL(f, "backend %s: no connection to %s:%d: %s.", name_of(w), w->host, w->port,
 		     w->os_errno ? strerror(w->os_errno) : w->text);
@@ -73,8 +78,9 @@ static void say_connect(const struct failure *w, struct fault *f)
 
 static void say_connect_time(const struct failure *w, struct fault *f)
 {
-	LATE(f, "backend %s: no %sconnection to %s:%d within %d s: %s (backends.%s.connect_timeout).", name_of(w),
-	     w->tls ? "TLS " : "", w->host, w->port, w->backend->connect_timeout,
+	LATE(f,
+	     "backend %s: no %sconnection to %s:%d within %d s: %s (backends.%s.connect_timeout).",
+	     name_of(w), w->tls ? "TLS " : "", w->host, w->port, w->backend->connect_timeout,
 	     w->resolved ? "it did not answer" : "its name was not resolved", name_of(w));
 }
 
@@ -82,27 +88,34 @@ static void say_verify(const struct failure *w, struct fault *f)
 {
 	const char *anchors = tls_anchors(w->backend);
 
-	FAIL(f, "backend %s: the TLS certificate of %s is not trusted: %s. Trusted are the certificates in %s "
-	     "(backends.%s.ca_file).", name_of(w), w->host, w->text,
-	     *anchors ? anchors : "the system's store", name_of(w));
+	FAIL(f,
+	     "backend %s: the TLS certificate of %s is not trusted: %s. Trusted are the "
+	     "certificates in %s "
+	     "(backends.%s.ca_file).",
+	     name_of(w), w->host, w->text, *anchors ? anchors : "the system's store", name_of(w));
 	f->should_retry = 0;
 }
 
 static void say_anchors(const struct failure *w, struct fault *f)
 {
-	FAIL(f, "backend %s: the file of trusted certificates %s can't be read or holds none (backends.%s.ca_file).",
+	FAIL(f,
+	     "backend %s: the file of trusted certificates %s can't be read or holds none "
+	     "(backends.%s.ca_file).",
 	     name_of(w), tls_anchors(w->backend), name_of(w));
 	f->should_retry = 0;
 }
 
 static void say_tls(const struct failure *w, struct fault *f)
 {
-	FAIL(f, "backend %s: no TLS connection to %s:%d: %s.", name_of(w), w->host, w->port, w->text);
+	FAIL(f, "backend %s: no TLS connection to %s:%d: %s.", name_of(w), w->host, w->port,
+	     w->text);
 }
 
 static void say_send(const struct failure *w, struct fault *f)
 {
-	FAIL(f, "backend %s broke the connection while the request was being sent (%" PRIu64 " of %" PRIu64 " bytes).",
+	FAIL(f,
+	     "backend %s broke the connection while the request was being sent (%" PRIu64
+	     " of %" PRIu64 " bytes).",
 	     name_of(w), w->sent, w->body);
 }
 
@@ -112,16 +125,19 @@ static void say_broken(const struct failure *w, struct fault *f)
 	if (w->tunnel_status >= 300)
 		say_proxy(w, f);
 	else if (w->head)
-		FAIL(f, "backend %s broke the connection in the middle of its answer (after %" PRIu64 " bytes).", name_of(w),
-		     w->received);
+		FAIL(f,
+		     "backend %s broke the connection in the middle of its answer (after %" PRIu64
+		     " bytes).",
+		     name_of(w), w->received);
 	else
 		FAIL(f, "backend %s closed the connection without an answer.", name_of(w));
 }
 
 static void say_cut(const struct failure *w, struct fault *f)
 {
-	FAIL(f, "backend %s ended its answer too early: after %" PRIu64 " bytes, with more announced.", name_of(w),
-	     w->received);
+	FAIL(f,
+	     "backend %s ended its answer too early: after %" PRIu64 " bytes, with more announced.",
+	     name_of(w), w->received);
 }
 
 static void say_encoding(const struct failure *w, struct fault *f)
@@ -131,7 +147,8 @@ static void say_encoding(const struct failure *w, struct fault *f)
 
 static void say_not_http(const struct failure *w, struct fault *f)
 {
-	FAIL(f, "backend %s: what listens on %s:%d did not answer in HTTP.", name_of(w), w->host, w->port);
+	FAIL(f, "backend %s: what listens on %s:%d did not answer in HTTP.", name_of(w), w->host,
+	     w->port);
 }
 
 static void say_url(const struct failure *w, struct fault *f)
@@ -141,7 +158,8 @@ static void say_url(const struct failure *w, struct fault *f)
 		say_not_http(w, f);
 		return;
 	}
-	FAIL(f, "backend %s: its address is no http or https URL (backends.%s.base_url).", name_of(w), name_of(w));
+	FAIL(f, "backend %s: its address is no http or https URL (backends.%s.base_url).",
+	     name_of(w), name_of(w));
 	f->should_retry = 0;
 }
 
@@ -159,7 +177,7 @@ static const struct {
 	{ CURLE_COULDNT_RESOLVE_PROXY, say_proxy },
 	{ CURLE_PROXY, say_proxy },
 	{ CURLE_COULDNT_CONNECT, say_connect },
-	{ CURLE_OPERATION_TIMEDOUT, say_connect_time },         /* the only time limit that libcurl is given */
+	{ CURLE_OPERATION_TIMEDOUT, say_connect_time }, /* the one time limit libcurl has */
 	{ CURLE_PEER_FAILED_VERIFICATION, say_verify },
 	{ CURLE_SSL_ISSUER_ERROR, say_verify },
 	{ CURLE_SSL_CACERT_BADFILE, say_anchors },
@@ -191,12 +209,14 @@ static void say_curl(const struct failure *w, struct fault *f)
 static void say_first_byte(const struct failure *w, struct fault *f)
 {
 	if (w->sent < w->body)
-		LATE(f, "backend %s took %" PRIu64 " of the request's %" PRIu64 " bytes and then no more for %d s "
-		     "(backends.%s.first_byte_timeout).", name_of(w), w->sent, w->body, w->backend->first_byte_timeout,
-		     name_of(w));
+		LATE(f,
+		     "backend %s took %" PRIu64 " of the request's %" PRIu64
+		     " bytes and then no more for %d s "
+		     "(backends.%s.first_byte_timeout).",
+		     name_of(w), w->sent, w->body, w->backend->first_byte_timeout, name_of(w));
 	else
-		LATE(f, "backend %s sent no answer within %d s (backends.%s.first_byte_timeout).", name_of(w),
-		     w->backend->first_byte_timeout, name_of(w));
+		LATE(f, "backend %s sent no answer within %d s (backends.%s.first_byte_timeout).",
+		     name_of(w), w->backend->first_byte_timeout, name_of(w));
 }
 
 void fail_fault(const struct failure *w, struct fault *f)
@@ -209,18 +229,24 @@ void fail_fault(const struct failure *w, struct fault *f)
 		say_first_byte(w, f);
 		break;
 	case FAILED_IDLE:
-		LATE(f, "backend %s fell silent in the middle of its answer for %d s (backends.%s.idle_timeout).",
+		LATE(f,
+		     "backend %s fell silent in the middle of its answer for %d s "
+		     "(backends.%s.idle_timeout).",
 		     name_of(w), w->backend->idle_timeout, name_of(w));
 		break;
 	case FAILED_TOTAL:
-		LATE(f, "backend %s did not finish its answer within %d s (backends.%s.timeout).", name_of(w),
-		     w->backend->timeout, name_of(w));
+		LATE(f, "backend %s did not finish its answer within %d s (backends.%s.timeout).",
+		     name_of(w), w->backend->timeout, name_of(w));
 		break;
 	case FAILED_DEADLINE:
-		LATE(f, "backend %s did not finish its answer in the time that was left for this request.", name_of(w));
+		LATE(f,
+		     "backend %s did not finish its answer in the time that was left for this "
+		     "request.",
+		     name_of(w));
 		break;
 	case FAILED_SIZE:
-		FAIL(f, "backend %s sent an answer larger than %zu bytes.", name_of(w), w->max_body);
+		FAIL(f, "backend %s sent an answer larger than %zu bytes.", name_of(w),
+		     w->max_body);
 		f->should_retry = 0;
 		break;
 	}

@@ -32,7 +32,8 @@ void head_start(struct head *h, int status)
 
 int head_status(struct str line)
 {
-	const char *space = line.n > 5 && str_starts(line, "HTTP/") ? memchr(line.p, ' ', line.n) : NULL;
+	const char *space =
+		line.n > 5 && str_starts(line, "HTTP/") ? memchr(line.p, ' ', line.n) : NULL;
 
 	if (!space || line.n - (size_t)(space - line.p) < 4)
 		return 0;

@@ -58,7 +58,8 @@ bool upstream_feature(const char *name)
 
 	/* "ssl-openssl", "ssl-gnutls": the TLS library's own name. */
 	if (strncasecmp(name, "ssl-", 4) == 0)
-		return v->ssl_version && strncasecmp(v->ssl_version, name + 4, strlen(name + 4)) == 0;
+		return v->ssl_version &&
+		       strncasecmp(v->ssl_version, name + 4, strlen(name + 4)) == 0;
 	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
 		if (strcasecmp(features[i].name, name) == 0)
 			return features[i].bit ? (v->features & features[i].bit) != 0 :

@@ -1,7 +1,8 @@
 /*
- * The proxy for a call. libcurl could read the environment by itself, but then in every release by other rules; and here two
- * rules are our own: loopback never goes through a proxy, and HTTP_PROXY in capitals is never read, for under CGI
- * it is what a client sent as its header "Proxy:" (the hole known as httpoxy).
+ * The proxy for a call. libcurl could read the environment by itself, but then in every release by
+ * other rules; and here two rules are our own: loopback never goes through a proxy, and HTTP_PROXY
+ * in capitals is never read, for under CGI it is what a client sent as its header "Proxy:" (the
+ * hole known as httpoxy).
  */
 #include "upstream/proxy.h"
 
@@ -11,7 +12,8 @@
 #include <strings.h>
 
 /* Names to look up, first one wins; only these. By scheme of the call. */
-static const char *const for_https[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL };
+static const char *const for_https[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+					 NULL };
 static const char *const for_http[] = { "http_proxy", "all_proxy", "ALL_PROXY", NULL };
 static const char *const exclusions[] = { "no_proxy", "NO_PROXY", NULL };
 
@@ -27,7 +29,8 @@ static const char *first_set(const char *const *names)
 	return "";
 }
 
-/* An address as bytes in network order; 0 when the text is none. IPv4 inside IPv6 (::ffff:10.0.0.1) counts as IPv4. */
+/* An address as bytes in network order; 0 when the text is none. IPv4 inside IPv6
+ * (::ffff:10.0.0.1) counts as IPv4. */
 static size_t parse_address(const char *text, unsigned char out[16])
 {
 	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -95,7 +98,8 @@ static bool in_domain(struct str entry, struct str host)
 	return entry.n == host.n || host.p[host.n - entry.n - 1] == '.';
 }
 
-/* Takes ":8080" off an entry's end; false when it names another port. "[::1]:80" loses its brackets. */
+/* Takes ":8080" off an entry's end; false when it names another port. "[::1]:80" loses its
+ * brackets. */
 static bool take_port(char *entry, int port)
 {
 	char *colon = strrchr(entry, ':'), *bracket = strchr(entry, ']');
@@ -130,8 +134,9 @@ bool proxy_excluded(struct str list, const char *host, int port)
 			entry[n] = 0;
 			if (strcmp(entry, "*") == 0)
 				return true;
-			if (take_port(entry, port) && (naddr ? in_network(entry, addr, naddr) :
-							       in_domain(str_of(entry), str_of(host))))
+			if (take_port(entry, port) &&
+			    (naddr ? in_network(entry, addr, naddr)
+				   : in_domain(str_of(entry), str_of(host))))
 				return true;
 		}
 		n += n < list.n;

@@ -1,10 +1,12 @@
 /*
- * The stock of connections. All idle slots of all origins stand in one list, newest first: the first that fits is the one
- * used last (its memory is warm, and its connection least likely to have been closed by the other side), and those idle
- * for too long stand at the end. The list is short: it is capped per origin and swept by time at every change.
+ * The stock of connections. All idle slots of all origins stand in one list, newest first: the
+ * first that fits is the one used last (its memory is warm, and its connection least likely to
+ * have been closed by the other side), and those idle for too long stand at the end. The list is
+ * short: it is capped per origin and swept by time at every change.
  *
- * Only the DNS cache is shared between slots. TLS sessions and connections are not: sharing them across threads is
- * a data race in libcurl releases that distributions still ship (curl/curl#14751).
+ * Only the DNS cache is shared between slots. TLS sessions and connections are not: sharing them
+ * across threads is a data race in libcurl releases that distributions still ship
+ * (curl/curl#14751).
  */
 #include "upstream/slot.h"
 
@@ -14,7 +16,8 @@
 
 #include "base/clock.h"
 
-/* Connections kept per origin; what is above is closed when its call ends. Each costs up to 90 KB with TLS. */
+/* Connections kept per origin; what is above is closed when its call ends. Each costs up to 90
+ * KB with TLS. */
 #define IDLE_MAX 32
 /* Below the keep-alive time of most servers and load balancers, so that we close first. */
 #define IDLE_MS 55000
@@ -47,7 +50,9 @@ int slots_setup(void)
 		return -1;
 	curl_share_setopt(stock.share, CURLSHOPT_LOCKFUNC, share_lock);
 	curl_share_setopt(stock.share, CURLSHOPT_UNLOCKFUNC, share_unlock);
-	return curl_share_setopt(stock.share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) == CURLSHE_OK ? 0 : -1;
+	return curl_share_setopt(stock.share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) == CURLSHE_OK
+		       ? 0
+		       : -1;
 }
 
 void slot_drop(struct slot *s)

@@ -1,9 +1,11 @@
 /*
- * Server-sent events, as the WHATWG's HTML standard parses them (section 9.2.6), fed in pieces of any size.
+ * Server-sent events, as the WHATWG's HTML standard parses them (section 9.2.6), fed in pieces of
+ * any size.
  *
- * Lines are found where they lie. What an event consists of is only remembered by pointer while its piece is being fed,
- * and copied when the piece ends first: nearly every event of a live stream comes whole, so nearly none is copied.
- * The fields `id` and `retry` mean reconnection, which makes no sense for a POST; they are skipped.
+ * Lines are found where they lie. What an event consists of is only remembered by pointer while
+ * its piece is being fed, and copied when the piece ends first: nearly every event of a live
+ * stream comes whole, so nearly none is copied. The fields `id` and `retry` mean reconnection,
+ * which makes no sense for a POST; they are skipped.
  */
 #include "upstream/sse.h"
 
@@ -140,8 +142,8 @@ static int take_line(struct sse *s, struct str line, bool borrow, const struct s
 	return 0;
 }
 
-/* First CR or LF from p on, NULL if there is none. *lf remembers the next LF over calls within one piece, so that
- * a stream with CR alone is not searched to its end for each of its lines. */
+/* First CR or LF from p on, NULL if there is none. *lf remembers the next LF over calls within
+ * one piece, so that a stream with CR alone is not searched to its end for each of its lines. */
 static const char *line_end(const char *p, const char *end, const char **lf)
 {
 	const char *stop, *cr;
@@ -158,7 +160,8 @@ static const char *line_end(const char *p, const char *end, const char **lf)
 	return stop < end ? stop : NULL;
 }
 
-/* Leaves a byte order mark at the stream's very begin out. What only looked like one goes into the line. */
+/* Leaves a byte order mark at the stream's very begin out. What only looked like one goes into
+ * the line. */
 static const char *skip_bom(struct sse *s, const char *p, const char *end)
 {
 	while (s->bom < sizeof(bom) && p < end) {

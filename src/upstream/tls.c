@@ -1,10 +1,12 @@
 /*
  * What is trusted when a backend's certificate is verified.
  *
- * A folder of certificates named by their hash (CAPATH) is best: OpenSSL reads the one file it needs. Where there is only
- * a bundle file, or a backend names its own ca_file, the file is parsed once into an X509_STORE that all connections
- * share (it is reference counted and locks itself); libcurl would parse it for each connection, and keep a copy in each
- * CURLM. That way needs libcurl to use the OpenSSL that this program is linked with; otherwise libcurl gets the file's name.
+ * A folder of certificates named by their hash (CAPATH) is best: OpenSSL reads the one file it
+ * needs. Where there is only a bundle file, or a backend names its own ca_file, the file is parsed
+ * once into an X509_STORE that all connections share (it is reference counted and locks itself);
+ * libcurl would parse it for each connection, and keep a copy in each CURLM. That way needs
+ * libcurl to use the OpenSSL that this program is linked with; otherwise libcurl gets the file's
+ * name.
  */
 #include "upstream/tls.h"
 
@@ -31,8 +33,10 @@ static struct {
 	char *folder, *bundle;  /* the system's; at most one is set */
 } tls = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Where systems keep them, after what libcurl was built with: Debian, Alpine and Arch; SUSE; Fedora; the BSDs and macOS. */
-static const char *const folders[] = { "/etc/ssl/certs", "/var/lib/ca-certificates/openssl", "/etc/pki/tls/certs", NULL };
+/* Where systems keep them, after what libcurl was built with: Debian, Alpine and Arch; SUSE;
+ * Fedora; the BSDs and macOS. */
+static const char *const folders[] = { "/etc/ssl/certs", "/var/lib/ca-certificates/openssl",
+				       "/etc/pki/tls/certs", NULL };
 static const char *const bundles[] = {
 	"/etc/ssl/certs/ca-certificates.crt", "/var/lib/ca-certificates/ca-bundle.pem",
 	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -87,7 +91,8 @@ static void built_in(const char **folder, const char **bundle)
 /* SSL_CERT_DIR and SSL_CERT_FILE win, as for OpenSSL's own programs. */
 static void find_system(void)
 {
-	const char *folder, *bundle, *env_dir = getenv("SSL_CERT_DIR"), *env_file = getenv("SSL_CERT_FILE");
+	const char *folder, *bundle, *env_dir = getenv("SSL_CERT_DIR"),
+				     *env_file = getenv("SSL_CERT_FILE");
 
 	built_in(&folder, &bundle);
 	if (env_file && *env_file)
@@ -114,7 +119,8 @@ static bool same_openssl(void)
 	const char *theirs = curl_version_info(CURLVERSION_NOW)->ssl_version;
 	unsigned long ours = OpenSSL_version_num() >> 28;
 
-	return theirs && strncmp(theirs, "OpenSSL/", 8) == 0 && strtoul(theirs + 8, NULL, 10) == ours;
+	return theirs && strncmp(theirs, "OpenSSL/", 8) == 0 &&
+	       strtoul(theirs + 8, NULL, 10) == ours;
 }
 
 int tls_setup(void)
@@ -149,7 +155,8 @@ const char *tls_anchors(const struct backend *b)
 	return tls.bundle ? tls.bundle : "";
 }
 
-/* The flags are those that libcurl sets on the stores that it makes: a chain may end in any certificate of the file. */
+/* The flags are those that libcurl sets on the stores that it makes: a chain may end in any
+ * certificate of the file. */
 static X509_STORE *store_load(const char *path)
 {
 	X509_STORE *s = X509_STORE_new();
@@ -183,8 +190,8 @@ static struct anchors *entry_of(const char *path)
 	return a;
 }
 
-/* A reference to the file's store, NULL when the file can't be read. A file that changed to something unreadable
- * leaves the old store in force. */
+/* A reference to the file's store, NULL when the file can't be read. A file that changed to
+ * something unreadable leaves the old store in force. */
 static X509_STORE *store_get(const char *path)
 {
 	struct anchors *a;
@@ -194,8 +201,9 @@ static X509_STORE *store_get(const char *path)
 
 	pthread_mutex_lock(&tls.lock);
 	a = entry_of(path);
-	if (a && there && (!a->store || a->size != st.st_size || a->changed.tv_sec != st.st_mtim.tv_sec ||
-			   a->changed.tv_nsec != st.st_mtim.tv_nsec)) {
+	if (a && there &&
+	    (!a->store || a->size != st.st_size || a->changed.tv_sec != st.st_mtim.tv_sec ||
+	     a->changed.tv_nsec != st.st_mtim.tv_nsec)) {
 		s = store_load(path);
 		if (s) {
 			X509_STORE_free(a->store);

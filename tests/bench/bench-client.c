@@ -1,12 +1,15 @@
 /*
  * The benchmark's client: HTTP/1.1 on one thread and epoll. Two uses:
  *
- *   bench-client -n COUNT …          one connection, kept alive, COUNT requests one after the other: time to the first byte of the body
- *   bench-client -c STREAMS -w S …   STREAMS at once, opened at most RATE a second; when all of them have begun, S seconds are
- *                                    measured: lateness of each event (against the moment that the upstream wrote into it),
+ *   bench-client -n COUNT …          one connection, kept alive, COUNT requests one after the
+ *                                    other: time to the first byte of the body
+ *   bench-client -c STREAMS -w S …   STREAMS at once, opened at most RATE a second; when all of
+ *                                    them have begun, S seconds are measured: lateness of each
+ *                                    event (against the moment that the upstream wrote into it),
  *                                    memory and processor time of the given processes
  *
- *   -u PORT/PATH   -b FILE (body)   -r RATE   -p PID (up to 16)   -t SECONDS (give up)   -k KEY (sent as x-api-key)
+ *   -u PORT/PATH   -b FILE (body)   -r RATE   -p PID (up to 16)   -t SECONDS (give up)
+ *   -k KEY (sent as x-api-key)
  *
  * Prints one JSON object. A request that does not end with status 200 is counted as failed.
  */
@@ -29,7 +32,15 @@
 #define HEAD_MAX 8192
 #define STAMP_MAX 24
 
-enum part { PART_HEAD, PART_SIZED, PART_CHUNK_SIZE, PART_CHUNK, PART_CHUNK_END, PART_TRAILER, PART_UNTIL_CLOSE };
+enum part {
+	PART_HEAD,
+	PART_SIZED,
+	PART_CHUNK_SIZE,
+	PART_CHUNK,
+	PART_CHUNK_END,
+	PART_TRAILER,
+	PART_UNTIL_CLOSE
+};
 
 struct conn {
 	int fd;
@@ -109,7 +120,8 @@ static int64_t cpu_us(int pid)
 	if (!f)
 		return 0;
 	p = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-	if (p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) == 2)
+	if (p &&
+	    sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) == 2)
 		us = (int64_t)(user + sys) * 1000000 / sysconf(_SC_CLK_TCK);
 	fclose(f);
 	return us;
@@ -164,7 +176,8 @@ static void conn_open(struct conn *c)
 		exit(1);
 	}
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ .tv_sec = 30 }, sizeof(struct timeval));
+	setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ .tv_sec = 30 },
+		   sizeof(struct timeval));
 	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &e);
 	opened++;
 	ask(c);
@@ -250,7 +263,8 @@ static void head_end(struct conn *c)
 static size_t take_line(struct conn *c, const char *p, size_t n)
 {
 	const char *lf = memchr(p, '\n', n);
-	size_t use = lf ? (size_t)(lf - p) + 1 : n, keep = c->nhead + use < HEAD_MAX ? use : HEAD_MAX - 1 - c->nhead;
+	size_t use = lf ? (size_t)(lf - p) + 1 : n,
+	       keep = c->nhead + use < HEAD_MAX ? use : HEAD_MAX - 1 - c->nhead;
 	bool blank;
 
 	memcpy(c->head + c->nhead, p, keep);
@@ -258,7 +272,8 @@ static size_t take_line(struct conn *c, const char *p, size_t n)
 	c->head[c->nhead] = 0;
 	if (!lf)
 		return use;
-	blank = c->nhead <= 2 || (c->nhead >= 4 && memcmp(c->head + c->nhead - 4, "\r\n\r\n", 4) == 0);
+	blank = c->nhead <= 2 ||
+		(c->nhead >= 4 && memcmp(c->head + c->nhead - 4, "\r\n\r\n", 4) == 0);
 	if (c->part == PART_HEAD) {
 		if (blank)
 			head_end(c);
@@ -362,9 +377,10 @@ static void print_samples(void)
 	qsort(samples, nsamples, sizeof(*samples), by_value);
 	for (size_t i = 0; i < nsamples; i++)
 		sum += (double)samples[i];
-	printf("\"samples\":%zu,\"p50_us\":%lld,\"p99_us\":%lld,\"max_us\":%lld,\"mean_us\":%.0f,\"done\":%d,\"failed\":%d",
-	       nsamples, (long long)percentile(0.5), (long long)percentile(0.99), (long long)percentile(1),
-	       nsamples ? sum / (double)nsamples : -1, done, failed);
+	printf("\"samples\":%zu,\"p50_us\":%lld,\"p99_us\":%lld,\"max_us\":%lld,\"mean_us\":%.0f,"
+	       "\"done\":%d,\"failed\":%d",
+	       nsamples, (long long)percentile(0.5), (long long)percentile(0.99),
+	       (long long)percentile(1), nsamples ? sum / (double)nsamples : -1, done, failed);
 }
 
 static void run_latency(struct conn *c, int64_t until)
@@ -406,10 +422,12 @@ static void run_streams(struct conn *all, int64_t until)
 	print_samples();
 	printf(",\"processes\":[");
 	for (int i = 0; i < opt.npids; i++)
-		printf("%s{\"pid\":%d,\"cpu_us\":%lld,\"private_dirty_kb\":%ld}", i ? "," : "", opt.pid[i], (long long)cpu[i], kb[i]);
+		printf("%s{\"pid\":%d,\"cpu_us\":%lld,\"private_dirty_kb\":%ld}", i ? "," : "",
+		       opt.pid[i], (long long)cpu[i], kb[i]);
 	printf("]}\n");
 	fflush(stdout);
-	/* The streams end by themselves; who measures memory afterwards wants them gone in order. */
+	/* The streams end by themselves; who measures memory afterwards wants them gone in
+	 * order. */
 	while (done < opened && now_us() < until)
 		wait_events(50);
 }
@@ -421,16 +439,21 @@ static void make_request(void)
 	long n = 0;
 	size_t nhead;
 
-	if (opt.body_file && (!f || fseek(f, 0, SEEK_END) || (n = ftell(f)) < 0 || fseek(f, 0, SEEK_SET))) {
+	if (opt.body_file &&
+	    (!f || fseek(f, 0, SEEK_END) || (n = ftell(f)) < 0 || fseek(f, 0, SEEK_SET))) {
 		perror(opt.body_file);
 		exit(1);
 	}
 	if (f)
-		snprintf(head, sizeof(head), "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
-			 "anthropic-version: 2023-06-01\r\nx-api-key: %s\r\nContent-Length: %ld\r\n\r\n", opt.path, opt.port,
-			 opt.key ? opt.key : "bench", n);
+		snprintf(head, sizeof(head),
+			 "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: "
+			 "application/json\r\n"
+			 "anthropic-version: 2023-06-01\r\nx-api-key: %s\r\nContent-Length: "
+			 "%ld\r\n\r\n",
+			 opt.path, opt.port, opt.key ? opt.key : "bench", n);
 	else
-		snprintf(head, sizeof(head), "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n", opt.path, opt.port);
+		snprintf(head, sizeof(head), "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n",
+			 opt.path, opt.port);
 	nhead = strlen(head);
 	request = malloc(nhead + (size_t)n);
 	if (!request)
@@ -478,7 +501,8 @@ int main(int argc, char **argv)
 	int64_t until;
 
 	if (parse_options(argc, argv)) {
-		fprintf(stderr, "usage: bench-client -u PORT/PATH [-b FILE] -n COUNT | -c STREAMS -w SECONDS [-r RATE] [-p PID]…\n");
+		fprintf(stderr, "usage: bench-client -u PORT/PATH [-b FILE] -n COUNT | -c STREAMS "
+				"-w SECONDS [-r RATE] [-p PID]…\n");
 		return 2;
 	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

@@ -1,12 +1,15 @@
 /*
- * The benchmark's backend: a scripted server that costs next to nothing, on one thread and epoll, so that what is measured is
- * the gateway. Speaks OpenAI chat and Anthropic Messages, streamed or whole, with TLS if it is given a certificate.
+ * The benchmark's backend: a scripted server that costs next to nothing, on one thread and epoll,
+ * so that what is measured is the gateway. Speaks OpenAI chat and Anthropic Messages, streamed or
+ * whole, with TLS if it is given a certificate.
  *
- * What it answers is said by the model's name in the request: "bench-e40-i250" is 40 events, one each 250 ms (0: all at once).
- * Each event's text holds the moment at which it was written, "@MICROSECONDS@" of the monotonic clock, which a client on the
- * same machine compares with its own.
+ * What it answers is said by the model's name in the request: "bench-e40-i250" is 40 events, one
+ * each 250 ms (0: all at once). Each event's text holds the moment at which it was written,
+ * "@MICROSECONDS@" of the monotonic clock, which a client on the same machine compares with its
+ * own.
  *
- * Usage: bench-upstream [--tls CERT KEY] [--save PREFIX]     prints its port; runs until a signal ends it
+ * Usage: bench-upstream [--tls CERT KEY] [--save PREFIX]     prints its port; runs until a signal
+ * ends it
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,7 +39,7 @@ struct conn {
 	int fd;
 	SSL *ssl;
 	bool accepted, streaming, whole, doomed;
-	char *head;                     /* the request's head, and MODEL_MAX bytes of what follows it */
+	char *head;                     /* the request's head, and the body's begin */
 	size_t nhead;                   /* bytes in head[] */
 	size_t body_left;               /* of the request */
 	bool in_body;
@@ -181,41 +184,60 @@ static void put_chunk(struct conn *c, const char *p)
 	put(c, "\r\n", 2);
 }
 
-#define CHAT_HEAD "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"bench\",\"choices\":" \
+#define CHAT_HEAD                                                                                  \
+	"data: "                                                                                   \
+	"{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":"     \
+	"\"bench\",\"choices\":"                                                                   \
 	"[{\"index\":0,\"delta\":{"
 
 static void put_event(struct conn *c)
 {
 	char text[512];
 
-	snprintf(text, sizeof(text), c->style == STYLE_CHAT ?
-		 CHAT_HEAD "\"content\":\"@%lld@ word\"},\"finish_reason\":null}]}\n\n" :
-		 "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":"
-		 "{\"type\":\"text_delta\",\"text\":\"@%lld@ word\"}}\n\n", (long long)now_us());
+	snprintf(text, sizeof(text),
+		 c->style == STYLE_CHAT ? CHAT_HEAD
+			 "\"content\":\"@%lld@ word\"},\"finish_reason\":null}]}\n\n"
+					: "event: content_block_delta\ndata: "
+					  "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":"
+					  "{\"type\":\"text_delta\",\"text\":\"@%lld@ word\"}}\n\n",
+		 (long long)now_us());
 	put_chunk(c, text);
 }
 
 static void put_start(struct conn *c)
 {
-	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: "
+				   "text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 	put(c, head, sizeof(head) - 1);
-	put_chunk(c, c->style == STYLE_CHAT ? CHAT_HEAD "\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n" :
-		  "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\","
-		  "\"role\":\"assistant\",\"model\":\"bench\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,"
-		  "\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n"
-		  "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,"
-		  "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n");
+	put_chunk(c,
+		  c->style == STYLE_CHAT
+			  ? CHAT_HEAD
+			  "\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n"
+			  : "event: message_start\ndata: "
+			    "{\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":"
+			    "\"message\","
+			    "\"role\":\"assistant\",\"model\":\"bench\",\"content\":[],\"stop_"
+			    "reason\":null,\"stop_sequence\":null,"
+			    "\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n"
+			    "event: content_block_start\ndata: "
+			    "{\"type\":\"content_block_start\",\"index\":0,"
+			    "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n");
 }
 
 static void put_end(struct conn *c)
 {
-	put_chunk(c, c->style == STYLE_CHAT ? CHAT_HEAD "},\"finish_reason\":\"stop\"}],"
-		  "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"total_tokens\":2}}\n\ndata: [DONE]\n\n" :
-		  "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
-		  "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\","
-		  "\"stop_sequence\":null},\"usage\":{\"output_tokens\":1}}\n\n"
-		  "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+	put_chunk(c,
+		  c->style == STYLE_CHAT
+			  ? CHAT_HEAD "},\"finish_reason\":\"stop\"}],"
+				      "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,"
+				      "\"total_tokens\":2}}\n\ndata: [DONE]\n\n"
+			  : "event: content_block_stop\ndata: "
+			    "{\"type\":\"content_block_stop\",\"index\":0}\n\n"
+			    "event: message_delta\ndata: "
+			    "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\","
+			    "\"stop_sequence\":null},\"usage\":{\"output_tokens\":1}}\n\n"
+			    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
 	put(c, "0\r\n\r\n", 5);
 }
 
@@ -223,20 +245,27 @@ static void put_json(struct conn *c, const char *json)
 {
 	char head[128];
 
-	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", strlen(json));
+	snprintf(head, sizeof(head),
+		 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+		 strlen(json));
 	put(c, head, strlen(head));
 	put(c, json, strlen(json));
 }
 
 static void put_whole(struct conn *c)
 {
-	put_json(c, c->style == STYLE_CHAT ?
-		 "{\"id\":\"1\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"bench\",\"choices\":[{\"index\":0,\"message\":"
-		 "{\"role\":\"assistant\",\"content\":\"word\"},\"finish_reason\":\"stop\"}],"
-		 "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"total_tokens\":2}}" :
-		 "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"bench\",\"content\":"
-		 "[{\"type\":\"text\",\"text\":\"word\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,"
-		 "\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}");
+	put_json(c, c->style == STYLE_CHAT
+			    ? "{\"id\":\"1\",\"object\":\"chat.completion\",\"created\":1,"
+			      "\"model\":\"bench\",\"choices\":[{\"index\":0,\"message\":"
+			      "{\"role\":\"assistant\",\"content\":\"word\"},\"finish_reason\":"
+			      "\"stop\"}],"
+			      "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"total_"
+			      "tokens\":2}}"
+			    : "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\","
+			      "\"model\":\"bench\",\"content\":"
+			      "[{\"type\":\"text\",\"text\":\"word\"}],\"stop_reason\":\"end_"
+			      "turn\",\"stop_sequence\":null,"
+			      "\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}");
 }
 
 /* ---- requests ---- */
@@ -279,7 +308,8 @@ static void say(struct conn *c, int64_t now)
 static void answer(struct conn *c)
 {
 	if (strncmp(c->head, "POST ", 5) != 0) {
-		put_json(c, "{\"object\":\"list\",\"data\":[{\"id\":\"bench-e1-i0\",\"object\":\"model\"}]}");
+		put_json(c, "{\"object\":\"list\",\"data\":[{\"id\":\"bench-e1-i0\",\"object\":"
+			    "\"model\"}]}");
 		flush(c);
 		return;
 	}
@@ -401,7 +431,8 @@ static void accept_all(int fd)
 		if (tls) {
 			c->ssl = SSL_new(tls);
 			SSL_set_fd(c->ssl, s);
-			SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+			SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
+						     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 		}
 		epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s, &e);
 	}
@@ -483,7 +514,8 @@ int main(int argc, char **argv)
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (fd < 0 || epoll_fd < 0 || bind(fd, (struct sockaddr *)&a, n) || listen(fd, 1024) ||
-	    getsockname(fd, (struct sockaddr *)&a, &n) || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
+	    getsockname(fd, (struct sockaddr *)&a, &n) ||
+	    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
 		perror("bench-upstream");
 		return 1;
 	}

@@ -1,5 +1,6 @@
 /*
- * The scripted server. One thread a connection; a connection serves requests until its script ends it.
+ * The scripted server. One thread a connection; a connection serves requests until its script ends
+ * it.
  */
 #include "scripted.h"
 
@@ -59,7 +60,8 @@ static void answer(struct conn *c, const char *status, const char *headers, cons
 {
 	char head[1024];
 
-	snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s\r\n", status, strlen(body), headers);
+	snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s\r\n", status,
+		 strlen(body), headers);
 	puts_(c, head);
 	puts_(c, body);
 }
@@ -110,7 +112,8 @@ static void read_rest(struct conn *c, unsigned *sum)
 	for (size_t i = 0; i < c->extra; i++)
 		*sum = *sum * 31 + (unsigned char)c->head[c->nhead + i];
 	while (got < c->length) {
-		n = conn_read(c, part, c->length - got < sizeof(part) ? c->length - got : sizeof(part));
+		n = conn_read(c, part,
+			      c->length - got < sizeof(part) ? c->length - got : sizeof(part));
 		if (n <= 0) {
 			c->close = true;
 			return;
@@ -130,9 +133,12 @@ static void do_headers(struct conn *c)
 {
 	char out[2048], auth[256], key[256], expect[64], coding[64], type[64];
 
-	snprintf(out, sizeof(out), "%.*s\nauth=%s\nkey=%s\nexpect=%s\ncoding=%s\ntype=%s\n", (int)strcspn(c->head, "\r"),
-		 c->head, header(c, "authorization", auth, sizeof(auth)), header(c, "x-api-key", key, sizeof(key)),
-		 header(c, "expect", expect, sizeof(expect)), header(c, "accept-encoding", coding, sizeof(coding)),
+	snprintf(out, sizeof(out), "%.*s\nauth=%s\nkey=%s\nexpect=%s\ncoding=%s\ntype=%s\n",
+		 (int)strcspn(c->head, "\r"), c->head,
+		 header(c, "authorization", auth, sizeof(auth)),
+		 header(c, "x-api-key", key, sizeof(key)),
+		 header(c, "expect", expect, sizeof(expect)),
+		 header(c, "accept-encoding", coding, sizeof(coding)),
 		 header(c, "content-type", type, sizeof(type)));
 	answer(c, "200 OK", "", out);
 }
@@ -215,9 +221,9 @@ static void do_gzip(struct conn *c)
 {
 	/* "hello gzip", fifty times */
 	static const unsigned char packed[] = {
-		0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x57,
-		0x48, 0xaf, 0xca, 0x2c, 0xc8, 0x18, 0x65, 0x8d, 0x10, 0x16, 0x00, 0xfd, 0xe9, 0x54, 0x04, 0xf4,
-		0x01, 0x00, 0x00,
+		0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xcb, 0x48,
+		0xcd, 0xc9, 0xc9, 0x57, 0x48, 0xaf, 0xca, 0x2c, 0xc8, 0x18, 0x65, 0x8d,
+		0x10, 0x16, 0x00, 0xfd, 0xe9, 0x54, 0x04, 0xf4, 0x01, 0x00, 0x00,
 	};
 
 	puts_(c, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -243,7 +249,10 @@ static void do_interim(struct conn *c)
 {
 	puts_(c, "HTTP/1.1 103 Early Hints\r\nretry-after: 77\r\n\r\n");
 	pause_ms(20);
-	answer(c, "429 Too Many", "request-id: req_1\r\nx-should-retry: false\r\nAnthropic-Ratelimit-Tokens-Limit: 5\r\n", "no");
+	answer(c, "429 Too Many",
+	       "request-id: req_1\r\nx-should-retry: false\r\nAnthropic-Ratelimit-Tokens-Limit: "
+	       "5\r\n",
+	       "no");
 }
 
 /* Whatever the request's own header X-Give holds becomes a header of the answer. */
@@ -272,7 +281,8 @@ static void do_sum(struct conn *c)
 		answer(c, "200 OK", "", out);
 }
 
-/* A connection takes a second request whole and closes then, as servers do whose keep-alive time ends at this moment. */
+/* A connection takes a second request whole and closes then, as servers do whose keep-alive time
+ * ends at this moment. */
 static void do_once(struct conn *c)
 {
 	unsigned sum;
@@ -441,7 +451,8 @@ int server_start(struct server *s, const char *cert, const char *key)
 	*s = (struct server){ .fd = socket(AF_INET, SOCK_STREAM, 0) };
 	if (cert && setup_tls(s, cert, key))
 		return -1;
-	if (bind(s->fd, (struct sockaddr *)&a, n) || listen(s->fd, 128) || getsockname(s->fd, (struct sockaddr *)&a, &n))
+	if (bind(s->fd, (struct sockaddr *)&a, n) || listen(s->fd, 128) ||
+	    getsockname(s->fd, (struct sockaddr *)&a, &n))
 		return -1;
 	s->port = ntohs(a.sin_port);
 	return pthread_create(&s->thread, NULL, accept_all, s);

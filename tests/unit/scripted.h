@@ -1,6 +1,7 @@
 /*
- * A scripted HTTP server in a thread, on a loopback port picked free, for tests of the upstream side. The request's path says what
- * it does: see scripted.c. TLS if a certificate and key are given.
+ * A scripted HTTP server in a thread, on a loopback port picked free, for tests of the upstream
+ * side. The request's path says what it does: see scripted.c. TLS if a certificate and key are
+ * given.
  */
 #ifndef TESTS_SCRIPTED_H
 #define TESTS_SCRIPTED_H

@@ -1,5 +1,6 @@
 /*
- * The SSE parser: each vector whole, byte by byte, and cut in two at every place; what comes out must be the same.
+ * The SSE parser: each vector whole, byte by byte, and cut in two at every place; what comes out
+ * must be the same.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,7 +75,8 @@ static int on_comment(void *ctx)
 	return buf_putc(&((struct seen *)ctx)->out, '#');
 }
 
-/* Feeds exact copies of the pieces, each freed before the next: a kept pointer would show under valgrind or ASan. */
+/* Feeds exact copies of the pieces, each freed before the next: a kept pointer would show under
+ * valgrind or ASan. */
 static int feed(struct sse *p, const char *in, size_t n, const struct sse_handler *h)
 {
 	char *piece = malloc(n ? n : 1);
@@ -104,7 +106,8 @@ static void check(const struct vector *v, size_t step, size_t cut)
 	}
 	assert_int_equal(sse_finish(&p, &h), 0);
 	if (strcmp(buf_cstr(&s.out), v->out) != 0)
-		fail_msg("%s (step %zu, cut %zu): got \"%s\"", v->what, step, cut, buf_cstr(&s.out));
+		fail_msg("%s (step %zu, cut %zu): got \"%s\"", v->what, step, cut,
+			 buf_cstr(&s.out));
 	sse_release(&p);
 	buf_release(&s.out);
 }

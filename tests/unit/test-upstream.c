@@ -1,5 +1,6 @@
 /*
- * Upstream calls against a scripted server on loopback: what arrives, what is kept, and each way in which a backend fails.
+ * Upstream calls against a scripted server on loopback: what arrives, what is kept, and each way
+ * in which a backend fails.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -203,12 +204,22 @@ static int retry_after(const char *line)
 
 static void test_retry_after(void **state)
 {
-	static const struct { const char *line; int seconds; } forms[] = {
-		{ "Retry-After: 7", 7 }, { "retry-after:0", 0 }, { "retry-after: 1.2", 2 }, { "retry-after: -1", -1 },
-		{ "retry-after: soon", -1 }, { "retry-after:", -1 }, { "retry-after: 99999999999", 604800 },
-		{ "retry-after: Sun, 22 Nov 2026 12:00:30 GMT", 30 }, { "retry-after: Sun, 22 Nov 2026 11:00:00 GMT", 0 },
-		{ "retry-after-ms: 1500", 2 }, { "retry-after-ms: 1000", 1 }, { "Retry-After-Ms: 1", 1 },
-		{ "retry-after-ms: x", -1 }, { "x-retry-after: 4", -1 },
+	static const struct { const char *line; int seconds;
+	} forms[] = {
+		{ "Retry-After: 7", 7 },
+		{ "retry-after:0", 0 },
+		{ "retry-after: 1.2", 2 },
+		{ "retry-after: -1", -1 },
+		{ "retry-after: soon", -1 },
+		{ "retry-after:", -1 },
+		{ "retry-after: 99999999999", 604800 },
+		{ "retry-after: Sun, 22 Nov 2026 12:00:30 GMT", 30 },
+		{ "retry-after: Sun, 22 Nov 2026 11:00:00 GMT", 0 },
+		{ "retry-after-ms: 1500", 2 },
+		{ "retry-after-ms: 1000", 1 },
+		{ "Retry-After-Ms: 1", 1 },
+		{ "retry-after-ms: x", -1 },
+		{ "x-retry-after: 4", -1 },
 	};
 	struct head h;
 
@@ -304,7 +315,8 @@ static void upload(const char *path, size_t n, int times)
 
 static void test_upload(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 100, 16383, 16384, 16385, 65536, 76000, 300000, 8 << 20 };
+	static const size_t sizes[] = { 0,     1,     100,   16383,  16384,
+					16385, 65536, 76000, 300000, 8 << 20 };
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		upload("/sum", sizes[i], 2);
@@ -319,7 +331,8 @@ static void test_upload_time(void **state)
 	assert_in_range(clock_ms() - from, 0, 900);
 }
 
-/* A kept connection that the server closes when the next request comes: sent again on a new one, from its beginning. */
+/* A kept connection that the server closes when the next request comes: sent again on a new one,
+ * from its beginning. */
 static void test_stale(void **state)
 {
 	static const size_t sizes[] = { 100, 100000, 3 << 20 };
@@ -348,8 +361,14 @@ static void test_early_answer(void **state)
 	struct segs s;
 	char expect[64];
 	struct result r;
-	struct upstream_call c = { .method = "POST", .body = &s, .url = at("/early"), .backend = &lab,
-				   .deadline = CLOCK_NEVER, .on_head = early_head, .on_data = on_data, .ctx = &r };
+	struct upstream_call c = { .method = "POST",
+				   .body = &s,
+				   .url = at("/early"),
+				   .backend = &lab,
+				   .deadline = CLOCK_NEVER,
+				   .on_head = early_head,
+				   .on_data = on_data,
+				   .ctx = &r };
 
 	early_body = make_body(&s, &a, 6 << 20, expect, sizeof(expect));
 	result_init(&r);
@@ -375,7 +394,8 @@ static void credential(const struct backend *b, const char *caller, bool bearer,
 static void test_headers(void **state)
 {
 	struct backend b = lab;
-	const char *own[] = { "X-Api-Key: mine", "Content-Type: text/plain" }, *bad[] = { "X-A: b\r\nX-C: d" };
+	const char *own[] = { "X-Api-Key: mine", "Content-Type: text/plain" },
+		   *bad[] = { "X-A: b\r\nX-C: d" };
 	struct upstream_call c = { .headers = own, .nheaders = 2 };
 	struct arena a;
 	struct segs s;
@@ -517,9 +537,11 @@ static void test_no_name(void **state)
 	assert_int_equal(perform(&c, &r, "http://no-such-host.invalid/x"), UPSTREAM_FAILED);
 	/* A machine without any DNS may wait for its resolver instead. */
 	if (r.fault.status == 502)
-		assert_non_null(strstr(r.fault.message, "no-such-host.invalid could not be resolved"));
+		assert_non_null(
+			strstr(r.fault.message, "no-such-host.invalid could not be resolved"));
 	else
-		assert_non_null(strstr(r.fault.message, "its name was not resolved (backends.lab.connect_timeout)"));
+		assert_non_null(strstr(r.fault.message,
+				       "its name was not resolved (backends.lab.connect_timeout)"));
 	assert_false(r.report.sent);
 }
 
@@ -538,7 +560,8 @@ static void test_connect_timeout(void **state)
 	assert_int_equal(perform(&c, &r, url), UPSTREAM_FAILED);
 	assert_int_equal(r.fault.status, 504);
 	assert_non_null(strstr(r.fault.message, "no TLS connection"));
-	assert_non_null(strstr(r.fault.message, "within 1 s: it did not answer (backends.lab.connect_timeout)"));
+	assert_non_null(strstr(r.fault.message,
+			       "within 1 s: it did not answer (backends.lab.connect_timeout)"));
 	assert_in_range(clock_ms() - from, 900, 1600);
 	assert_false(r.report.sent);
 }
@@ -564,7 +587,8 @@ static void test_timeouts(void **state)
 	late(&b, "/stall", "sent no answer within 1 s (backends.lab.first_byte_timeout)");
 	b.first_byte_timeout = 0;
 	b.idle_timeout = 1;
-	late(&b, "/stall-head", "silent in the middle of its answer for 1 s (backends.lab.idle_timeout)");
+	late(&b, "/stall-head",
+	     "silent in the middle of its answer for 1 s (backends.lab.idle_timeout)");
 	late(&b, "/stall-body", "(backends.lab.idle_timeout)");
 	b.idle_timeout = 0;
 	b.timeout = 1;
@@ -581,7 +605,8 @@ static void test_timeouts(void **state)
 	c = (struct upstream_call){ .backend = &b, .body = &s };
 	result_init(&r);
 	assert_int_equal(perform(&c, &r, at("/hold")), UPSTREAM_FAILED);
-	assert_non_null(strstr(r.fault.message, "of the request's 16777216 bytes and then no more for 1 s"));
+	assert_non_null(strstr(r.fault.message,
+			       "of the request's 16777216 bytes and then no more for 1 s"));
 	arena_release(&a);
 	free(body);
 }
@@ -731,25 +756,44 @@ static void test_blocked(void **state)
 
 static void test_proxy_rules(void **state)
 {
-	static const struct { const char *list, *host; int port; bool excluded; } cases[] = {
-		{ "*", "a.b", 80, true }, { "", "a.b", 80, false }, { "a.b", "a.b", 80, true }, { "A.b", "x.a.B", 80, true },
-		{ ".a.b", "a.b", 80, true }, { ".a.b", "xa.b", 80, false }, { "a.b", "xa.b", 80, false },
-		{ "x, a.b ,y", "a.b", 80, true }, { "x a.b", "a.b.", 80, true }, { "a.b:8080", "a.b", 80, false },
-		{ "a.b:8080", "a.b", 8080, true }, { "10.0.0.0/8", "10.1.2.3", 80, true },
-		{ "10.0.0.0/8", "11.1.2.3", 80, false }, { "10.0.0.0/9", "10.200.0.1", 80, false },
-		{ "10.0.0.0/33", "10.0.0.0", 80, false }, { "192.168.1.7", "192.168.1.7", 80, true },
-		{ "168.1.7", "192.168.1.7", 80, false }, { "fd00::/8", "fd12::1", 80, true }, { "[fd12::1]", "fd12::1", 80, true },
-		{ "[fd12::1]:81", "fd12::1", 80, false }, { "fd12::1", "fd12::2", 80, false }, { "0.0.0.0/0", "1.2.3.4", 80, true },
-		{ "0.0.0.0/0", "a.b", 80, false }, { ",, ,", "a.b", 80, false },
+	static const struct { const char *list, *host; int port; bool excluded;
+	} cases[] = {
+		{ "*", "a.b", 80, true },
+		{ "", "a.b", 80, false },
+		{ "a.b", "a.b", 80, true },
+		{ "A.b", "x.a.B", 80, true },
+		{ ".a.b", "a.b", 80, true },
+		{ ".a.b", "xa.b", 80, false },
+		{ "a.b", "xa.b", 80, false },
+		{ "x, a.b ,y", "a.b", 80, true },
+		{ "x a.b", "a.b.", 80, true },
+		{ "a.b:8080", "a.b", 80, false },
+		{ "a.b:8080", "a.b", 8080, true },
+		{ "10.0.0.0/8", "10.1.2.3", 80, true },
+		{ "10.0.0.0/8", "11.1.2.3", 80, false },
+		{ "10.0.0.0/9", "10.200.0.1", 80, false },
+		{ "10.0.0.0/33", "10.0.0.0", 80, false },
+		{ "192.168.1.7", "192.168.1.7", 80, true },
+		{ "168.1.7", "192.168.1.7", 80, false },
+		{ "fd00::/8", "fd12::1", 80, true },
+		{ "[fd12::1]", "fd12::1", 80, true },
+		{ "[fd12::1]:81", "fd12::1", 80, false },
+		{ "fd12::1", "fd12::2", 80, false },
+		{ "0.0.0.0/0", "1.2.3.4", 80, true },
+		{ "0.0.0.0/0", "a.b", 80, false },
+		{ ",, ,", "a.b", 80, false },
 	};
 	struct backend b = lab;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		if (proxy_excluded(str_of(cases[i].list), cases[i].host, cases[i].port) != cases[i].excluded)
+		if (proxy_excluded(str_of(cases[i].list), cases[i].host, cases[i].port) !=
+		    cases[i].excluded)
 			fail_msg("no_proxy=%s for %s", cases[i].list, cases[i].host);
-	assert_true(proxy_loopback("127.9.9.9") && proxy_loopback("::1") && proxy_loopback("LocalHost") &&
-		    proxy_loopback("a.localhost") && proxy_loopback("localhost.") && proxy_loopback("::ffff:127.0.0.1"));
-	assert_false(proxy_loopback("128.0.0.1") || proxy_loopback("::2") || proxy_loopback("notlocalhost"));
+	assert_true(proxy_loopback("127.9.9.9") && proxy_loopback("::1") &&
+		    proxy_loopback("LocalHost") && proxy_loopback("a.localhost") &&
+		    proxy_loopback("localhost.") && proxy_loopback("::ffff:127.0.0.1"));
+	assert_false(proxy_loopback("128.0.0.1") || proxy_loopback("::2") ||
+		     proxy_loopback("notlocalhost"));
 
 	setenv("HTTP_PROXY", "http://evil:1", 1);
 	assert_string_equal(proxy_for(&b, "http", "a.b", 80), "");
@@ -787,9 +831,11 @@ static void test_proxy_calls(void **state)
 	b.proxy = proxy;
 	result_init(&r);
 	assert_int_equal(perform(&c, &r, "http://somewhere.invalid/headers"), UPSTREAM_DONE);
-	assert_non_null(strstr(buf_cstr(&r.body), "GET http://somewhere.invalid/headers HTTP/1.1\n"));
+	assert_non_null(
+		strstr(buf_cstr(&r.body), "GET http://somewhere.invalid/headers HTTP/1.1\n"));
 	buf_release(&r.body);
-	/* Another proxy is another connection; its password is not shown, and its heads are not the backend's. */
+	/* Another proxy is another connection; its password is not shown, and its heads are not
+	 * the backend's. */
 	b.proxy = secret;
 	result_init(&r);
 	assert_int_equal(perform(&c, &r, "https://somewhere.invalid/headers"), UPSTREAM_FAILED);
@@ -814,17 +860,21 @@ static bool make_certificates(char *dir, size_t size)
 	if (!mkdtemp(dir))
 		return false;
 	snprintf(command, sizeof(command),
-		 "cd %s && exec 2>/dev/null && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=Test-CA -keyout ca.key -out ca.pem && "
-		 "openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out req.pem && "
+		 "cd %s && exec 2>/dev/null && openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
+		 "-subj /CN=Test-CA -keyout ca.key -out ca.pem && "
+		 "openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out "
+		 "req.pem && "
 		 "printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > ext && "
-		 "openssl x509 -req -in req.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out cert.pem >/dev/null",
+		 "openssl x509 -req -in req.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
+		 "-extfile ext -out cert.pem >/dev/null",
 		 dir);
 	return system(command) == 0;
 }
 
 static void remove_dir(const char *dir)
 {
-	static const char *const files[] = { "ca.key", "ca.pem", "ca.srl", "key.pem", "req.pem", "ext", "cert.pem" };
+	static const char *const files[] = { "ca.key",	"ca.pem", "ca.srl",  "key.pem",
+					     "req.pem", "ext",	  "cert.pem" };
 	char path[256];
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -861,7 +911,8 @@ static void test_tls(void **state)
 		assert_int_equal(r.report.reused, i > 0);
 		buf_release(&r.body);
 	}
-	/* The system does not trust this authority, and connections that were made with the file are not used. */
+	/* The system does not trust this authority, and connections that were made with the file
+	 * are not used. */
 	b.ca_file = NULL;
 	result_init(&r);
 	assert_int_equal(perform(&c, &r, url), UPSTREAM_FAILED);
@@ -934,13 +985,18 @@ static void test_features(void **state)
 
 static int setup(void **state)
 {
-	static const char *const variables[] = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy",
-						 "NO_PROXY", NULL };
+	static const char *const variables[] = { "http_proxy", "https_proxy", "HTTPS_PROXY",
+						 "all_proxy",  "ALL_PROXY",   "no_proxy",
+						 "NO_PROXY",   NULL };
 
 	for (size_t i = 0; variables[i]; i++)
 		unsetenv(variables[i]);
-	lab = (struct backend){ .name = "lab", .tls_verify = true, .connect_timeout = 5, .first_byte_timeout = 10,
-				.idle_timeout = 10, .timeout = 30 };
+	lab = (struct backend){ .name = "lab",
+				.tls_verify = true,
+				.connect_timeout = 5,
+				.first_byte_timeout = 10,
+				.idle_timeout = 10,
+				.timeout = 30 };
 	return server_start(&http, NULL, NULL) || upstream_setup();
 }
 
