@@ -316,8 +316,8 @@ static bool tools_forbid_effort(const struct openai_encoder *e)
 }
 
 /*
- * Claude behind a proxy that says thinking as reasoning_effort (LiteLLM). Its signed thinking can't go
- * back that way, and a turn with tools whose thinking is missing is refused: so only a request
+ * Claude behind a proxy that says thinking as reasoning_effort (LiteLLM). Its signed thinking can't
+ * go back that way, and a turn with tools whose thinking is missing is refused: so only a request
  * without tools asks for it, by words that every release of the proxy knows.
  */
 static const char *claude_effort(const struct openai_encoder *e)
