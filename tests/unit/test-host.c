@@ -23,7 +23,7 @@ static int setup(void **state)
 	strcpy(dir, "/tmp/test-host.XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
-	snprintf(file, sizeof(file), "%s/host.table", dir);
+	snprintf(file, sizeof(file), "%s/.htmessages-host", dir);
 	return 0;
 }
 
