@@ -126,14 +126,6 @@ static enum flow observe(struct sink *self, const struct event *e)
 	return flow;
 }
 
-static bool needs_stopper(const struct exchange *x)
-{
-	const struct backend *b = x->target.backend;
-	size_t n = x->body.request.nstop_sequences;
-
-	return n && (!b->stop || (b->stop_max > 0 && n > (size_t)b->stop_max));
-}
-
 static void add_passed(const struct exchange *x, struct answer *a)
 {
 	struct str rest = x->pass, line, name;
@@ -179,6 +171,8 @@ static void note_head(void *ctx, const struct upstream_head *h, const struct out
 	struct exchange *x = ctx;
 	struct arena *a = x->call->arena;
 
+	/* Which sequences the backend takes depends on the model too: the dialect knows. */
+	x->next = out->enforce_stop && x->stopper ? stopper_sink(x->stopper) : keeper_sink(x->keeper);
 	x->dropped = join_dropped(a, out);
 	x->pass = arena_str(a, h->pass);
 	snprintf(x->call->account.upstream_cost, sizeof(x->call->account.upstream_cost), "%s", h->cost);
@@ -220,11 +214,10 @@ static int chain_setup(struct exchange *x, struct fault *f)
 	if (!x->keeper)
 		return fault_no_memory(f);
 	x->next = keeper_sink(x->keeper);
-	if (needs_stopper(x)) {
+	if (x->body.request.nstop_sequences) {
 		x->stopper = stopper_new(x->next, &x->body.request, a);
 		if (!x->stopper)
 			return fault_no_memory(f);
-		x->next = stopper_sink(x->stopper);
 	}
 	x->observer.event = observe;
 	return 0;
