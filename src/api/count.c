@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 
 #include "api/api.h"
+#include "base/clock.h"
 
 #define COUNT_ANSWER_MAX 65536
 
@@ -16,11 +17,45 @@ static bool is_verdict(const struct fault *f, const struct target *t)
 	return f->class == FAULT_AUTH && t->caller_key;
 }
 
+/* ---- the client is watched while the backend counts ---- */
+
+struct watch {
+	struct waiter waiter;
+	struct api_call *call;
+};
+
+static int watch_ready(struct waiter *w, int i)
+{
+	struct api_call *c = ((struct watch *)w)->call;
+
+	if (i == 1)
+		return WAIT_CANCEL;
+	if (c->front->ops->gone(c->front)) {
+		c->account.gone = true;
+		return WAIT_CANCEL;
+	}
+	w->fd[0] = -1;
+	return WAIT_GO;
+}
+
+static int watch_tick(struct waiter *w, int64_t now)
+{
+	w->due = CLOCK_NEVER;
+	return WAIT_GO;
+}
+
 /* -1: no count, and f says why; FAULT_NONE in it means that there is no need to say so. */
 static int ask_backend(struct api_call *c, const struct message_request *r, int64_t *tokens, struct fault *f)
 {
+	struct watch w = {
+		.waiter = { .fd = { c->front->ops->watch_fd(c->front), stop_fd() }, .ready = watch_ready, .tick = watch_tick,
+			    .due = CLOCK_NEVER },
+		.call = c,
+	};
 	struct target t;
-	struct run_options o = { .request = r, .target = &t, .arena = c->arena, .max_answer = COUNT_ANSWER_MAX };
+	struct run_options o = {
+		.request = r, .target = &t, .arena = c->arena, .waiter = &w.waiter, .max_answer = COUNT_ANSWER_MAX,
+	};
 
 	if (api_route_select(c, r->model_name, &t, f))
 		return -1;

@@ -3,7 +3,7 @@
  * refusal on this way is a fault that the ingress turns into the API's own error shape.
  */
 #include <cjson/cJSON.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -199,6 +199,19 @@ static void dispatch(struct api_call *c)
 		account_log(c, rt && rt->quiet);
 }
 
+/* A reloaded configuration may log elsewhere; the first request after it makes that so. */
+static void follow_log(const struct config *c)
+{
+	static _Atomic int64_t followed;
+	int64_t was = atomic_load(&followed);
+	int level = log_level_of(str_of(c->log_level));
+
+	if (was >= c->generation || !atomic_compare_exchange_strong(&followed, &was, c->generation))
+		return;
+	if (was)
+		log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level, c->log_dest ? c->log_dest : "stderr");
+}
+
 void api_handle(void *ctx, struct front *f, bool busy)
 {
 	struct config *config = config_current();
@@ -210,6 +223,7 @@ void api_handle(void *ctx, struct front *f, bool busy)
 		.account = { .usage = USAGE_UNKNOWN },
 	};
 
+	follow_log(config);
 	arena_init(&arena, ARENA_BASE + ARENA_PER_BODY * (size_t)config->max_body);
 	http_request_init(&request, f, &arena);
 	answer_init(&answer, f, &request);
