@@ -1,5 +1,6 @@
 /*
- * Entry point: told by how it was started whether it serves FastCGI, answers one CGI request, or does what the command line asks.
+ * Entry point: told by how it was started whether it serves FastCGI, answers one CGI request, or does
+ * what the command line asks.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -95,9 +96,11 @@ static int start(const struct config_load *load)
 	buf_release(&err);
 	c = config_current();
 	level = log_level_of(str_of(c->log_level));
-	log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level, c->log_dest ? c->log_dest : "stderr");
+	log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
+		  c->log_dest ? c->log_dest : "stderr");
 	if (host_open(c->state_dir))
-		log_warn("state.dir %s: %s; this process keeps its state to itself", c->state_dir, strerror(errno));
+		log_warn("state.dir %s: %s; this process keeps its state to itself", c->state_dir,
+			 strerror(errno));
 	config_unref(c);
 	if (upstream_setup())
 		return fail("libcurl", "could not be started"), -1;
@@ -117,7 +120,9 @@ static const struct front_handler handler = { .handle = api_handle };
 
 static int serve(const struct config_load *load, int fd)
 {
-	struct server_options o = { .listen_fd = fd, .stack_bytes = STACK_BYTES, .keep_seconds = KEEP_SECONDS };
+	struct server_options o = {
+		.listen_fd = fd, .stack_bytes = STACK_BYTES, .keep_seconds = KEEP_SECONDS,
+	};
 	struct config *c;
 	int rc;
 
@@ -144,8 +149,9 @@ static int answer_cgi(const struct config_load *load)
 
 	if (start(load)) {
 		fputs("Status: 500\r\nContent-Type: application/json\r\n\r\n"
-		      "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"The gateway's configuration is not valid: "
-		      "its log says where; messages.fcgi --check too.\"}}\n", stdout);
+		      "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":"
+		      "\"The gateway's configuration is not valid: the web server's error log says where; "
+		      "messages.fcgi --check too.\"}}\n", stdout);
 		return EXIT_FAILURE;
 	}
 	c = config_current();
@@ -238,7 +244,8 @@ static int usage_error(const char *what, const char *arg)
 	return -1;
 }
 
-/* The value of "--name VALUE" or "--name=VALUE"; NULL when arg is another option. *i moves over a value of its own. */
+/* The value of "--name VALUE" or "--name=VALUE"; NULL when arg is another option. *i moves over a
+ * value of its own. */
 static const char *option_value(const char *name, int argc, char **argv, int *i)
 {
 	size_t n = strlen(name);

@@ -1,5 +1,6 @@
 /*
- * The endpoints. Only this stage sees all the others: one table of method, path, what access it needs, and the function.
+ * The endpoints. Only this stage sees all the others: one table of method, path, what access it
+ * needs, and the function.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -16,48 +17,48 @@
 
 /* What a request came to, filled on the way and written as one line at its end (api/account.c). */
 struct account {
-	const char *session_id;         /* the client's, NULL none */
-	const char *asked, *routed, *backend, *rule;    /* NULL: it did not get so far */
-	struct str reported;            /* the model that the backend said */
-	size_t bytes_in;                /* of the body */
-	bool stream, gone;              /* the client left before the end */
+	const char *session_id;                      /* the client's, NULL none */
+	const char *asked, *routed, *backend, *rule; /* NULL: it did not get so far */
+	struct str reported;                         /* the model that the backend said */
+	size_t bytes_in;                             /* of the body */
+	bool stream, gone;                           /* the client left before the end */
 	enum stop_reason stop;
 	struct usage usage;
-	char upstream_cost[32];         /* said in a header of the backend; counts when the usage names none */
+	char upstream_cost[32]; /* said in a header; counts when the usage names none */
 	struct run_report run;
-	const char *fault_type, *fault_site;    /* NULL: none */
-	int fault_status;               /* of an error inside a 200, too */
+	const char *fault_type, *fault_site; /* NULL: none */
+	int fault_status;                    /* of an error inside a 200, too */
 };
 
 struct api_call {
 	struct front *front;
 	struct http_request *request;
 	struct answer *answer;
-	struct config *config;          /* a reference that lives as long as the call */
+	struct config *config; /* a reference that lives as long as the call */
 	struct arena *arena;
 	struct access_result access;
 	struct account account;
-	const char *rest;               /* what a path pattern's '*' matched, decoded */
+	const char *rest; /* what a path pattern's '*' matched, decoded */
 	bool busy;
 };
 
-typedef int api_handler(struct api_call *c);    /* 0, or -1 when the client has gone */
+typedef int api_handler(struct api_call *c); /* 0, or -1 when the client has gone */
 
 struct api_route {
-	const char *method;             /* "POST", or "GET" (serves HEAD too) */
-	const char *path;               /* exact, or with a '*' at its end */
+	const char *method; /* "POST", or "GET" (serves HEAD too) */
+	const char *path;   /* exact, or with a '*' at its end */
 	enum access_need need;
-	bool quiet;                     /* logged at level debug only: what monitors ask every few seconds */
+	bool quiet; /* logged at level debug only: what monitors ask every few seconds */
 	api_handler *handle;
 };
 
-const struct api_route *api_routes(void);       /* ends with a row without a method */
+const struct api_route *api_routes(void); /* ends with a row without a method */
 
 /* front_handler.handle: the whole way of one request. ctx unused. */
 void api_handle(void *ctx, struct front *f, bool busy);
 
-api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api_model, api_root, api_hello, api_status,
-	api_health, api_health_detailed;
+api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api_model, api_root,
+	api_hello, api_status, api_health, api_health_detailed;
 
 /* Answers with a fault and notes it in the account; returns as an api_handler does. */
 int api_fault(struct api_call *c, const struct fault *f);
@@ -69,40 +70,51 @@ void account_log(const struct api_call *c, bool quiet);
 void account_fault(struct account *a, const struct fault *f);
 
 /* A Messages body, read through the gate and parsed (api/body.c). */
-struct gate_ticket { size_t bytes; bool held; };
+struct gate_ticket {
+	size_t bytes;
+	bool held;
+};
 struct api_body {
 	struct gate_ticket ticket;
 	struct buf buf;
-	struct arena arena;                     /* the parsed tables: they go when the bytes go */
-	struct message_request request;         /* borrows from buf, arena and the call's arena */
+	struct arena arena;             /* the parsed tables: they go when the bytes go */
+	struct message_request request; /* borrows from buf, arena and the call's arena */
 };
 int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fault *f) MUST_CHECK;
-/* Frees the bytes as soon as nothing will be encoded again. What decoders still ask for (tool names, stop sequences) is copied
- * to the arena first; turns, system and schemas are gone then. */
+/* Frees the bytes as soon as nothing will be encoded again. What decoders still ask for (tool
+ * names, stop sequences) is copied to the arena first; turns, system and schemas are gone then. */
 void api_body_drop(struct api_call *c, struct api_body *b);
 void api_body_release(struct api_body *b);
 
 /* Where the request goes, with the caller's key where that is passed on. */
-int api_route_select(struct api_call *c, const char *model, struct target *t, struct fault *f) MUST_CHECK;
+int api_route_select(struct api_call *c, const char *model, struct target *t,
+		     struct fault *f) MUST_CHECK;
 
-/* Estimated input tokens of a request (api/estimate.c); its error is measured in docs/count-tokens.md. */
+/* Estimated input tokens of a request (api/estimate.c); its error is measured in
+ * docs/count-tokens.md. */
 int64_t estimate_tokens(const struct message_request *r);
 /* Tokens of one text. */
 int64_t estimate_text(struct str utf8);
 
-/* Memory gate for request bodies (api/gate.c): a request reserves its Content-Length against limits.memory and one of
- * limits.requests before its body is read. -1 with a 529 fault when there is no room. */
-int gate_enter(const struct config *c, size_t bytes, struct gate_ticket *t, struct fault *f) MUST_CHECK;
-int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes, struct fault *f) MUST_CHECK;
-void gate_shrink(struct gate_ticket *t, size_t bytes);  /* the body was freed; the request itself goes on */
+/* Memory gate for request bodies (api/gate.c): a request reserves its Content-Length against
+ * limits.memory and one of limits.requests before its body is read. -1 with a 529 fault when there
+ * is no room. */
+int gate_enter(const struct config *c, size_t bytes, struct gate_ticket *t,
+	       struct fault *f) MUST_CHECK;
+int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes,
+	      struct fault *f) MUST_CHECK;
+/* The body was freed; the request itself goes on. */
+void gate_shrink(struct gate_ticket *t, size_t bytes);
 void gate_leave(struct gate_ticket *t);
-int gate_requests(void);                /* running now, in this process */
+int gate_requests(void); /* running now, in this process */
 
-/* Reachability of a backend, probed when it is due and probe is set; at most once per health.interval on this host. */
+/* Reachability of a backend, probed when it is due and probe is set; at most once per
+ * health.interval on this host. */
 struct host_health;
-void api_reach(const struct config *c, const struct backend *b, bool probe, struct host_health *out);
+void api_reach(const struct config *c, const struct backend *b, bool probe,
+	       struct host_health *out);
 
-/* `messages.fcgi env`: prints the `claude` line for a gateway at `url` (api/env.c). An exit status. */
+/* `messages.fcgi env`: prints the `claude` line for a gateway at `url` (api/env.c). */
 int api_env(const struct config_load *load, const char *url, FILE *out);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * The one place that decides whether a request may go on. Stands between the route table (which says what a path
- * needs) and the endpoints.
+ * The one place that decides whether a request may go on. Stands between the route table (which
+ * says what a path needs) and the endpoints.
  *
- * Each mode is one function that fills a fault with a sentence saying what to do. Every key and both of its secrets are
- * compared whatever matched before, so the time an answer takes tells nothing about the keys that exist.
+ * Each mode is one function that fills a fault with a sentence saying what to do. Every key and
+ * both of its secrets are compared whatever matched before, so the time an answer takes tells
+ * nothing about the keys that exist.
  */
 #include <string.h>
 
@@ -77,12 +78,15 @@ static int denied(struct fault *f, const char *text)
 
 static int no_credential(const struct http_request *r, struct fault *f)
 {
-	const char *apache = behind_apache(r)
-		? " Apache keeps the Authorization header from programs: put `CGIPassAuth On` into the "
-		  "configuration of this directory (.htaccess will do), or send x-api-key."
-		: "";
+	const char *apache =
+		behind_apache(r)
+			? " Apache keeps the Authorization header from programs: put `CGIPassAuth "
+			  "On` into the "
+			  "configuration of this directory (.htaccess will do), or send x-api-key."
+			: "";
 	int rc = fault_set(f, FAULT_AUTH, 401, "authentication_error",
-			   "No key was sent: this gateway wants one in x-api-key or as Authorization: Bearer.%s",
+			   "No key was sent: this gateway wants one in x-api-key or as "
+			   "Authorization: Bearer.%s",
 			   apache);
 
 	f->scope = FAULT_OF_KEY;
@@ -99,7 +103,8 @@ static bool secret_matches(const struct access_key *k, const char hash[65])
 	bool match = false;
 
 	for (int i = 0; i < 2; i++) {
-		const char *s = k->sha256[i] && strlen(k->sha256[i]) == HASH_CHARS ? k->sha256[i] : none;
+		const char *s =
+			k->sha256[i] && strlen(k->sha256[i]) == HASH_CHARS ? k->sha256[i] : none;
 
 		match |= access_equal(s, hash, HASH_CHARS);
 	}
@@ -120,8 +125,8 @@ static const struct access_key *find_key(const struct config *c, struct str secr
 	return found;
 }
 
-static int check_keys(const struct config *c, const struct http_request *r, struct access_result *out,
-		      struct fault *f)
+static int check_keys(const struct config *c, const struct http_request *r,
+		      struct access_result *out, struct fault *f)
 {
 	struct credentials cred = credentials_of(r);
 	const struct access_key *k;
@@ -134,16 +139,18 @@ static int check_keys(const struct config *c, const struct http_request *r, stru
 	f->scope = FAULT_OF_KEY;
 	if (!k)
 		return fault_set(f, FAULT_AUTH, 401, "authentication_error",
-				 "This gateway does not know the key that was sent. Its keys stand under access.keys "
+				 "This gateway does not know the key that was sent. Its keys stand "
+				 "under access.keys "
 				 "in its configuration; `messages.fcgi --new-key NAME` makes one.");
 	if (k->disabled)
-		return fault_set(f, FAULT_AUTH, 401, "authentication_error", "The key \"%s\" is disabled.", k->name);
+		return fault_set(f, FAULT_AUTH, 401, "authentication_error",
+				 "The key \"%s\" is disabled.", k->name);
 	if (k->expires && clock_wall_ms() >= k->expires) {
 		char when[32];
 
 		clock_rfc3339(when, sizeof(when), k->expires, 0);
-		return fault_set(f, FAULT_AUTH, 401, "authentication_error", "The key \"%s\" expired at %s.", k->name,
-				 when);
+		return fault_set(f, FAULT_AUTH, 401, "authentication_error",
+				 "The key \"%s\" expired at %s.", k->name, when);
 	}
 	out->key_name = k->name;
 	out->owner = k->owner;
@@ -187,13 +194,15 @@ static bool host_is_local(const struct config *c, const struct http_request *r)
 	struct str host = str_of(http_header(r, "host"));
 	struct str name = host_name(host);
 
-	return name.n && (in_list(ours, name) || in_list(c->hosts, name) || in_list(c->hosts, host));
+	return name.n &&
+	       (in_list(ours, name) || in_list(c->hosts, name) || in_list(c->hosts, host));
 }
 
 /* A proxy's mark on the request: then the loopback address is the proxy's, not the client's. */
 static const char *forwarding_header(const struct http_request *r)
 {
-	static const char *const marks[] = { "HTTP_FORWARDED=", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP=", "HTTP_VIA=" };
+	static const char *const marks[] = { "HTTP_FORWARDED=", "HTTP_X_FORWARDED",
+					     "HTTP_X_REAL_IP=", "HTTP_VIA=" };
 	const char *const *params = r->front->ops->params(r->front);
 
 	for (; params && *params; params++)
@@ -210,7 +219,8 @@ static bool json_body(const struct http_request *r)
 	return str_split(&type, ';', &first) && str_is_nocase(str_trim(first), "application/json");
 }
 
-/* The rules of "local": without them any page open in a browser on this machine could spend the user's money. */
+/* The rules of "local": without them any page open in a browser on this machine could spend the
+ * user's money. */
 static const char *not_local(const struct config *c, const struct http_request *r)
 {
 	struct front *f = r->front;
@@ -218,11 +228,13 @@ static const char *not_local(const struct config *c, const struct http_request *
 	if (!loopback(f->ops->param(f, "REMOTE_ADDR")))
 		return "the client is not on this machine";
 	if (!loopback(f->ops->param(f, "SERVER_ADDR")))
-		return "the web server took the request on an address that is not loopback (or did not say SERVER_ADDR)";
+		return "the web server took the request on an address that is not loopback (or did "
+		       "not say SERVER_ADDR)";
 	if (!host_is_local(c, r))
 		return "the Host header names another host; further names go into access.hosts";
 	if (forwarding_header(r))
-		return "a proxy has passed the request on (it holds a Forwarded, X-Forwarded-*, X-Real-IP or Via header)";
+		return "a proxy has passed the request on (it holds a Forwarded, X-Forwarded-*, "
+		       "X-Real-IP or Via header)";
 	if (http_header(r, "origin") && !r->cors_origin)
 		return "a web page sent it whose Origin is not listed in access.origins";
 	if (str_is(str_of(r->method), "POST") && !json_body(r))
@@ -235,16 +247,21 @@ static int check_local(const struct config *c, const struct http_request *r, str
 	const char *why;
 
 	if (!c->access_mode_given && on_shared_server(r))
-		return denied(f, "No keys are configured, and under Apache and LiteSpeed requests of other users of the "
+		return denied(f, "No keys are configured, and under Apache and LiteSpeed requests "
+				 "of other users of the "
 				 "machine look local too, so keys are required here. Make one with "
-				 "`messages.fcgi --new-key NAME` and put it under access.keys in the configuration.");
+				 "`messages.fcgi --new-key NAME` and put it under access.keys in "
+				 "the configuration.");
 	why = not_local(c, r);
 	if (!why)
 		return 0;
 	f->scope = FAULT_OF_KEY;
-	return fault_set(f, FAULT_AUTH, 403, "permission_error",
-			 "access.mode is \"local\", and this request is refused: %s. To let others in, make a key with "
-			 "`messages.fcgi --new-key NAME` and put it under access.keys in the configuration.", why);
+	return fault_set(
+		f, FAULT_AUTH, 403, "permission_error",
+		"access.mode is \"local\", and this request is refused: %s. To let others in, make "
+		"a key with "
+		"`messages.fcgi --new-key NAME` and put it under access.keys in the configuration.",
+		why);
 }
 
 /* ---- access.mode "passthrough" ---- */
@@ -258,32 +275,38 @@ static bool sendable(struct str key)
 	return key.p[key.n] == '\0';
 }
 
-static int check_passthrough(const struct config *c, const struct http_request *r, struct access_result *out,
-			     struct fault *f)
+static int check_passthrough(const struct config *c, const struct http_request *r,
+			     struct access_result *out, struct fault *f)
 {
 	struct credentials cred = credentials_of(r);
-	const struct backend *b = config_backend(c, c->passthrough_backend ? c->passthrough_backend : "");
+	const struct backend *b =
+		config_backend(c, c->passthrough_backend ? c->passthrough_backend : "");
 	struct str key = cred.api_key.n ? cred.api_key : cred.bearer;
 
 	if (!key.n)
 		return no_credential(r, f);
 	if (!sendable(key))
-		return fault_set(f, FAULT_AUTH, 401, "authentication_error",
-				 "The key that was sent holds white space or characters that no key has.");
+		return fault_set(
+			f, FAULT_AUTH, 401, "authentication_error",
+			"The key that was sent holds white space or characters that no key has.");
 	if (!b)
 		return fault_set(f, FAULT_BAD_REQUEST, 500, "api_error",
-				 "access.mode is \"passthrough\", but access.passthrough_backend names no backend that is set up.");
+				 "access.mode is \"passthrough\", but access.passthrough_backend "
+				 "names no backend that is set up.");
 	if (str_starts(key, "sk-ant-") && !b->anthropic_host)
-		return denied(f, "The key that was sent is Anthropic's (sk-ant-…), and this gateway passes keys on to another "
+		return denied(f, "The key that was sent is Anthropic's (sk-ant-…), and this "
+				 "gateway passes keys on to another "
 				 "provider: it was not sent there. Use that provider's key.");
-	/* OAuth tokens are good as a bearer only, and a client may send one value in both headers. */
-	out->caller_bearer = !cred.api_key.n || (str_eq(cred.api_key, cred.bearer) && str_starts(key, "sk-ant-oat"));
+	/* OAuth tokens are good as a bearer only, and a client may send one value in both headers.
+	 */
+	out->caller_bearer = !cred.api_key.n ||
+			     (str_eq(cred.api_key, cred.bearer) && str_starts(key, "sk-ant-oat"));
 	out->caller_key = key.p;
 	return 0;
 }
 
-int access_check(const struct config *c, struct http_request *r, enum access_need need, struct access_result *out,
-		 struct fault *f)
+int access_check(const struct config *c, struct http_request *r, enum access_need need,
+		 struct access_result *out, struct fault *f)
 {
 	*out = (struct access_result){ 0 };
 	note_origin(c, r);

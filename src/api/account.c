@@ -1,11 +1,12 @@
-/* The request log: one JSON object a request, with sizes, names and numbers only; never a key or a word of a conversation. */
+/* The request log: one JSON object a request, with sizes, names and numbers only; never a key or a
+ * word of a conversation. */
 #include <string.h>
 
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
 
-#define TEXT_MAX 256    /* bytes of a name or path that are logged */
+#define TEXT_MAX 256 /* bytes of a name or path that are logged */
 
 void account_fault(struct account *a, const struct fault *f)
 {
@@ -79,7 +80,8 @@ static void put_end(struct buf *b, const struct api_call *c)
 	int64_t now = clock_us();
 
 	put_int(b, "status", w->status);
-	put_int(b, "first_byte_ms", w->first_byte_us ? (w->first_byte_us - w->started_us) / 1000 : -1);
+	put_int(b, "first_byte_ms",
+		w->first_byte_us ? (w->first_byte_us - w->started_us) / 1000 : -1);
 	put_int(b, "ms", (now - w->started_us) / 1000);
 	put_int(b, "bytes_in", (int64_t)a->bytes_in);
 	put_int(b, "bytes_out", (int64_t)w->bytes);

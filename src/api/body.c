@@ -1,24 +1,27 @@
 /*
- * A Messages body on its way in: measured against limits.max_body, let through the gate, read to its end into one buffer of just
- * its size, parsed. Freed again at the first content, long before the stream ends.
+ * A Messages body on its way in: measured against limits.max_body, let through the gate, read to
+ * its end into one buffer of just its size, parsed. Freed again at the first content, long before
+ * the stream ends.
  */
 #include <string.h>
 
 #include "api/api.h"
 #include "ingress/ingress.h"
 
-#define READ_STEP 65536         /* bytes, while the length is not known */
+#define READ_STEP 65536 /* bytes, while the length is not known */
 
 static int too_large(const struct api_call *c, size_t bytes, bool measured, struct fault *f)
 {
 	return fault_set(f, FAULT_OVERFLOW, 413, "request_too_large",
-			 "The request body has %s%zu bytes; this gateway takes %lld (limits.max_body in its configuration).",
+			 "The request body has %s%zu bytes; this gateway takes %lld "
+			 "(limits.max_body in its configuration).",
 			 measured ? "" : "more than ", bytes, (long long)c->config->max_body);
 }
 
 static int body_cut(struct fault *f)
 {
-	return fault_bad(f, "The request body ended before its Content-Length was reached, or did not arrive in time "
+	return fault_bad(f, "The request body ended before its Content-Length was reached, or did "
+			    "not arrive in time "
 			    "(limits.client_read_timeout).");
 }
 
@@ -35,7 +38,8 @@ static char *make_room(struct api_call *c, struct api_body *b, size_t want, stru
 	return room;
 }
 
-/* Reads to the end: a front's descriptor tells of the client only when nothing of the body is left unread. */
+/* Reads to the end: a front's descriptor tells of the client only when nothing of the body is left
+ * unread. */
 static int read_all(struct api_call *c, struct api_body *b, size_t said, struct fault *f)
 {
 	size_t max = (size_t)c->config->max_body;
@@ -53,7 +57,8 @@ static int read_all(struct api_call *c, struct api_body *b, size_t said, struct 
 				return -1;
 		}
 		/* With all that was said read, the end is looked for without growing the buffer. */
-		got = room ? c->front->ops->read(c->front, p, room) : c->front->ops->read(c->front, probe, sizeof(probe));
+		got = room ? c->front->ops->read(c->front, p, room)
+			   : c->front->ops->read(c->front, probe, sizeof(probe));
 		if (got < 0)
 			return body_cut(f);
 		if (got == 0)
@@ -91,7 +96,8 @@ static const char *anthropic_header(struct arena *a, const char *param)
 	struct str value = str_of(param), name;
 	char *out, *o;
 
-	if (!str_starts(value, "HTTP_ANTHROPIC_") || !sendable(param) || !str_split(&value, '=', &name))
+	if (!str_starts(value, "HTTP_ANTHROPIC_") || !sendable(param) ||
+	    !str_split(&value, '=', &name))
 		return NULL;
 	if (str_is(name, "HTTP_ANTHROPIC_BETA") || str_is(name, "HTTP_ANTHROPIC_VERSION"))
 		return NULL;
@@ -113,7 +119,8 @@ static void fill_anthropic_headers(const struct api_call *c, struct message_requ
 
 	for (; params && *params; params++) {
 		const char *header = anthropic_header(c->arena, *params);
-		const char **grown = header ? arena_grow(c->arena, list, n + 1, &cap, sizeof(*list)) : NULL;
+		const char **grown =
+			header ? arena_grow(c->arena, list, n + 1, &cap, sizeof(*list)) : NULL;
 
 		if (!grown)
 			continue;
@@ -154,9 +161,11 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 	if (read_all(c, b, said > 0 ? (size_t)said : 0, f))
 		return -1;
 	c->account.bytes_in = b->buf.n;
-	if (anthropic_parse(&b->request, buf_str(&b->buf), op == OP_COUNT ? PARSE_COUNT : PARSE_MESSAGE, &b->arena, f))
+	if (anthropic_parse(&b->request, buf_str(&b->buf),
+			    op == OP_COUNT ? PARSE_COUNT : PARSE_MESSAGE, &b->arena, f))
 		return -1;
-	b->request.model_name = arena_dup(c->arena, b->request.model_name, strlen(b->request.model_name));
+	b->request.model_name =
+		arena_dup(c->arena, b->request.model_name, strlen(b->request.model_name));
 	if (!b->request.model_name)
 		return fault_no_memory(f);
 	fill_headers(c, &b->request);
@@ -179,13 +188,15 @@ static struct tool *keep_tools(struct arena *a, const struct message_request *r)
 	struct tool *kept = r->ntools ? arena_alloc(a, r->ntools * sizeof(*kept)) : NULL;
 
 	for (size_t i = 0; kept && i < r->ntools; i++)
-		kept[i] = (struct tool){ .name = keep(a, r->tools[i].name), .server = r->tools[i].server };
+		kept[i] = (struct tool){ .name = keep(a, r->tools[i].name),
+					 .server = r->tools[i].server };
 	return kept;
 }
 
 static struct span *keep_stops(struct arena *a, const struct message_request *r)
 {
-	struct span *kept = r->nstop_sequences ? arena_alloc(a, r->nstop_sequences * sizeof(*kept)) : NULL;
+	struct span *kept =
+		r->nstop_sequences ? arena_alloc(a, r->nstop_sequences * sizeof(*kept)) : NULL;
 
 	for (size_t i = 0; kept && i < r->nstop_sequences; i++)
 		kept[i] = keep(a, r->stop_sequences[i]);
@@ -196,10 +207,17 @@ void api_body_drop(struct api_call *c, struct api_body *b)
 {
 	const struct message_request *r = &b->request;
 	struct message_request kept = {
-		.model = keep(c->arena, r->model), .model_name = r->model_name, .max_tokens = r->max_tokens,
-		.stream = r->stream, .thinking = r->thinking, .beta = r->beta, .version = r->version,
-		.session_id = r->session_id, .anthropic_headers = r->anthropic_headers,
-		.tools = keep_tools(c->arena, r), .stop_sequences = keep_stops(c->arena, r),
+		.model = keep(c->arena, r->model),
+		.model_name = r->model_name,
+		.max_tokens = r->max_tokens,
+		.stream = r->stream,
+		.thinking = r->thinking,
+		.beta = r->beta,
+		.version = r->version,
+		.session_id = r->session_id,
+		.anthropic_headers = r->anthropic_headers,
+		.tools = keep_tools(c->arena, r),
+		.stop_sequences = keep_stops(c->arena, r),
 	};
 
 	/* Without memory for the copies the body stays: late, not wrong. */

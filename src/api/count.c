@@ -1,6 +1,7 @@
 /*
- * POST /v1/messages/count_tokens: the backend's own count where it has one, else the local estimate; a header says which. A count
- * that can't be had is no reason to refuse: the client would fall back to a cruder guess of its own.
+ * POST /v1/messages/count_tokens: the backend's own count where it has one, else the local
+ * estimate; a header says which. A count that can't be had is no reason to refuse: the client would
+ * fall back to a cruder guess of its own.
  */
 #include <cjson/cJSON.h>
 
@@ -45,16 +46,23 @@ static int watch_tick(struct waiter *w, int64_t now)
 }
 
 /* -1: no count, and f says why; FAULT_NONE in it means that there is no need to say so. */
-static int ask_backend(struct api_call *c, const struct message_request *r, int64_t *tokens, struct fault *f)
+static int ask_backend(struct api_call *c, const struct message_request *r, int64_t *tokens,
+		       struct fault *f)
 {
 	struct watch w = {
-		.waiter = { .fd = { c->front->ops->watch_fd(c->front), stop_fd() }, .ready = watch_ready, .tick = watch_tick,
+		.waiter = { .fd = { c->front->ops->watch_fd(c->front), stop_fd() },
+			    .ready = watch_ready,
+			    .tick = watch_tick,
 			    .due = CLOCK_NEVER },
 		.call = c,
 	};
 	struct target t;
 	struct run_options o = {
-		.request = r, .target = &t, .arena = c->arena, .waiter = &w.waiter, .max_answer = COUNT_ANSWER_MAX,
+		.request = r,
+		.target = &t,
+		.arena = c->arena,
+		.waiter = &w.waiter,
+		.max_answer = COUNT_ANSWER_MAX,
 	};
 
 	if (api_route_select(c, r->model_name, &t, f))

@@ -1,6 +1,7 @@
 /*
- * `messages.fcgi env`: the line that starts Claude Code against a gateway, made from the configuration and from what the
- * backend says of its model, with warnings of what would override them or could not work.
+ * `messages.fcgi env`: the line that starts Claude Code against a gateway, made from the
+ * configuration and from what the backend says of its model, with warnings of what would override
+ * them or could not work.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,13 @@
 
 #define DEFAULT_URL "http://127.0.0.1:4000"
 #define LIST_SECONDS 5
-#define FIRST_TURN_TOKENS 20000         /* system prompt and tools of Claude Code, as measured */
-#define WINDOW_LEAST 30000              /* below this there is no room for an answer and a file or two */
-#define OUTPUT_DEFAULT 32000            /* what Claude Code asks for with a model it doesn't know */
+#define FIRST_TURN_TOKENS 20000 /* system prompt and tools of Claude Code, as measured */
+#define WINDOW_LEAST 30000      /* below this there is no room for an answer and a file or two */
+#define OUTPUT_DEFAULT 32000    /* what Claude Code asks for with a model it doesn't know */
 #define SETTINGS_MAX (1u << 20)
 
 struct limits {
-	int64_t context, output;        /* tokens, 0 not known */
+	int64_t context, output; /* tokens, 0 not known */
 };
 
 struct lookup {
@@ -32,14 +33,17 @@ static void note_model(void *ctx, const struct model_info *m)
 		l->found = (struct limits){ m->context_tokens, m->max_output_tokens };
 }
 
-/* The backend's own word first, then the configuration's; an output that leaves no room for input is cut to a quarter. */
+/* The backend's own word first, then the configuration's; an output that leaves no room for input
+ * is cut to a quarter. */
 static struct limits limits_of(const struct target *t, struct arena *a)
 {
 	struct lookup l = { .model = t->model };
 	struct fault f = FAULT_INIT;
 
-	if (t->backend->path_models && run_models(t->backend, NULL, false, a, LIST_SECONDS, NULL, note_model, &l, &f))
-		fprintf(stderr, "messages.fcgi: the backend gave no list of models: %s\n", f.message);
+	if (t->backend->path_models &&
+	    run_models(t->backend, NULL, false, a, LIST_SECONDS, NULL, note_model, &l, &f))
+		fprintf(stderr, "messages.fcgi: the backend gave no list of models: %s\n",
+			f.message);
 	if (!l.found.context)
 		l.found.context = t->backend->context_tokens;
 	if (!l.found.output)
@@ -101,8 +105,8 @@ static void put_limits(struct buf *b, const struct limits *l)
 		buf_printf(b, "CLAUDE_CODE_MAX_OUTPUT_TOKENS=%lld ", (long long)l->output);
 }
 
-static void put_claude(struct buf *b, const struct config *c, const struct backend *backend, const char *url,
-		       const struct limits *l)
+static void put_claude(struct buf *b, const struct config *c, const struct backend *backend,
+		       const char *url, const struct limits *l)
 {
 	put_var(b, "ANTHROPIC_BASE_URL", url);
 	put_var(b, "ANTHROPIC_AUTH_TOKEN", token_of(c));
@@ -119,8 +123,15 @@ static void put_claude(struct buf *b, const struct config *c, const struct backe
 /* ---- warnings ---- */
 
 static const char *const ours[] = {
-	"ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL",
-	"CLAUDE_CODE_MAX_CONTEXT_TOKENS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX",
+	"ANTHROPIC_BASE_URL",
+	"ANTHROPIC_AUTH_TOKEN",
+	"ANTHROPIC_API_KEY",
+	"ANTHROPIC_MODEL",
+	"ANTHROPIC_DEFAULT_HAIKU_MODEL",
+	"CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+	"CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+	"CLAUDE_CODE_USE_BEDROCK",
+	"CLAUDE_CODE_USE_VERTEX",
 };
 
 static int read_file(const char *path, struct buf *b)
@@ -148,8 +159,10 @@ static void warn_file(const char *path)
 		env = json_get(span_json(str_trim(buf_str(&b))), "env");
 		for (size_t i = 0; span_is_object(env) && i < sizeof(ours) / sizeof(ours[0]); i++)
 			if (span_given(json_get(env, ours[i])))
-				fprintf(stderr, "messages.fcgi: warning: %s sets %s, and that wins over the line above\n", path,
-					ours[i]);
+				fprintf(stderr,
+					"messages.fcgi: warning: %s sets %s, and that wins over "
+					"the line above\n",
+					path, ours[i]);
 	}
 	buf_release(&b);
 }
@@ -158,7 +171,9 @@ static void warn_settings(struct arena *a)
 {
 	const char *home = getenv("HOME"), *dir = getenv("CLAUDE_CONFIG_DIR");
 	const char *files[] = {
-		dir ? arena_printf(a, "%s/settings.json", dir) : home ? arena_printf(a, "%s/.claude/settings.json", home) : NULL,
+		dir    ? arena_printf(a, "%s/settings.json", dir)
+		: home ? arena_printf(a, "%s/.claude/settings.json", home)
+		       : NULL,
 		".claude/settings.json",
 		".claude/settings.local.json",
 		"/etc/claude-code/managed-settings.json",
@@ -174,8 +189,10 @@ static void warn_window(const struct target *t, const struct limits *l)
 {
 	if (l->context && l->context < WINDOW_LEAST)
 		fprintf(stderr,
-			"messages.fcgi: warning: %s has a window of %lld tokens; Claude Code's first turn alone takes about %d. "
-			"Give the backend's server a larger one.\n", t->model, (long long)l->context, FIRST_TURN_TOKENS);
+			"messages.fcgi: warning: %s has a window of %lld tokens; Claude Code's "
+			"first turn alone takes about %d. "
+			"Give the backend's server a larger one.\n",
+			t->model, (long long)l->context, FIRST_TURN_TOKENS);
 }
 
 static int print_lines(const struct config *c, const char *url, FILE *out, struct arena *a)

@@ -1,36 +1,40 @@
 /*
- * Input tokens without a tokenizer: the text is cut where tokenizers cut it (words at a change of case, groups of three
- * digits, runs of punctuation, line ends, single CJK characters), the pieces are counted by kind, and each kind has a weight that was fitted
- * against a real tokenizer (docs/count-tokens.md has the method and the errors measured). One pass, no allocation; images and PDFs
- * are not walked.
+ * Input tokens without a tokenizer: the text is cut where tokenizers cut it (words at a change of
+ * case, groups of three digits, runs of punctuation, line ends, single CJK characters), the pieces
+ * are counted by kind, and each kind has a weight that was fitted against a real tokenizer
+ * (docs/count-tokens.md has the method and the errors measured). One pass, no allocation; images
+ * and PDFs are not walked.
  */
 #include <string.h>
 
 #include "api/api.h"
 
 enum kind {
-	WORDS,          /* runs of letters, a capital after a small letter begins a new one */
-	WORD_EXTRA,     /* letters beyond LONG_WORD of each word */
-	CAPITALS,       /* letters beyond the second in words that are all capitals */
-	DIGITS,         /* groups of up to three digits */
-	PUNCT,          /* runs of punctuation */
-	PUNCT_EXTRA,    /* characters beyond the first of each */
-	LINES,          /* runs of white space with a line end in them */
-	GAPS,           /* runs of two or more blanks inside a line or before its text */
-	LATIN,          /* letters of two bytes: accents, Greek, Cyrillic, Hebrew, Arabic */
-	HAN, KANA, HANGUL,      /* rare Han characters of the extensions are among the others */
-	OTHER,          /* any other character, by its UTF-8 bytes */
-	DENSE,          /* letters and digits of base64, hashes and ids: they count once more */
+	WORDS,       /* runs of letters, a capital after a small letter begins a new one */
+	WORD_EXTRA,  /* letters beyond LONG_WORD of each word */
+	CAPITALS,    /* letters beyond the second in words that are all capitals */
+	DIGITS,      /* groups of up to three digits */
+	PUNCT,       /* runs of punctuation */
+	PUNCT_EXTRA, /* characters beyond the first of each */
+	LINES,       /* runs of white space with a line end in them */
+	GAPS,        /* runs of two or more blanks inside a line or before its text */
+	LATIN,       /* letters of two bytes: accents, Greek, Cyrillic, Hebrew, Arabic */
+	HAN,
+	KANA,
+	HANGUL, /* rare Han characters of the extensions are among the others */
+	OTHER,  /* any other character, by its UTF-8 bytes */
+	DENSE,  /* letters and digits of base64, hashes and ids: they count once more */
 	KINDS
 };
 
 #define LONG_WORD 7
-#define DENSE_LEAST 16          /* letters and digits in a row */
+#define DENSE_LEAST 16 /* letters and digits in a row */
 
 /* 1/1024 tokens each. */
 static const int weight[KINDS] = {
-	[WORDS] = 1016, [WORD_EXTRA] = 193, [CAPITALS] = 99, [DIGITS] = 1443, [PUNCT] = 836, [PUNCT_EXTRA] = 137, [LINES] = 324,
-	[GAPS] = 818, [LATIN] = 285, [HAN] = 796, [KANA] = 750, [HANGUL] = 713, [OTHER] = 512, [DENSE] = 182,
+	[WORDS] = 1016,      [WORD_EXTRA] = 193, [CAPITALS] = 99, [DIGITS] = 1443, [PUNCT] = 836,
+	[PUNCT_EXTRA] = 137, [LINES] = 324,      [GAPS] = 818,    [LATIN] = 285,   [HAN] = 796,
+	[KANA] = 750,        [HANGUL] = 713,     [OTHER] = 512,   [DENSE] = 182,
 };
 
 /* What the text around a part costs, in tokens. */
@@ -39,25 +43,27 @@ static const int weight[KINDS] = {
 #define TOOL_TOKENS 8
 #define CALL_TOKENS 10
 #define IMAGE_TOKENS 1500
-#define PDF_PAGE_BYTES 50000    /* of base64 */
+#define PDF_PAGE_BYTES 50000 /* of base64 */
 #define PDF_PAGE_TOKENS 2000
-#define DEPTH_MAX 4             /* blocks in results in documents: deeper ones do not exist */
+#define DEPTH_MAX 4 /* blocks in results in documents: deeper ones do not exist */
 
 enum run { IN_NOTHING, IN_WORD, IN_DIGITS, IN_PUNCT, IN_SPACE };
 
 struct tally {
 	int64_t n[KINDS];
 	enum run run;
-	unsigned length;        /* of the run */
-	unsigned capitals;      /* of the word, while it has no small letter */
-	bool small, line;       /* last letter was a small one; the white space holds a line end */
-	/* Letters and digits in a row, whatever their case: how many, how often case or kind changed, any digit. */
+	unsigned length;   /* of the run */
+	unsigned capitals; /* of the word, while it has no small letter */
+	bool small, line;  /* last letter was a small one; the white space holds a line end */
+	/* Letters and digits in a row, whatever their case: how many, how often case or kind
+	 * changed, any digit. */
 	unsigned row, changes;
 	int last;
 	bool digit;
 };
 
-/* Base64 changes at six of ten characters, hexadecimal at five, words of any case at far fewer or without a digit. */
+/* Base64 changes at six of ten characters, hexadecimal at five, words of any case at far fewer or
+ * without a digit. */
 static void end_row(struct tally *t)
 {
 	if (t->row >= DENSE_LEAST && t->digit && t->changes * 5 >= t->row * 2)
@@ -172,7 +178,8 @@ static void add_wide(struct tally *t, unsigned c)
 		t->n[KANA]++;
 	else if ((c >= 0xac00 && c <= 0xd7a3) || (c >= 0x1100 && c <= 0x11ff))
 		t->n[HANGUL]++;
-	else if ((c >= 0x3000 && c <= 0x303f) || (c >= 0xff00 && c <= 0xffef) || (c >= 0x2010 && c <= 0x2027))
+	else if ((c >= 0x3000 && c <= 0x303f) || (c >= 0xff00 && c <= 0xffef) ||
+		 (c >= 0x2010 && c <= 0x2027))
 		add_punct(t);
 	else
 		t->n[OTHER] += c < 0x10000 ? 3 : 4;
@@ -210,7 +217,8 @@ static unsigned hex4(const char *p)
 	return v & 0xffff;
 }
 
-/* What stands behind a backslash. A surrogate pair counts as two of three bytes: near enough to an emoji's four. */
+/* What stands behind a backslash. A surrogate pair counts as two of three bytes: near enough to an
+ * emoji's four. */
 static const char *take_escape(const char *p, const char *end, unsigned *c)
 {
 	static const char from[] = "nrtbf", to[] = "\n\r\t\b\f";
@@ -324,7 +332,8 @@ int64_t estimate_tokens(const struct message_request *r)
 
 	known += blocks_tokens(&t, r->system, r->nsystem);
 	for (size_t i = 0; i < r->nturns; i++)
-		known += MESSAGE_TOKENS + blocks_tokens(&t, r->turns[i].blocks, r->turns[i].nblocks);
+		known +=
+			MESSAGE_TOKENS + blocks_tokens(&t, r->turns[i].blocks, r->turns[i].nblocks);
 	for (size_t i = 0; i < r->ntools; i++) {
 		add_text(&t, r->tools[i].name);
 		add_text(&t, r->tools[i].description);

@@ -1,6 +1,7 @@
 /*
- * The gate in front of request bodies: a request reserves its Content-Length before a byte of it is read, so that many large bodies at
- * once end as a 529 that clients retry, never as a process that runs out of memory.
+ * The gate in front of request bodies: a request reserves its Content-Length before a byte of it is
+ * read, so that many large bodies at once end as a 529 that clients retry, never as a process that
+ * runs out of memory.
  */
 #include <stdatomic.h>
 
@@ -36,7 +37,8 @@ int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes, struc
 		return 0;
 	if (bytes > (size_t)c->memory)
 		return fault_set(f, FAULT_OVERFLOW, 413, "request_too_large",
-				 "The request body has %zu bytes; limits.memory of this gateway is %lld bytes for all bodies at once.",
+				 "The request body has %zu bytes; limits.memory of this gateway is "
+				 "%lld bytes for all bodies at once.",
 				 bytes, (long long)c->memory);
 	if (!reserve(bytes - t->bytes, (size_t)c->memory))
 		return too_busy(f, "limits.memory");

@@ -1,6 +1,7 @@
 /*
- * The way of one request: ids, config snapshot, preflight, the table of endpoints, access, the endpoint, the log line. Every
- * refusal on this way is a fault that the ingress turns into the API's own error shape.
+ * The way of one request: ids, config snapshot, preflight, the table of endpoints, access, the
+ * endpoint, the log line. Every refusal on this way is a fault that the ingress turns into the
+ * API's own error shape.
  */
 #include <cjson/cJSON.h>
 #include <stdatomic.h>
@@ -10,7 +11,8 @@
 #include "base/log.h"
 #include "ingress/ingress.h"
 
-/* A request's small memory (parsed tables, converted texts): so much, and so many times limits.max_body more. */
+/* A request's small memory (parsed tables, converted texts): so much, and so many times
+ * limits.max_body more. */
 #define ARENA_BASE (16u << 20)
 #define ARENA_PER_BODY 4
 #define PREFLIGHT_SECONDS 600
@@ -83,7 +85,8 @@ static const char *rest_of(struct arena *a, struct str rest)
 	return out;
 }
 
-static bool path_matches(const struct api_route *rt, struct str path, struct arena *a, const char **rest)
+static bool path_matches(const struct api_route *rt, struct str path, struct arena *a,
+			 const char **rest)
 {
 	size_t n = strlen(rt->path);
 
@@ -116,8 +119,8 @@ static int wrong_method(const struct api_call *c, const struct api_route *rt, st
 {
 	bool post = strcmp(rt->method, "POST") == 0;
 
-	fault_set(f, FAULT_BAD_REQUEST, 405, "invalid_request_error", "%s takes %s, not %.32s.", rt->path,
-		  post ? "POST" : "GET", c->request->method);
+	fault_set(f, FAULT_BAD_REQUEST, 405, "invalid_request_error", "%s takes %s, not %.32s.",
+		  rt->path, post ? "POST" : "GET", c->request->method);
 	f->allow = post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
 	return -1;
 }
@@ -135,7 +138,8 @@ static int preflight(struct api_call *c)
 	}
 	answer_header(c->answer, "Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS");
 	/* anthropic-* and x-stainless-* are open lists: what is asked for is allowed. */
-	answer_header(c->answer, "Access-Control-Allow-Headers", wanted ? wanted : "content-type, x-api-key, authorization");
+	answer_header(c->answer, "Access-Control-Allow-Headers",
+		      wanted ? wanted : "content-type, x-api-key, authorization");
 	answer_header_int(c->answer, "Access-Control-Max-Age", PREFLIGHT_SECONDS);
 	return answer_whole(c->answer, 204, NULL, STR_NONE);
 }
@@ -146,8 +150,8 @@ static int no_such_path(const struct api_call *c, struct fault *f)
 
 	if (!str_utf8(path))
 		path = STR("path of that name");
-	return fault_set(f, FAULT_BAD_REQUEST, 404, "not_found_error", "There is no %.*s here; GET / lists what there is.",
-			 STR_ARGS(path));
+	return fault_set(f, FAULT_BAD_REQUEST, 404, "not_found_error",
+			 "There is no %.*s here; GET / lists what there is.", STR_ARGS(path));
 }
 
 /* Everything that is settled before the endpoint: -1 with the fault filled. */
@@ -162,7 +166,8 @@ static int admit(struct api_call *c, const struct api_route *rt, struct fault *f
 	if (!method_matches(rt, c->request->method))
 		return wrong_method(c, rt, f);
 	if (stop_get() != STOP_RUNNING && rt->need == NEED_KEY) {
-		fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error", "The gateway is restarting; try again.");
+		fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error",
+			  "The gateway is restarting; try again.");
 		f->retry_after = 1;
 		return -1;
 	}
@@ -209,7 +214,8 @@ static void follow_log(const struct config *c)
 	if (was >= c->generation || !atomic_compare_exchange_strong(&followed, &was, c->generation))
 		return;
 	if (was)
-		log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level, c->log_dest ? c->log_dest : "stderr");
+		log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
+			  c->log_dest ? c->log_dest : "stderr");
 }
 
 void api_handle(void *ctx, struct front *f, bool busy)
@@ -219,7 +225,12 @@ void api_handle(void *ctx, struct front *f, bool busy)
 	struct answer answer;
 	struct arena arena;
 	struct api_call call = {
-		.front = f, .request = &request, .answer = &answer, .config = config, .arena = &arena, .busy = busy,
+		.front = f,
+		.request = &request,
+		.answer = &answer,
+		.config = config,
+		.arena = &arena,
+		.busy = busy,
 		.account = { .usage = USAGE_UNKNOWN },
 	};
 

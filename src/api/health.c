@@ -1,7 +1,7 @@
 /*
- * Who asks how we are: load balancers (/health: one word), people and scripts (/status: what this process knows; /health/detailed: the
- * same with the backend probed when that is due), clients that warm a connection (/, /api/hello). Nothing here costs
- * money or tells a secret.
+ * Who asks how we are: load balancers (/health: one word), people and scripts (/status: what this
+ * process knows; /health/detailed: the same with the backend probed when that is due), clients that
+ * warm a connection (/, /api/hello). Nothing here costs money or tells a secret.
  */
 #include <cjson/cJSON.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static int ignore_data(void *ctx, const char *p, size_t n)
 static int note_status(void *ctx, const struct upstream_head *h)
 {
 	*(int *)ctx = h->status;
-	return 1;       /* the head says it all: the list behind it is not read */
+	return 1; /* the head says it all: the list behind it is not read */
 }
 
 /* Any HTTP answer shows that the way there works; what it says of our key is shown beside it. */
@@ -36,8 +36,14 @@ static void probe(const struct config *c, const struct backend *b, struct host_h
 	struct upstream_report report = { .first_byte_ms = -1 };
 	int status = 0;
 	struct upstream_call call = {
-		.method = "GET", .backend = b, .deadline = clock_ms() + PROBE_SECONDS * 1000LL, .compress = true,
-		.on_head = note_status, .on_data = ignore_data, .ctx = &status, .report = &report,
+		.method = "GET",
+		.backend = b,
+		.deadline = clock_ms() + PROBE_SECONDS * 1000LL,
+		.compress = true,
+		.on_head = note_status,
+		.on_data = ignore_data,
+		.ctx = &status,
+		.report = &report,
 	};
 
 	arena_init(&arena, 0);
@@ -46,13 +52,16 @@ static void probe(const struct config *c, const struct backend *b, struct host_h
 		status = 0;
 	arena_release(&arena);
 	*out = (struct host_health){
-		.checked_wall_ms = clock_wall_ms(), .status = status, .reachable = status != 0,
+		.checked_wall_ms = clock_wall_ms(),
+		.status = status,
+		.reachable = status != 0,
 		.latency_ms = status ? (int32_t)report.first_byte_ms : -1,
 	};
 	host_health_put(b->name, out);
 }
 
-void api_reach(const struct config *c, const struct backend *b, bool probe_now, struct host_health *out)
+void api_reach(const struct config *c, const struct backend *b, bool probe_now,
+	       struct host_health *out)
 {
 	if (probe_now && host_health_claim(b->name, c->health_interval * 1000LL))
 		probe(c, b, out);
@@ -126,8 +135,9 @@ static void add_models(cJSON *root, const struct config *c)
 static const char *access_name(enum access_mode mode)
 {
 	static const char *const names[] = {
-		[ACCESS_UNSET] = "local", [ACCESS_KEYS] = "keys", [ACCESS_LOCAL] = "local",
-		[ACCESS_PASSTHROUGH] = "passthrough", [ACCESS_OPEN] = "open",
+		[ACCESS_UNSET] = "local", [ACCESS_KEYS] = "keys",
+		[ACCESS_LOCAL] = "local", [ACCESS_PASSTHROUGH] = "passthrough",
+		[ACCESS_OPEN] = "open",
 	};
 
 	return names[mode];
@@ -155,7 +165,10 @@ static cJSON *status_tree(const struct api_call *c, bool probe_now)
 	if (!root)
 		return NULL;
 	add_backend(root, c->config, probe_now, &up);
-	cJSON_AddStringToObject(root, "status", stop_get() != STOP_RUNNING ? "draining" : up ? "ok" : "backend unreachable");
+	cJSON_AddStringToObject(root, "status",
+				stop_get() != STOP_RUNNING ? "draining"
+				: up                       ? "ok"
+							   : "backend unreachable");
 	cJSON_AddStringToObject(root, "version", PACKAGE_VERSION);
 	cJSON_AddStringToObject(root, "front", c->front->ops->name);
 	cJSON_AddNumberToObject(root, "pid", getpid());
@@ -182,7 +195,8 @@ int api_health(struct api_call *c)
 {
 	bool running = stop_get() == STOP_RUNNING;
 
-	return answer_whole(c->answer, running ? 200 : 503, "text/plain", running ? STR("ok\n") : STR("draining\n"));
+	return answer_whole(c->answer, running ? 200 : 503, "text/plain",
+			    running ? STR("ok\n") : STR("draining\n"));
 }
 
 int api_hello(struct api_call *c)

@@ -1,10 +1,12 @@
 /*
- * POST /v1/messages: body in, target chosen, the chain of sinks built, the run driven with the client watched, the end written.
+ * POST /v1/messages: body in, target chosen, the chain of sinks built, the run driven with the
+ * client watched, the end written.
  *
  *   run() ─► observer ─► [stopper] ─► keeper ─► writer ─► front
  *
- * The observer stands first so that, after each event, it sees what the writer behind it has done: when time is due next, and
- * whether content has gone out (then nothing will be sent again and the body can be freed).
+ * The observer stands first so that, after each event, it sees what the writer behind it has done:
+ * when time is due next, and whether content has gone out (then nothing will be sent again and the
+ * body can be freed).
  */
 #include <stddef.h>
 #include <string.h>
@@ -14,7 +16,7 @@
 #include "ingress/ingress.h"
 #include "run/filters.h"
 
-#define ANSWER_MAX (64u << 20)          /* bytes of a whole answer, from the backend or to the client */
+#define ANSWER_MAX (64u << 20) /* bytes of a whole answer, from the backend or to the client */
 
 struct exchange {
 	struct api_call *call;
@@ -25,10 +27,10 @@ struct exchange {
 	struct stopper *stopper;
 	struct sink observer, *next;
 	struct waiter waiter;
-	bool stopped;                   /* the program ends */
-	bool drop_due;                  /* the body can go as soon as no decoder is on the stack */
-	const char *dropped;            /* what the dialect left out, for a header */
-	struct str pass;                /* the backend's headers for the client, "name: value\n" each */
+	bool stopped;        /* the program ends */
+	bool drop_due;       /* the body can go as soon as no decoder is on the stack */
+	const char *dropped; /* what the dialect left out, for a header */
+	struct str pass;     /* the backend's headers for the client, "name: value\n" each */
 };
 
 /* ---- target ---- */
@@ -47,13 +49,14 @@ int api_route_select(struct api_call *c, const char *model, struct target *t, st
 	return 0;
 }
 
-/* A continued thread holds only the newest turn: a backend that has not kept the rest would answer without memory. The client
- * knows this refusal and sends everything again. */
+/* A continued thread holds only the newest turn: a backend that has not kept the rest would answer
+ * without memory. The client knows this refusal and sends everything again. */
 static int check_thread(const struct exchange *x, struct fault *f)
 {
 	if (!x->body.request.thread_continue || x->target.backend->anthropic_host)
 		return 0;
-	fault_bad(f, "capability_rejected: beta_header:message-threads-2026-08-12; this backend keeps no thread state. "
+	fault_bad(f, "capability_rejected: beta_header:message-threads-2026-08-12; this backend "
+		     "keeps no thread state. "
 		     "Resend the full conversation.");
 	f->details = "{\"error_code\":\"thread_unsupported_request\"}";
 	return -1;
@@ -115,7 +118,8 @@ static void waiter_setup(struct exchange *x)
 
 static enum flow observe(struct sink *self, const struct event *e)
 {
-	struct exchange *x = (struct exchange *)((char *)self - offsetof(struct exchange, observer));
+	struct exchange *x =
+		(struct exchange *)((char *)self - offsetof(struct exchange, observer));
 	enum flow flow = sink_event(x->next, e);
 
 	x->waiter.due = writer_due(x->writer);
@@ -134,7 +138,8 @@ static void add_passed(const struct exchange *x, struct answer *a)
 		if (!str_split(&line, ':', &name) || !name.n)
 			continue;
 		line = str_trim(line);
-		answer_header(a, arena_dup(x->call->arena, name.p, name.n), arena_dup(x->call->arena, line.p, line.n));
+		answer_header(a, arena_dup(x->call->arena, name.p, name.n),
+			      arena_dup(x->call->arena, line.p, line.n));
 	}
 }
 
@@ -172,10 +177,12 @@ static void note_head(void *ctx, const struct upstream_head *h, const struct out
 	struct arena *a = x->call->arena;
 
 	/* Which sequences the backend takes depends on the model too: the dialect knows. */
-	x->next = out->enforce_stop && x->stopper ? stopper_sink(x->stopper) : keeper_sink(x->keeper);
+	x->next =
+		out->enforce_stop && x->stopper ? stopper_sink(x->stopper) : keeper_sink(x->keeper);
 	x->dropped = join_dropped(a, out);
 	x->pass = arena_str(a, h->pass);
-	snprintf(x->call->account.upstream_cost, sizeof(x->call->account.upstream_cost), "%s", h->cost);
+	snprintf(x->call->account.upstream_cost, sizeof(x->call->account.upstream_cost), "%s",
+		 h->cost);
 }
 
 static bool content_sent(void *ctx)
@@ -210,7 +217,9 @@ static int chain_setup(struct exchange *x, struct fault *f)
 	struct arena *a = x->call->arena;
 
 	x->writer = make_writer(x);
-	x->keeper = x->writer ? keeper_new(writer_sink(x->writer), a, (size_t)x->call->config->max_event) : NULL;
+	x->keeper = x->writer ? keeper_new(writer_sink(x->writer), a,
+					   (size_t)x->call->config->max_event)
+			      : NULL;
 	if (!x->keeper)
 		return fault_no_memory(f);
 	x->next = keeper_sink(x->keeper);
@@ -237,7 +246,8 @@ static void chain_release(struct exchange *x)
 
 static void restarting(struct fault *f)
 {
-	fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error", "The gateway is restarting; try again.");
+	fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error",
+		  "The gateway is restarting; try again.");
 	f->retry_after = 1;
 }
 
@@ -270,9 +280,16 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 {
 	struct api_call *c = x->call;
 	struct run_options o = {
-		.request = &x->body.request, .target = &x->target, .arena = c->arena, .waiter = &x->waiter,
-		.stream = x->body.request.stream, .max_event = (size_t)c->config->max_event, .max_answer = ANSWER_MAX,
-		.content_sent = content_sent, .on_head = note_head, .ctx = x,
+		.request = &x->body.request,
+		.target = &x->target,
+		.arena = c->arena,
+		.waiter = &x->waiter,
+		.stream = x->body.request.stream,
+		.max_event = (size_t)c->config->max_event,
+		.max_answer = ANSWER_MAX,
+		.content_sent = content_sent,
+		.on_head = note_head,
+		.ctx = x,
 	};
 	int rc;
 
@@ -287,7 +304,8 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 	return rc;
 }
 
-/* Up to the call everything is a plain refusal; from there on the writer knows what has already been said. */
+/* Up to the call everything is a plain refusal; from there on the writer knows what has already
+ * been said. */
 static int prepare(struct exchange *x, bool always_stream, struct fault *f)
 {
 	struct api_call *c = x->call;

@@ -1,9 +1,11 @@
 /*
- * GET /v1/models and /v1/models/{id}: first what this gateway maps to (clients find their own names there), then what the
- * backend lists. A model whose id a client would hide gets a second row under ROUTE_ALIAS_PREFIX.
+ * GET /v1/models and /v1/models/{id}: first what this gateway maps to (clients find their own names
+ * there), then what the backend lists. A model whose id a client would hide gets a second row under
+ * ROUTE_ALIAS_PREFIX.
  *
- * The backend's list is kept for a while by the process, one list for the backend in use: every client start asks for it, with three
- * seconds of patience. A list fetched with a caller's own key is not kept.
+ * The backend's list is kept for a while by the process, one list for the backend in use: every
+ * client start asks for it, with three seconds of patience. A list fetched with a caller's own key
+ * is not kept.
  */
 #include <cjson/cJSON.h>
 #include <pthread.h>
@@ -14,9 +16,9 @@
 #include "base/log.h"
 
 #define KEEP_MS (5 * 60 * 1000)
-#define KEEP_FAILURE_MS (30 * 1000)     /* a backend that gives no list is not asked every time */
+#define KEEP_FAILURE_MS (30 * 1000) /* a backend that gives no list is not asked every time */
 #define FETCH_SECONDS 2
-#define ARENA_MAX_LIST (8u << 20)       /* bytes of a list that is kept */
+#define ARENA_MAX_LIST (8u << 20) /* bytes of a list that is kept */
 #define PAGE_DEFAULT 20
 #define PAGE_MAX 1000
 
@@ -30,7 +32,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct arena arena;
 	struct model_list list;
-	const char *backend;            /* in arena */
+	const char *backend; /* in arena */
 	int64_t generation, until;
 } kept = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -51,7 +53,9 @@ static void append(void *ctx, const struct model_info *m)
 	struct model_info copy = *m, *grown;
 
 	copy.id = arena_dup(l->arena, m->id, strlen(m->id));
-	copy.display_name = m->display_name ? arena_dup(l->arena, m->display_name, strlen(m->display_name)) : NULL;
+	copy.display_name = m->display_name
+				    ? arena_dup(l->arena, m->display_name, strlen(m->display_name))
+				    : NULL;
 	grown = arena_grow(l->arena, l->v, l->n, &l->cap, sizeof(*l->v));
 	if (!grown || !copy.id)
 		return;
@@ -62,7 +66,8 @@ static void append(void *ctx, const struct model_info *m)
 static int fetch(struct api_call *c, const struct backend *b, struct model_list *l)
 {
 	struct fault f = FAULT_INIT;
-	int rc = run_models(b, c->access.caller_key, c->access.caller_bearer, l->arena, FETCH_SECONDS, NULL, append, l, &f);
+	int rc = run_models(b, c->access.caller_key, c->access.caller_bearer, l->arena,
+			    FETCH_SECONDS, NULL, append, l, &f);
 
 	if (rc)
 		log_info("backend %s gave no list of models: %s", b->name, f.message);
@@ -75,7 +80,8 @@ static void refresh(struct api_call *c, const struct backend *b)
 	int64_t now = clock_ms();
 	int rc;
 
-	if (kept.backend && strcmp(kept.backend, b->name) == 0 && kept.generation == c->config->generation && now < kept.until)
+	if (kept.backend && strcmp(kept.backend, b->name) == 0 &&
+	    kept.generation == c->config->generation && now < kept.until)
 		return;
 	arena_release(&kept.arena);
 	arena_init(&kept.arena, ARENA_MAX_LIST);
@@ -103,11 +109,12 @@ static void backend_list(struct api_call *c, const struct backend *b, struct mod
 
 /* ---- names of ours ---- */
 
-static void add_named(struct model_list *l, const struct model_list *known, const struct backend *b, const char *id,
-		      const char *target)
+static void add_named(struct model_list *l, const struct model_list *known, const struct backend *b,
+		      const char *id, const char *target)
 {
 	const struct model_info *at_backend = find(known, target);
-	struct model_info m = at_backend ? *at_backend : (struct model_info){ .display_name = target };
+	struct model_info m =
+		at_backend ? *at_backend : (struct model_info){ .display_name = target };
 
 	if (find(l, id))
 		return;
@@ -121,14 +128,17 @@ static void add_named(struct model_list *l, const struct model_list *known, cons
 	append(l, &m);
 }
 
-/* A model that requests are mapped to: under its own name and, where clients would hide that, under a second one. */
-static void add_target(struct model_list *l, const struct model_list *known, const struct backend *b, const char *model)
+/* A model that requests are mapped to: under its own name and, where clients would hide that, under
+ * a second one. */
+static void add_target(struct model_list *l, const struct model_list *known,
+		       const struct backend *b, const char *model)
 {
 	if (!model)
 		return;
 	add_named(l, known, b, model, model);
 	if (route_needs_alias(model))
-		add_named(l, known, b, arena_printf(l->arena, "%s%s", ROUTE_ALIAS_PREFIX, model), model);
+		add_named(l, known, b, arena_printf(l->arena, "%s%s", ROUTE_ALIAS_PREFIX, model),
+			  model);
 }
 
 static bool is_glob(const char *match)
@@ -136,8 +146,8 @@ static bool is_glob(const char *match)
 	return strpbrk(match, "*?") != NULL;
 }
 
-static void add_rule(struct model_list *l, const struct model_list *known, const struct config *c, const struct backend *b,
-		     const struct model_rule *rule)
+static void add_rule(struct model_list *l, const struct model_list *known, const struct config *c,
+		     const struct backend *b, const struct model_rule *rule)
 {
 	bool big = strcmp(rule->to, "big") == 0, small = strcmp(rule->to, "small") == 0;
 	const char *target = big ? c->model_big : small ? c->model_small : rule->to;
@@ -198,7 +208,9 @@ static cJSON *model_tree(const struct model_info *m)
 	return o;
 }
 
-struct page { size_t from, to; };
+struct page {
+	size_t from, to;
+};
 
 static size_t place_of(const struct model_list *l, const char *id)
 {
@@ -218,7 +230,8 @@ static int page_of(struct api_call *c, const struct model_list *l, struct page *
 	if (limit && (!str_int(str_of(limit), &n) || n < 1 || n > PAGE_MAX))
 		return fault_bad(f, "limit: must be a number from 1 to %d", PAGE_MAX);
 	if ((after && !find(l, after)) || (before && !find(l, before)))
-		return fault_bad(f, "%s: no model of that id is in the list", after && !find(l, after) ? "after_id" : "before_id");
+		return fault_bad(f, "%s: no model of that id is in the list",
+				 after && !find(l, after) ? "after_id" : "before_id");
 	p->from = after ? place_of(l, after) + 1 : 0;
 	p->to = before ? place_of(l, before) : l->n;
 	if (p->to < p->from)
@@ -232,7 +245,8 @@ static int page_of(struct api_call *c, const struct model_list *l, struct page *
 	return 0;
 }
 
-static void add_id(cJSON *root, const char *key, const struct model_list *l, const struct page *p, size_t at)
+static void add_id(cJSON *root, const char *key, const struct model_list *l, const struct page *p,
+		   size_t at)
 {
 	if (p->to > p->from)
 		cJSON_AddStringToObject(root, key, l->v[at].id);
@@ -255,7 +269,8 @@ int api_models(struct api_call *c)
 	for (size_t i = p.from; data && i < p.to; i++)
 		cJSON_AddItemToArray(data, model_tree(&l.v[i]));
 	cJSON_AddBoolToObject(root, "has_more",
-			      http_query(c->request, c->arena, "before_id") ? p.from > 0 : p.to < l.n);
+			      http_query(c->request, c->arena, "before_id") ? p.from > 0
+									    : p.to < l.n);
 	add_id(root, "first_id", &l, &p, p.from);
 	add_id(root, "last_id", &l, &p, p.to - 1);
 	return api_json(c, 200, root);

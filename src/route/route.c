@@ -1,20 +1,21 @@
 /*
- * The router: from the name a client asks for to a backend and the model's name there. Stands behind the parser (only the name
- * matters here) and in front of run().
+ * The router: from the name a client asks for to a backend and the model's name there. Stands
+ * behind the parser (only the name matters here) and in front of run().
  *
- * In this order, and the first that says something decides: an id that GET /v1/models shows for a model whose own name a client
- * would hide ("anthropic/gpt-5"), the words "big" and "small", the rules of models.map, models.default; else the name
- * goes to the backend as it came.
+ * In this order, and the first that says something decides: an id that GET /v1/models shows for a
+ * model whose own name a client would hide ("anthropic/gpt-5"), the words "big" and "small", the
+ * rules of models.map, models.default; else the name goes to the backend as it came.
  */
 #include <string.h>
 
 #include "route/route.h"
 
-/* Claude Code marks a model whose window is a million tokens so; no backend but Anthropic's own knows the mark. */
+/* Claude Code marks a model whose window is a million tokens so; no backend but Anthropic's own
+ * knows the mark. */
 #define LONG_CONTEXT_MARK "[1m]"
 
 struct decision {
-	const char *model;      /* NULL: as it came */
+	const char *model; /* NULL: as it came */
 	const char *rule;
 };
 
@@ -46,7 +47,8 @@ static bool is_target(const struct config *c, const char *name)
 
 bool route_needs_alias(const char *model)
 {
-	return !str_find_nocase(str_of(model), "claude") && !str_find_nocase(str_of(model), "anthropic");
+	return !str_find_nocase(str_of(model), "claude") &&
+	       !str_find_nocase(str_of(model), "anthropic");
 }
 
 static struct decision decide(const struct config *c, const char *name, struct arena *a)
@@ -62,8 +64,10 @@ static struct decision decide(const struct config *c, const char *name, struct a
 		const char *to = resolve(c, c->rules[i].to);
 
 		if (to && str_glob(c->rules[i].match, str_of(name)))
-			return (struct decision){ to, arena_printf(a, "models.map[%zu] \"%s\" -> \"%s\"", i, c->rules[i].match,
-								   c->rules[i].to) };
+			return (struct decision){
+				to, arena_printf(a, "models.map[%zu] \"%s\" -> \"%s\"", i,
+						 c->rules[i].match, c->rules[i].to)
+			};
 	}
 	if (c->model_default)
 		return (struct decision){ c->model_default, "models.default" };
@@ -76,7 +80,8 @@ static const char *plain_name(const char *model, struct arena *a)
 	struct str s = str_of(model);
 	size_t mark = sizeof(LONG_CONTEXT_MARK) - 1;
 
-	if (s.n <= mark || !str_is_nocase((struct str){ s.p + s.n - mark, mark }, LONG_CONTEXT_MARK))
+	if (s.n <= mark ||
+	    !str_is_nocase((struct str){ s.p + s.n - mark, mark }, LONG_CONTEXT_MARK))
 		return model;
 	return arena_dup(a, s.p, s.n - mark);
 }
@@ -97,7 +102,8 @@ static const char *with_prefix(const struct backend *b, const char *model, struc
 	return arena_printf(a, "%s%s", b->model_prefix, model);
 }
 
-int route_select(const struct config *c, const char *model, struct arena *a, struct target *out, struct fault *f)
+int route_select(const struct config *c, const char *model, struct arena *a, struct target *out,
+		 struct fault *f)
 {
 	const struct backend *b = backend_for(c);
 	const char *name = plain_name(model, a);
@@ -106,7 +112,8 @@ int route_select(const struct config *c, const char *model, struct arena *a, str
 	*out = (struct target){ .backend = b };
 	if (!b)
 		return fault_set(f, FAULT_BAD_REQUEST, 500, "api_error",
-				 "No backend is set up: set a provider's key in the environment or proxy_backend in the "
+				 "No backend is set up: set a provider's key in the environment or "
+				 "proxy_backend in the "
 				 "configuration; `messages.fcgi --check` says what is missing.");
 	if (!name)
 		return fault_no_memory(f);

@@ -1,9 +1,10 @@
 /*
- * The host table: what all processes of one machine should know of each other, in one mapped file of fixed slots. Only
- * atomics, no locks: a process that is killed between two stores leaves a value that is a little old, nothing else.
+ * The host table: what all processes of one machine should know of each other, in one mapped file
+ * of fixed slots. Only atomics, no locks: a process that is killed between two stores leaves a
+ * value that is a little old, nothing else.
  *
- * A file of another version or shape is never converted: a fresh one takes its name by rename, and processes that still map the
- * old one go on undisturbed until they end.
+ * A file of another version or shape is never converted: a fresh one takes its name by rename, and
+ * processes that still map the old one go on undisturbed until they end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,10 +28,10 @@
 
 /* One backend's reachability. A slot is taken once by its name's hash and never given back. */
 struct health_slot {
-	_Atomic uint64_t name;          /* hash, 0: free */
-	_Atomic int64_t claimed;        /* wall ms when a probe was last begun */
-	_Atomic int64_t checked;        /* wall ms when its result was stored */
-	_Atomic uint64_t result;        /* latency + 1 (32 bits), status (16), reachable (1) */
+	_Atomic uint64_t name;   /* hash, 0: free */
+	_Atomic int64_t claimed; /* wall ms when a probe was last begun */
+	_Atomic int64_t checked; /* wall ms when its result was stored */
+	_Atomic uint64_t result; /* latency + 1 (32 bits), status (16), reachable (1) */
 };
 
 struct table {
@@ -43,7 +44,7 @@ static struct table *table;
 
 static uint64_t name_hash(const char *s)
 {
-	uint64_t h = UINT64_C(14695981039346656037);    /* FNV-1a */
+	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
 
 	for (; *s; s++)
 		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
@@ -64,7 +65,8 @@ static bool table_valid(const struct table *t)
 
 static struct table *map_fd(int fd)
 {
-	void *p = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE,
+		       fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -117,7 +119,8 @@ static int make_fresh(const char *path)
 	return rc;
 }
 
-/* Two processes may start afresh at once: the later rename wins, and the other finds that out by opening again. */
+/* Two processes may start afresh at once: the later rename wins, and the other finds that out by
+ * opening again. */
 static struct table *open_file(const char *path)
 {
 	for (int tries = 0; tries < 3; tries++) {
@@ -138,7 +141,8 @@ int host_open(const char *state_dir)
 	int saved;
 
 	host_close();
-	if (state_dir && snprintf(path, sizeof(path), "%s/%s", state_dir, HOST_FILE) < (int)sizeof(path))
+	if (state_dir &&
+	    snprintf(path, sizeof(path), "%s/%s", state_dir, HOST_FILE) < (int)sizeof(path))
 		table = open_file(path);
 	if (table)
 		return 0;
@@ -208,6 +212,7 @@ void host_health_put(const char *backend, const struct host_health *h)
 
 	if (!s)
 		return;
-	atomic_store(&s->result, latency << 32 | (uint64_t)(h->status & 0xffff) << 1 | (h->reachable ? 1 : 0));
+	atomic_store(&s->result,
+		     latency << 32 | (uint64_t)(h->status & 0xffff) << 1 | (h->reachable ? 1 : 0));
 	atomic_store(&s->checked, h->checked_wall_ms);
 }

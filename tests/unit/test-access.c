@@ -10,13 +10,15 @@
 #include "access/access.h"
 #include "base/clock.h"
 
-#define LOCAL "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost:4000", "CONTENT_TYPE=application/json"
+#define LOCAL \
+	"REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost:4000", \
+		"CONTENT_TYPE=application/json"
 #define MAX_PARAMS 12
 
 struct row {
 	const char *params[MAX_PARAMS];
-	int status;             /* 0: let in */
-	const char *says;       /* part of the message */
+	int status;       /* 0: let in */
+	const char *says; /* part of the message */
 };
 
 static char hash_a[65], hash_b[65], hash_old[65], hash_off[65];
@@ -39,8 +41,8 @@ static int setup(void **state)
 	return 0;
 }
 
-static int ask(const struct config *c, const char *const *params, enum access_need need, struct access_result *out,
-	       struct fault *f, bool *cors)
+static int ask(const struct config *c, const char *const *params, enum access_need need,
+	       struct access_result *out, struct fault *f, bool *cors)
 {
 	struct memory_front *m = memory_front_new(params, STR_NONE, 0);
 	struct http_request r;
@@ -83,14 +85,17 @@ static void test_hash(void **state)
 	char out[65];
 
 	access_hash("abc", 3, out);
-	assert_string_equal(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_string_equal(out,
+			    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	assert_true(access_equal("abcd", "abcd", 4));
 	assert_false(access_equal("abcd", "abce", 4));
 }
 
 static void test_keys(void **state)
 {
-	const struct config c = { .access_mode = ACCESS_KEYS, .access_mode_given = true, .keys = keys, .nkeys = 3 };
+	const struct config c = {
+		.access_mode = ACCESS_KEYS, .access_mode_given = true, .keys = keys, .nkeys = 3
+	};
 	static const struct row rows[] = {
 		{ { "HTTP_X_API_KEY=key-a" }, 0, NULL },
 		{ { "HTTP_AUTHORIZATION=Bearer key-a" }, 0, NULL },
@@ -110,7 +115,9 @@ static void test_keys(void **state)
 	struct fault f;
 
 	CHECK(&c, rows);
-	assert_int_equal(ask(&c, (const char *const[]){ "HTTP_X_API_KEY=key-b", NULL }, NEED_KEY, &out, &f, NULL), 0);
+	assert_int_equal(ask(&c, (const char *const[]){ "HTTP_X_API_KEY=key-b", NULL }, NEED_KEY,
+			     &out, &f, NULL),
+			 0);
 	assert_string_equal(out.key_name, "laptop");
 	assert_string_equal(out.owner, "ann");
 	assert_string_equal(out.group, "dev");
@@ -125,7 +132,9 @@ static void test_keys_no_hint(void **state)
 	struct access_result out;
 	struct fault f;
 
-	assert_int_equal(ask(&c, (const char *const[]){ "SERVER_SOFTWARE=lighttpd/1.4", NULL }, NEED_KEY, &out, &f, NULL), -1);
+	assert_int_equal(ask(&c, (const char *const[]){ "SERVER_SOFTWARE=lighttpd/1.4", NULL },
+			     NEED_KEY, &out, &f, NULL),
+			 -1);
 	assert_null(strstr(f.message, "CGIPassAuth"));
 	assert_string_equal(f.type, "authentication_error");
 }
@@ -135,12 +144,18 @@ static void test_local(void **state)
 	const struct config c = { .access_mode = ACCESS_LOCAL, .hosts = hosts, .origins = origins };
 	static const struct row rows[] = {
 		{ { LOCAL }, 0, NULL },
-		{ { "REMOTE_ADDR=::1", "SERVER_ADDR=::1", "HTTP_HOST=[::1]:4000", "CONTENT_TYPE=application/json; charset=utf-8" },
-		  0, NULL },
-		{ { "REMOTE_ADDR=::ffff:127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=127.0.0.1", "CONTENT_TYPE=application/json" },
-		  0, NULL },
-		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=Gateway.LAN:80", "CONTENT_TYPE=application/json" },
-		  0, NULL },
+		{ { "REMOTE_ADDR=::1", "SERVER_ADDR=::1", "HTTP_HOST=[::1]:4000",
+		    "CONTENT_TYPE=application/json; charset=utf-8" },
+		  0,
+		  NULL },
+		{ { "REMOTE_ADDR=::ffff:127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=127.0.0.1",
+		    "CONTENT_TYPE=application/json" },
+		  0,
+		  NULL },
+		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=Gateway.LAN:80",
+		    "CONTENT_TYPE=application/json" },
+		  0,
+		  NULL },
 		{ { LOCAL, "HTTP_ORIGIN=http://localhost:5173" }, 0, NULL },
 		{ { LOCAL, "HTTP_ORIGIN=http://evil.example" }, 403, "access.origins" },
 		{ { LOCAL, "HTTP_ORIGIN=null" }, 403, "access.origins" },
@@ -149,22 +164,40 @@ static void test_local(void **state)
 		{ { LOCAL, "HTTP_X_FORWARDED_PROTO=https" }, 403, "proxy" },
 		{ { LOCAL, "HTTP_X_REAL_IP=1.2.3.4" }, 403, "proxy" },
 		{ { LOCAL, "HTTP_VIA=1.1 proxy" }, 403, "proxy" },
-		{ { "REMOTE_ADDR=192.0.2.7", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost", "CONTENT_TYPE=application/json" },
-		  403, "not on this machine" },
-		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=192.0.2.1", "HTTP_HOST=localhost", "CONTENT_TYPE=application/json" },
-		  403, "not loopback" },
-		{ { "REMOTE_ADDR=127.0.0.1", "HTTP_HOST=localhost", "CONTENT_TYPE=application/json" }, 403, "SERVER_ADDR" },
-		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost.evil.example:4000",
-		    "CONTENT_TYPE=application/json" }, 403, "Host header" },
-		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "CONTENT_TYPE=application/json" }, 403, "Host header" },
-		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost", "CONTENT_TYPE=text/plain" },
-		  403, "application/json" },
-		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost" }, 403, "application/json" },
+		{ { "REMOTE_ADDR=192.0.2.7", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost",
+		    "CONTENT_TYPE=application/json" },
+		  403,
+		  "not on this machine" },
+		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=192.0.2.1", "HTTP_HOST=localhost",
+		    "CONTENT_TYPE=application/json" },
+		  403,
+		  "not loopback" },
+		{ { "REMOTE_ADDR=127.0.0.1", "HTTP_HOST=localhost",
+		    "CONTENT_TYPE=application/json" },
+		  403,
+		  "SERVER_ADDR" },
+		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1",
+		    "HTTP_HOST=localhost.evil.example:4000", "CONTENT_TYPE=application/json" },
+		  403,
+		  "Host header" },
+		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1",
+		    "CONTENT_TYPE=application/json" },
+		  403,
+		  "Host header" },
+		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost",
+		    "CONTENT_TYPE=text/plain" },
+		  403,
+		  "application/json" },
+		{ { "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost" },
+		  403,
+		  "application/json" },
 		{ { LOCAL, "SERVER_SOFTWARE=Apache/2.4.71 (Debian)" }, 403, "keys are required" },
 		{ { LOCAL, "SERVER_SOFTWARE=LiteSpeed" }, 403, "keys are required" },
 	};
 	struct config given = c;
-	static const struct row apache[] = { { { LOCAL, "SERVER_SOFTWARE=Apache/2.4.71" }, 0, NULL } };
+	static const struct row apache[] = {
+		{ { LOCAL, "SERVER_SOFTWARE=Apache/2.4.71" }, 0, NULL }
+	};
 
 	CHECK(&c, rows);
 	given.access_mode_given = true;
@@ -173,9 +206,13 @@ static void test_local(void **state)
 
 static void test_passthrough(void **state)
 {
-	const struct backend backends[] = { { .name = "lab" }, { .name = "ANTHROPIC", .anthropic_host = true } };
+	const struct backend backends[] = { { .name = "lab" },
+					    { .name = "ANTHROPIC", .anthropic_host = true } };
 	struct config c = {
-		.access_mode = ACCESS_PASSTHROUGH, .backends = backends, .nbackends = 2, .passthrough_backend = "lab",
+		.access_mode = ACCESS_PASSTHROUGH,
+		.backends = backends,
+		.nbackends = 2,
+		.passthrough_backend = "lab",
 	};
 	static const struct row lab[] = {
 		{ { "HTTP_X_API_KEY=sk-123" }, 0, NULL },
@@ -191,17 +228,28 @@ static void test_passthrough(void **state)
 	CHECK(&c, lab);
 	c.passthrough_backend = "ANTHROPIC";
 	CHECK(&c, host);
-	assert_int_equal(ask(&c, (const char *const[]){ "HTTP_AUTHORIZATION=Bearer sk-ant-oat01-x", NULL }, NEED_KEY, &out, &f,
-			     NULL), 0);
+	assert_int_equal(
+		ask(&c, (const char *const[]){ "HTTP_AUTHORIZATION=Bearer sk-ant-oat01-x", NULL },
+		    NEED_KEY, &out, &f, NULL),
+		0);
 	assert_true(out.caller_bearer);
-	assert_int_equal(ask(&c, (const char *const[]){ "HTTP_X_API_KEY=sk-ant-oat01-x",
-			     "HTTP_AUTHORIZATION=Bearer sk-ant-oat01-x", NULL }, NEED_KEY, &out, &f, NULL), 0);
+	assert_int_equal(
+		ask(&c,
+		    (const char *const[]){ "HTTP_X_API_KEY=sk-ant-oat01-x",
+					   "HTTP_AUTHORIZATION=Bearer sk-ant-oat01-x", NULL },
+		    NEED_KEY, &out, &f, NULL),
+		0);
 	assert_true(out.caller_bearer);
-	assert_int_equal(ask(&c, (const char *const[]){ "HTTP_X_API_KEY=k", "HTTP_AUTHORIZATION=Bearer k", NULL }, NEED_KEY,
-			     &out, &f, NULL), 0);
+	assert_int_equal(ask(&c,
+			     (const char *const[]){ "HTTP_X_API_KEY=k",
+						    "HTTP_AUTHORIZATION=Bearer k", NULL },
+			     NEED_KEY, &out, &f, NULL),
+			 0);
 	assert_false(out.caller_bearer);
 	c.passthrough_backend = "missing";
-	assert_int_equal(ask(&c, (const char *const[]){ "HTTP_X_API_KEY=k", NULL }, NEED_KEY, &out, &f, NULL), -1);
+	assert_int_equal(ask(&c, (const char *const[]){ "HTTP_X_API_KEY=k", NULL }, NEED_KEY, &out,
+			     &f, NULL),
+			 -1);
 	assert_int_equal(f.status, 500);
 }
 
@@ -227,12 +275,9 @@ static void test_open_and_cors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hash),
-		cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_keys_no_hint),
-		cmocka_unit_test(test_local),
-		cmocka_unit_test(test_passthrough),
-		cmocka_unit_test(test_open_and_cors),
+		cmocka_unit_test(test_hash),         cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_keys_no_hint), cmocka_unit_test(test_local),
+		cmocka_unit_test(test_passthrough),  cmocka_unit_test(test_open_and_cors),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

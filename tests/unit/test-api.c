@@ -1,6 +1,7 @@
 /*
- * The whole way of a request through api_handle, over the memory front and against a scripted backend on loopback: every
- * endpoint, method, refusal, CORS. What the backend does is said by the model's name.
+ * The whole way of a request through api_handle, over the memory front and against a scripted
+ * backend on loopback: every endpoint, method, refusal, CORS. What the backend does is said by the
+ * model's name.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -28,16 +29,29 @@ static pthread_t backend_thread;
 static char last_request[65536];
 
 #define CHUNK(json) "data: " json "\n\n"
-#define SSE_HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nanthropic-ratelimit-x: 7\r\nConnection: close\r\n\r\n"
-#define JSON_HEAD(status) "HTTP/1.1 " status "\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
-#define DELTA(text) CHUNK("{\"id\":\"c1\",\"model\":\"real\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" text "\"}}]}")
-#define FINISH CHUNK("{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]," \
-		     "\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":2,\"total_tokens\":13}}") "data: [DONE]\n\n"
+#define SSE_HEAD \
+	"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nanthropic-ratelimit-x: " \
+	"7\r\nConnection: close\r\n\r\n"
+#define JSON_HEAD(status) \
+	"HTTP/1.1 " status "\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+#define DELTA(text) \
+	CHUNK("{\"id\":\"c1\",\"model\":\"real\",\"choices\":[{\"index\":0,\"delta\":{" \
+	      "\"content\":\"" text "\"}}]}")
+#define FINISH \
+	CHUNK("{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]," \
+	      "\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":2,\"total_tokens\":13}}") \
+	"data: [DONE]\n\n"
 
-static const struct { const char *marker, *answer; } script[] = {
-	{ "GET /v1/models", JSON_HEAD("200 OK") "{\"object\":\"list\",\"data\":[{\"id\":\"vendor/one\",\"object\":\"model\","
-	  "\"created\":1700000000,\"context_length\":9000},{\"id\":\"m-big\",\"object\":\"model\",\"created\":1700000001}]}" },
-	{ "do-refuse", JSON_HEAD("400 Bad Request") "{\"error\":{\"message\":\"temperature is odd\",\"type\":\"x\"}}" },
+static const struct {
+	const char *marker, *answer;
+} script[] = {
+	{ "GET /v1/models",
+	  JSON_HEAD("200 OK") "{\"object\":\"list\",\"data\":[{\"id\":\"vendor/"
+			      "one\",\"object\":\"model\","
+			      "\"created\":1700000000,\"context_length\":9000},{\"id\":\"m-big\","
+			      "\"object\":\"model\",\"created\":1700000001}]}" },
+	{ "do-refuse", JSON_HEAD("400 Bad Request") "{\"error\":{\"message\":\"temperature is "
+						    "odd\",\"type\":\"x\"}}" },
 	{ "do-key", JSON_HEAD("401 Unauthorized") "{\"error\":{\"message\":\"bad key\"}}" },
 	{ "do-cut", SSE_HEAD DELTA("Hel") },
 	{ "", SSE_HEAD DELTA("Hel") DELTA("lo") FINISH },
@@ -75,7 +89,8 @@ static void *backend_run(void *ctx)
 			i++;
 		if (write(fd, script[i].answer, strlen(script[i].answer)) < 0)
 			last_request[0] = '\0';
-		/* What comes in one read goes out in one write: the end must come later to find something sent. */
+		/* What comes in one read goes out in one write: the end must come later to find
+		 * something sent. */
 		if (strcmp(script[i].marker, "do-cut") == 0)
 			usleep(100000);
 		shutdown(fd, SHUT_WR);
@@ -90,8 +105,9 @@ static int backend_start(void)
 	socklen_t n = sizeof(a);
 
 	listen_fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (listen_fd < 0 || bind(listen_fd, (struct sockaddr *)&a, sizeof(a)) || listen(listen_fd, 16) ||
-	    getsockname(listen_fd, (struct sockaddr *)&a, &n) || pthread_create(&backend_thread, NULL, backend_run, NULL))
+	if (listen_fd < 0 || bind(listen_fd, (struct sockaddr *)&a, sizeof(a)) ||
+	    listen(listen_fd, 16) || getsockname(listen_fd, (struct sockaddr *)&a, &n) ||
+	    pthread_create(&backend_thread, NULL, backend_run, NULL))
 		return -1;
 	return ntohs(a.sin_port);
 }
@@ -107,12 +123,16 @@ static int write_config(int port)
 
 	if (!f)
 		return -1;
-	fprintf(f, "proxy_backend = \"lab\";\n"
-		"backends = { lab = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:%d/v1\"; auth = \"none\"; retries = 0; }; };\n"
-		"models = { big = \"m-big\"; small = \"anthropic/m-small\"; map = ( { match = \"claude-*haiku*\"; to = \"small\"; },\n"
+	fprintf(f,
+		"proxy_backend = \"lab\";\n"
+		"backends = { lab = { dialect = \"openai-chat\"; base_url = "
+		"\"http://127.0.0.1:%d/v1\"; auth = \"none\"; retries = 0; }; };\n"
+		"models = { big = \"m-big\"; small = \"anthropic/m-small\"; map = ( { match = "
+		"\"claude-*haiku*\"; to = \"small\"; },\n"
 		"  { match = \"claude-*\"; to = \"big\"; } ); };\n"
 		"access = { origins = [ \"http://ok.example\" ]; };\n"
-		"limits = { max_body = 8192; };\n", port);
+		"limits = { max_body = 8192; };\n",
+		port);
 	return fclose(f);
 }
 
@@ -148,12 +168,22 @@ static int teardown(void **state)
 
 static char answer[262144];
 
-/* A request from this machine, as a web server would hand it over; extra: one further parameter or NULL. */
+/* A request from this machine, as a web server would hand it over; extra: one further parameter or
+ * NULL. */
 static int ask(const char *method, const char *uri, const char *body, const char *extra)
 {
 	char m[64], u[512], q[256], l[64];
-	const char *params[] = { m, u, q, l, "SCRIPT_NAME=", "REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1",
-				 "HTTP_HOST=localhost", "CONTENT_TYPE=application/json", extra, NULL };
+	const char *params[] = { m,
+				 u,
+				 q,
+				 l,
+				 "SCRIPT_NAME=",
+				 "REMOTE_ADDR=127.0.0.1",
+				 "SERVER_ADDR=127.0.0.1",
+				 "HTTP_HOST=localhost",
+				 "CONTENT_TYPE=application/json",
+				 extra,
+				 NULL };
 	const char *query = strchr(uri, '?');
 	struct memory_front *front;
 	struct str out;
@@ -188,13 +218,17 @@ static void says_not(const char *text)
 		fail_msg("\"%s\" in: %.2000s", text, answer);
 }
 
-#define BODY(model, more) "{\"model\":\"" model "\",\"max_tokens\":50" more ",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"
+#define BODY(model, more) \
+	"{\"model\":\"" model "\",\"max_tokens\":50" more \
+	",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"
 
 /* ---- messages ---- */
 
 static void test_stream(void **state)
 {
-	assert_int_equal(ask("POST", "/v1/messages?beta=true", BODY("claude-x", ",\"stream\":true"), NULL), 200);
+	assert_int_equal(
+		ask("POST", "/v1/messages?beta=true", BODY("claude-x", ",\"stream\":true"), NULL),
+		200);
 	says("text/event-stream");
 	says("x-messages-backend: lab");
 	says("x-messages-model: m-big");
@@ -232,20 +266,25 @@ static void test_prefix(void **state)
 
 static void test_backend_errors(void **state)
 {
-	assert_int_equal(ask("POST", "/v1/messages", BODY("do-refuse", ",\"stream\":true"), NULL), 400);
+	assert_int_equal(ask("POST", "/v1/messages", BODY("do-refuse", ",\"stream\":true"), NULL),
+			 400);
 	says("invalid_request_error");
 	says("temperature is odd");
 	assert_int_equal(ask("POST", "/v1/messages", BODY("do-key", ""), NULL), 502);
 	says("x-should-retry: false");
 	says("lab");
-	assert_int_equal(ask("POST", "/v1/messages", BODY("do-cut", ",\"stream\":true"), NULL), 200);
+	assert_int_equal(ask("POST", "/v1/messages", BODY("do-cut", ",\"stream\":true"), NULL),
+			 200);
 	says("event: error\n");
 	says_not("message_stop");
 }
 
 static void test_stop_sequence(void **state)
 {
-	assert_int_equal(ask("POST", "/v1/messages", BODY("m", ",\"stop_sequences\":[\"1\",\"2\",\"3\",\"4\",\"llo\"]"), NULL), 200);
+	assert_int_equal(ask("POST", "/v1/messages",
+			     BODY("m", ",\"stop_sequences\":[\"1\",\"2\",\"3\",\"4\",\"llo\"]"),
+			     NULL),
+			 200);
 	says("\"text\":\"He\"");
 	says("\"stop_reason\":\"stop_sequence\"");
 	says("\"stop_sequence\":\"llo\"");
@@ -253,13 +292,23 @@ static void test_stop_sequence(void **state)
 
 static void test_thread(void **state)
 {
-	assert_int_equal(ask("POST", "/v1/messages", BODY("m", ",\"thread\":{\"type\":\"create\"}"), NULL), 200);
-	assert_int_equal(ask("POST", "/v1/messages",
-			     BODY("m", ",\"thread\":{\"type\":\"continue\",\"previous_message_id\":\"msg_1\"}"), NULL), 400);
+	assert_int_equal(
+		ask("POST", "/v1/messages", BODY("m", ",\"thread\":{\"type\":\"create\"}"), NULL),
+		200);
+	assert_int_equal(
+		ask("POST", "/v1/messages",
+		    BODY("m",
+			 ",\"thread\":{\"type\":\"continue\",\"previous_message_id\":\"msg_1\"}"),
+		    NULL),
+		400);
 	says("\"error_code\":\"thread_unsupported_request\"");
 	says("capability_rejected: beta_header:message-threads-2026-08-12");
-	assert_int_equal(ask("POST", "/v1/messages/count_tokens",
-			     BODY("m", ",\"thread\":{\"type\":\"continue\",\"previous_message_id\":\"msg_1\"}"), NULL), 200);
+	assert_int_equal(
+		ask("POST", "/v1/messages/count_tokens",
+		    BODY("m",
+			 ",\"thread\":{\"type\":\"continue\",\"previous_message_id\":\"msg_1\"}"),
+		    NULL),
+		200);
 }
 
 static void test_bad_bodies(void **state)
@@ -269,7 +318,11 @@ static void test_bad_bodies(void **state)
 	assert_int_equal(ask("POST", "/v1/messages", "", NULL), 400);
 	assert_int_equal(ask("POST", "/v1/messages", "{\"model\":", NULL), 400);
 	assert_int_equal(ask("POST", "/v1/messages", BODY("m", "") "x", NULL), 400);
-	assert_int_equal(ask("POST", "/v1/messages", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", NULL), 400);
+	assert_int_equal(
+		ask("POST", "/v1/messages",
+		    "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}",
+		    NULL),
+		400);
 	says("max_tokens");
 	memset(big, ' ', sizeof(big) - 1);
 	assert_int_equal(ask("POST", "/v1/messages", big, NULL), 413);
@@ -280,9 +333,15 @@ static void test_bad_bodies(void **state)
 
 static void test_client_gone(void **state)
 {
-	const char *params[] = { "REQUEST_METHOD=POST", "REQUEST_URI=/v1/messages", "REMOTE_ADDR=127.0.0.1",
-				 "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost", "CONTENT_TYPE=application/json", NULL };
-	struct memory_front *front = memory_front_new(params, STR(BODY("m", ",\"stream\":true")), 0);
+	const char *params[] = { "REQUEST_METHOD=POST",
+				 "REQUEST_URI=/v1/messages",
+				 "REMOTE_ADDR=127.0.0.1",
+				 "SERVER_ADDR=127.0.0.1",
+				 "HTTP_HOST=localhost",
+				 "CONTENT_TYPE=application/json",
+				 NULL };
+	struct memory_front *front =
+		memory_front_new(params, STR(BODY("m", ",\"stream\":true")), 0);
 
 	memory_front_fail_after(front, 300);
 	api_handle(NULL, memory_front(front), false);
@@ -306,8 +365,11 @@ static void test_busy(void **state)
 
 static void test_count(void **state)
 {
-	assert_int_equal(ask("POST", "/v1/messages/count_tokens", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":"
-			     "\"one two three four five\"}]}", NULL), 200);
+	assert_int_equal(ask("POST", "/v1/messages/count_tokens",
+			     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":"
+			     "\"one two three four five\"}]}",
+			     NULL),
+			 200);
 	says("x-messages-count: estimate");
 	says("\"input_tokens\":13");
 }
@@ -325,9 +387,11 @@ static void test_models(void **state)
 	assert_int_equal(ask("GET", "/v1/models?limit=2", NULL, NULL), 200);
 	says("\"has_more\":true");
 	says("\"last_id\":\"anthropic/m-big\"");
-	assert_int_equal(ask("GET", "/v1/models?limit=1&after_id=anthropic%2Fm-big", NULL, NULL), 200);
+	assert_int_equal(ask("GET", "/v1/models?limit=1&after_id=anthropic%2Fm-big", NULL, NULL),
+			 200);
 	says("\"first_id\":\"anthropic/m-small\"");
-	assert_int_equal(ask("GET", "/v1/models?limit=1&before_id=anthropic/m-small", NULL, NULL), 200);
+	assert_int_equal(ask("GET", "/v1/models?limit=1&before_id=anthropic/m-small", NULL, NULL),
+			 200);
 	says("\"first_id\":\"anthropic/m-big\"");
 	assert_int_equal(ask("GET", "/v1/models?limit=0", NULL, NULL), 400);
 	assert_int_equal(ask("GET", "/v1/models?after_id=none", NULL, NULL), 400);
@@ -377,14 +441,18 @@ static void test_unknown(void **state)
 
 static void test_cors(void **state)
 {
-	assert_int_equal(ask("OPTIONS", "/v1/messages", NULL, "HTTP_ORIGIN=http://ok.example"), 204);
+	assert_int_equal(ask("OPTIONS", "/v1/messages", NULL, "HTTP_ORIGIN=http://ok.example"),
+			 204);
 	says("Access-Control-Allow-Origin: http://ok.example");
 	says("Access-Control-Allow-Methods:");
-	assert_int_equal(ask("OPTIONS", "/v1/messages", NULL, "HTTP_ORIGIN=http://evil.example"), 403);
+	assert_int_equal(ask("OPTIONS", "/v1/messages", NULL, "HTTP_ORIGIN=http://evil.example"),
+			 403);
 	says_not("Access-Control-Allow");
-	assert_int_equal(ask("POST", "/v1/messages", BODY("m", ""), "HTTP_ORIGIN=http://ok.example"), 200);
+	assert_int_equal(
+		ask("POST", "/v1/messages", BODY("m", ""), "HTTP_ORIGIN=http://ok.example"), 200);
 	says("Access-Control-Expose-Headers:");
-	assert_int_equal(ask("POST", "/v1/messages", BODY("m", ""), "HTTP_ORIGIN=http://evil.example"), 403);
+	assert_int_equal(
+		ask("POST", "/v1/messages", BODY("m", ""), "HTTP_ORIGIN=http://evil.example"), 403);
 	says_not("Access-Control-Allow");
 }
 
@@ -400,24 +468,15 @@ static void test_draining(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stream),
-		cmocka_unit_test(test_whole),
-		cmocka_unit_test(test_always_streams),
-		cmocka_unit_test(test_prefix),
-		cmocka_unit_test(test_backend_errors),
-		cmocka_unit_test(test_stop_sequence),
-		cmocka_unit_test(test_thread),
-		cmocka_unit_test(test_bad_bodies),
-		cmocka_unit_test(test_client_gone),
-		cmocka_unit_test(test_busy),
-		cmocka_unit_test(test_count),
-		cmocka_unit_test(test_models),
-		cmocka_unit_test(test_model),
-		cmocka_unit_test(test_health),
-		cmocka_unit_test(test_roots),
-		cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_cors),
-		cmocka_unit_test(test_draining),
+		cmocka_unit_test(test_stream),         cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_always_streams), cmocka_unit_test(test_prefix),
+		cmocka_unit_test(test_backend_errors), cmocka_unit_test(test_stop_sequence),
+		cmocka_unit_test(test_thread),         cmocka_unit_test(test_bad_bodies),
+		cmocka_unit_test(test_client_gone),    cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_count),          cmocka_unit_test(test_models),
+		cmocka_unit_test(test_model),          cmocka_unit_test(test_health),
+		cmocka_unit_test(test_roots),          cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_cors),           cmocka_unit_test(test_draining),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

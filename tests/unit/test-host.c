@@ -83,7 +83,11 @@ static void test_race(void **state)
 
 static void test_shared_result(void **state)
 {
-	struct host_health h = { .checked_wall_ms = 123456, .latency_ms = 42, .status = 401, .reachable = true }, got;
+	struct host_health h = { .checked_wall_ms = 123456,
+				 .latency_ms = 42,
+				 .status = 401,
+				 .reachable = true },
+			   got;
 	int status = 0;
 	pid_t pid;
 

@@ -14,12 +14,16 @@ static const struct model_rule rules[] = {
 	{ "claude-*", "big" },
 	{ "exact", "lab/llama" },
 };
-static const struct backend lab = { .name = "lab" }, anthropic = { .name = "ANTHROPIC", .anthropic_host = true },
-	proxy = { .name = "P", .model_prefix = "openrouter/" };
+static const struct backend lab = { .name = "lab" },
+			    anthropic = { .name = "ANTHROPIC", .anthropic_host = true },
+			    proxy = { .name = "P", .model_prefix = "openrouter/" };
 
 static struct config base(void)
 {
-	return (struct config){ .backend = &lab, .model_big = "gpt-big", .model_small = "anthropic/mini", .rules = rules,
+	return (struct config){ .backend = &lab,
+				.model_big = "gpt-big",
+				.model_small = "anthropic/mini",
+				.rules = rules,
 				.nrules = 3 };
 }
 
@@ -99,7 +103,10 @@ static void test_prefix(void **state)
 static void test_passthrough_backend(void **state)
 {
 	const struct backend both[] = { lab, anthropic };
-	struct config c = { .backend = &both[0], .backends = both, .nbackends = 2, .access_mode = ACCESS_PASSTHROUGH,
+	struct config c = { .backend = &both[0],
+			    .backends = both,
+			    .nbackends = 2,
+			    .access_mode = ACCESS_PASSTHROUGH,
 			    .passthrough_backend = "ANTHROPIC" };
 	struct arena a;
 	struct target t;
@@ -117,12 +124,9 @@ static void test_passthrough_backend(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_alias),
-		cmocka_unit_test(test_no_small),
-		cmocka_unit_test(test_anthropic_unchanged),
-		cmocka_unit_test(test_prefix),
-		cmocka_unit_test(test_passthrough_backend),
+		cmocka_unit_test(test_rules),    cmocka_unit_test(test_alias),
+		cmocka_unit_test(test_no_small), cmocka_unit_test(test_anthropic_unchanged),
+		cmocka_unit_test(test_prefix),   cmocka_unit_test(test_passthrough_backend),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
