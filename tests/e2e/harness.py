@@ -87,10 +87,20 @@ def user():
     raise Skip("no user to run a web server as")
 
 
-class Gateway:
-    """A folder with the program, its configuration and the servers' files."""
+KEYS = """mode = "keys"; keys = ( { name = "e2e"; sha256 = "%(sha)s"; } );
+	origins = [ "%(origin)s" ];"""
 
-    def __init__(self, upstream, **settings):
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Gateway:
+    """A folder with the program, its configuration and the servers' files. Settings are values of
+    the configuration (see write), env is more of the program's environment."""
+
+    def __init__(self, upstream, env=None, **settings):
+        self.env = env or {}
         self.dir = tempfile.mkdtemp(prefix="messages-e2e-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.program = self.path("messages.fcgi")
@@ -112,24 +122,26 @@ class Gateway:
     def write(self, **changes):
         """Writes the configuration in one step, as an editor would."""
         values = dict(commit_after=25, ping_interval=1, probe_interval=1, shutdown_grace=3,
-                      client_write_timeout=60, model="scripted")
+                      client_write_timeout=60, model="scripted", dialect="openai-chat",
+                      base_url="http://127.0.0.1:%d/v1" % self.upstream.port, backend="retries = 0;",
+                      access=KEYS % dict(sha=sha256(KEY), origin=ORIGIN), log_level="info", more="",
+                      log=self.log, state=self.state)
         values.update(self.settings, **changes)
         text = """
 proxy_backend = "test";
 models = { big = "%(model)s"; small = "%(model)s";
 	map = ( { match = "claude-*"; to = "big"; } ); };
-backends = { test = { dialect = "openai-chat"; base_url = "http://127.0.0.1:%(port)d/v1";
-	api_key = "upstream-secret"; retries = 0; }; };
-access = { mode = "keys"; keys = ( { name = "e2e"; sha256 = "%(sha)s"; } );
-	origins = [ "%(origin)s" ]; };
+backends = { test = { dialect = "%(dialect)s"; base_url = "%(base_url)s";
+	api_key = "upstream-secret"; %(backend)s }; };
+access = { %(access)s };
 stream = { commit_after = %(commit_after)d; ping_interval = %(ping_interval)d;
 	probe_interval = %(probe_interval)d; };
 shutdown_grace = %(shutdown_grace)d;
 client_write_timeout = %(client_write_timeout)d;
-log = { level = "info"; dest = "%(log)s"; };
+log = { level = "%(log_level)s"; dest = "%(log)s"; };
 state = { dir = "%(state)s"; };
-""" % dict(values, port=self.upstream.port, sha=hashlib.sha256(KEY.encode()).hexdigest(),
-           origin=ORIGIN, log=self.log, state=self.state)
+%(more)s
+""" % values
         with open(self.config + ".new", "w") as f:
             f.write(text)
         os.chmod(self.config + ".new", 0o644)
@@ -143,7 +155,8 @@ state = { dir = "%(state)s"; };
             listener.listen(128)
             os.chmod(path, 0o666)
             process = subprocess.Popen([self.program, "--config", self.config], stdin=listener,
-                                       env=clean_env(), stderr=open(self.path("stderr.log"), "ab"))
+                                       env=clean_env(**self.env),
+                                       stderr=open(self.path("stderr.log"), "ab"))
         return path, process
 
     def close(self):
