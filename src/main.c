@@ -1,6 +1,6 @@
 /*
- * Entry point: told by how it was started whether it serves FastCGI, answers one CGI request, or does
- * what the command line asks.
+ * Entry point: told by how it was started whether it serves FastCGI, answers one CGI request, or
+ * does what the command line asks.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -19,7 +19,7 @@
 #define STACK_BYTES (256 * 1024)
 #define FDS_PER_WORKER 4
 #define FDS_RESERVED 32
-#define KEEP_SECONDS 30                 /* a kept FastCGI connection waits so long for its next request */
+#define KEEP_SECONDS 30                 /* so long a kept FastCGI connection may be quiet */
 #define EXIT_USAGE 2
 
 static const char usage[] =
@@ -47,7 +47,7 @@ static const char usage[] =
 
 static void tune_memory(void)
 {
-	/* Two arenas and early trimming: large bodies go back to the system when their request ends. */
+	/* Two arenas and early trimming: large bodies go back to the system with their request. */
 	mallopt(M_ARENA_MAX, 2);
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
@@ -150,7 +150,7 @@ static int answer_cgi(const struct config_load *load)
 	if (start(load)) {
 		fputs("Status: 500\r\nContent-Type: application/json\r\n\r\n"
 		      "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":"
-		      "\"The gateway's configuration is not valid: the web server's error log says where; "
+		      "\"The gateway's configuration is not valid: the error log says where; "
 		      "messages.fcgi --check too.\"}}\n", stdout);
 		return EXIT_FAILURE;
 	}
@@ -270,7 +270,8 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		} else if ((value = option_value("--url", argc, argv, &i))) {
 			o->url = value;
 		} else if (!found || *command) {
-			return usage_error(found ? "one command at a time, not also" : "does not know", arg);
+			return usage_error(found ? "one command at a time, not" : "does not know",
+					   arg);
 		} else {
 			*command = found;
 			if (found->takes && i + 1 >= argc)
@@ -285,7 +286,8 @@ int main(int argc, char **argv)
 {
 	struct options o = { .load = { .argv0 = argv[0] } };
 	const struct command *command = NULL;
-	/* A web server hands a query string to a CGI program as its arguments: they are nobody's commands then. */
+	/* A web server hands a query string to a CGI program as its arguments: they are nobody's
+	 * commands then. */
 	bool cgi = getenv("GATEWAY_INTERFACE") || getenv("REQUEST_METHOD");
 	int fd = server_listen_fd();
 

@@ -154,7 +154,6 @@ static void add_features(cJSON *root, const struct config *c)
 	cJSON_AddBoolToObject(o, "exact_count_tokens", b && b->path_count);
 	cJSON_AddBoolToObject(o, "model_list", b && b->path_models);
 	cJSON_AddBoolToObject(o, "message_threads", b && b->anthropic_host);
-	cJSON_AddStringToObject(o, "upstream_library", upstream_library());
 }
 
 static cJSON *status_tree(const struct api_call *c, bool probe_now)
@@ -178,6 +177,9 @@ static cJSON *status_tree(const struct api_call *c, bool probe_now)
 	cJSON_AddNumberToObject(root, "config_generation", (double)c->config->generation);
 	add_models(root, c->config);
 	add_features(root, c->config);
+	/* Asking costs milliseconds: libcurl asks every library of its own. */
+	if (probe_now)
+		cJSON_AddStringToObject(root, "upstream_library", upstream_library());
 	return root;
 }
 

@@ -269,7 +269,7 @@ static void fill_account(struct exchange *x)
 {
 	struct account *a = &x->call->account;
 
-	a->stop = writer_stop_reason(x->writer);
+	a->stop = a->fault_type ? STOP_NOT_GIVEN : writer_stop_reason(x->writer);
 	a->usage = *writer_usage(x->writer);
 	if (!a->usage.cost[0])
 		snprintf(a->usage.cost, sizeof(a->usage.cost), "%.23s", a->upstream_cost);
