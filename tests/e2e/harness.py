@@ -294,6 +294,7 @@ def spawn_fcgi(gateway, path):
 
 class Apache(Server):
     modules = ()
+    mpm = "mpm_event"
     io_timeout = 120
 
     def start(self):
@@ -304,7 +305,7 @@ class Apache(Server):
                 "ErrorLog \"%s\"" % self.gateway.path(self.name + "-error.log"),
                 "DefaultRuntimeDir \"%s\"" % self.gateway.dir, "LogLevel warn",
                 "Listen 127.0.0.1:%d" % self.port]
-        text += [line for m in ("mpm_event", "authz_core", "unixd", "alias", "env", "setenvif",
+        text += [line for m in (self.mpm, "authz_core", "unixd", "alias", "env", "setenvif",
                                 "mime", "rewrite") + tuple(self.modules)
                  for line in self.load(tool, m)]
         text += ["TypesConfig \"%s\"" % self.write("mime.types", "")]
@@ -360,19 +361,31 @@ class ApacheCgi(Apache):
     encoded_slashes = False     # AllowEncodedSlashes is the server's
     modules = ("cgid",)
     file = "apache/htaccess"
+    drop = None     # a line of the sample that this host's user has left out
 
     def settings(self):
         site = self.gateway.path(self.name + "-site")
         folder = site + self.prefix
         os.makedirs(folder)
         shutil.copy(self.gateway.program, folder)
-        shutil.copy(os.path.join(SOURCE, self.file), folder + "/.htaccess")
+        with open(folder + "/.htaccess", "w") as f:
+            f.write(self.sample(self.file, {self.drop: ""} if self.drop else {}))
         shutil.copy(self.gateway.config, folder + "/.htmessages.conf")
         return ["DocumentRoot \"%s\"" % site, "<Directory \"%s\">" % site, "Require all granted",
                 "AllowOverride FileInfo AuthConfig Options=ExecCGI", "</Directory>"] + self.server()
 
     def server(self):
         return ["ScriptSock \"%s\"" % self.gateway.path(self.name + ".cgisock")]
+
+
+class ApacheModCgi(ApacheCgi):
+    """The same with the other CGI module, where each request forks off the server's own process."""
+    name = "apache-mod_cgi-htaccess"
+    modules = ("cgi",)
+    mpm = "mpm_prefork"
+
+    def server(self):
+        return []
 
 
 class ApacheHtaccessFcgid(ApacheCgi):
@@ -433,7 +446,7 @@ class Caddy(Server):
 
 
 SERVERS = [Lighttpd, LighttpdRoot, LighttpdSpawned, ApacheFcgid, ApacheProxy, ApacheCgi,
-           ApacheHtaccessFcgid, Nginx, Caddy]
+           ApacheModCgi, ApacheHtaccessFcgid, Nginx, Caddy]
 
 
 def alive(pid):

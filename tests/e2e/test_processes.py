@@ -79,6 +79,15 @@ def open_stream(setup):
     raise AssertionError("the stream did not begin")
 
 
+def send_raw(setup, sock):
+    """A request over a plain socket, whose answer is left to the caller."""
+    body = b'{"model":"claude-test","max_tokens":9,"stream":true,' \
+        b'"messages":[{"role":"user","content":"hi"}]}'
+    sock.sendall(("POST %s/v1/messages HTTP/1.1\r\nHost: localhost\r\nx-api-key: %s\r\n"
+                  "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                  % (setup.server.prefix, KEY, len(body))).encode() + body)
+
+
 def test_stop_lets_streams_end():
     with Setup(Nginx, shutdown_grace=8) as setup:
         go = held(setup.upstream)
@@ -150,15 +159,109 @@ def test_client_that_stops_reading():
 
     with Setup(Nginx, client_write_timeout=2) as setup:
         setup.upstream.reset(script)
-        body = b'{"model":"claude-test","max_tokens":9,"stream":true,' \
-            b'"messages":[{"role":"user","content":"hi"}]}'
         with socket.create_connection(("127.0.0.1", setup.server.port), 20) as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            s.sendall(("POST %s/v1/messages HTTP/1.1\r\nHost: localhost\r\nx-api-key: %s\r\n"
-                       "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-                       % (setup.server.prefix, KEY, len(body))).encode() + body)
+            send_raw(setup, s)
             assert done.wait(25), "the backend was called on and on"
         assert result and result[0] < 10, result
+
+
+def test_late_failure_is_an_event():
+    """The 200 goes out after commit_after; what fails later is told in the stream."""
+    def script(call):
+        time.sleep(2.5)
+        call.whole(500, {"error": {"message": "scripted failure"}})
+
+    with Setup(Nginx, commit_after=1) as setup:
+        setup.upstream.reset(script)
+        with setup.client() as client:
+            response, stream = client.stream(message(stream=True))
+            got = list(stream)
+    assert response.status == 200
+    assert got[0][0] == ":", got
+    assert got[-1][0] == "error" and "scripted failure" in got[-1][1]["error"]["message"], got[-1]
+    assert not any(name == "message_start" for name, _, _ in got), got
+
+
+def test_client_gone_before_the_first_byte():
+    """nginx tells at once, so that the call ends while the backend still thinks."""
+    result, done = [], threading.Event()
+
+    def script(call):
+        result.append(call.gone(10))
+        done.set()
+
+    with Setup(Nginx) as setup:
+        setup.upstream.reset(script)
+        with socket.create_connection(("127.0.0.1", setup.server.port), 20) as s:
+            send_raw(setup, s)
+            setup.upstream.wait_call()
+            time.sleep(0.3)
+        assert done.wait(12) and result[0] is not None and result[0] < 2, result
+
+
+def test_local_access():
+    """Without keys: this machine alone, and no web page that is open in its browser."""
+    cases = (({}, 200), ({"Origin": "https://evil.example"}, 403), ({"Host": "evil.example"}, 403),
+             ({"X-Forwarded-For": "10.0.0.1"}, 403), ({"Content-Type": "text/plain"}, 403),
+             ({"Host": "localhost:4000"}, 200), ({"Origin": harness.ORIGIN}, 200))
+    with Setup(harness.Lighttpd, access='origins = [ "%s" ];' % harness.ORIGIN) as setup:
+        for headers, status in cases:
+            with Client(setup.server.port, setup.server.prefix) as client:
+                answer = client.ask("POST", "/v1/messages", message(), headers)
+            assert answer.status == status, (headers, answer.status, answer.body)
+
+
+def test_no_local_access_behind_apache():
+    """Neighbours on a shared host are loopback too."""
+    with Setup(harness.ApacheFcgid, access="") as setup:
+        with Client(setup.server.port, setup.server.prefix) as client:
+            answer = client.ask("POST", "/v1/messages", message())
+        assert answer.status in (401, 403), answer.status
+        assert "--new-key" in answer.json["error"]["message"], answer.json
+
+
+class WithoutPassAuth(harness.ApacheCgi):
+    name = "apache-without-CGIPassAuth"
+    drop = "CGIPassAuth On"
+
+
+def test_apache_hides_the_credential():
+    with Setup(WithoutPassAuth) as setup:
+        with Client(setup.server.port, setup.server.prefix) as client:
+            answer = client.ask("POST", "/v1/messages", message(),
+                                {"Authorization": "Bearer " + KEY})
+        assert answer.status == 401, answer.status
+        assert "CGIPassAuth On" in answer.json["error"]["message"], answer.json
+
+
+def test_key_changes_at_once():
+    with Setup(Nginx) as setup, setup.client() as client:
+        assert client.ask("POST", "/v1/messages", message()).status == 200
+        setup.gateway.write(access=harness.KEYS % dict(sha=harness.sha256("another"),
+                                                       origin=harness.ORIGIN))
+        time.sleep(1.2)
+        assert client.ask("POST", "/v1/messages", message()).status == 401
+        client.key = "another"
+        assert client.ask("POST", "/v1/messages", message()).status == 200
+
+
+def test_too_many_requests():
+    """More than limits.requests at once: 529 before the body is read, then room again."""
+    with Setup(Nginx, more="limits = { requests = 1; };") as setup:
+        go = held(setup.upstream)
+        first, stream = open_stream(setup)
+        with setup.client() as client:
+            answer = client.ask("POST", "/v1/messages", message())
+            assert answer.status == 529, (answer.status, answer.body)
+            assert answer.json["error"]["type"] == "overloaded_error"
+            assert int(answer.headers["retry-after"]) > 0
+            go.set()
+            list(stream)
+            first.close()
+            setup.upstream.reset()
+            time.sleep(0.2)
+            assert client.ask("POST", "/v1/messages", message()).status == 200
 
 
 class ShortIoTimeout(harness.ApacheFcgid):
