@@ -207,8 +207,9 @@ class Server:
     def run(self, *args, **kw):
         log = open(self.gateway.path(self.name + ".log"), "ab")
         env = clean_env(**kw.pop("env", {}))
+        # In a session of its own, because Apache ends its whole process group, ours included.
         process = subprocess.Popen(args, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env,
-                                   cwd=self.gateway.dir, **kw)
+                                   cwd=self.gateway.dir, start_new_session=True, **kw)
         self.processes.append(process)
         return process
 
