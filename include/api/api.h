@@ -91,8 +91,9 @@ int api_route_select(struct api_call *c, const char *model, struct target *t,
 		     struct fault *f) MUST_CHECK;
 
 /* Estimated input tokens of a request (api/estimate.c); its error is measured in
- * docs/count-tokens.md. */
-int64_t estimate_tokens(const struct message_request *r);
+ * docs/count-tokens.md. quick: long texts are judged by a sample, for the figure that
+ * stands in message_start until the backend has said its own. */
+int64_t estimate_tokens(const struct message_request *r, bool quick);
 /* Tokens of one text. */
 int64_t estimate_text(struct str utf8);
 

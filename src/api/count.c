@@ -89,7 +89,7 @@ int api_count_tokens(struct api_call *c)
 	if (api_body_read(c, OP_COUNT, &body, &f) == 0) {
 		exact = ask_backend(c, &body.request, &tokens, &f) == 0;
 		if (!exact && !f.status)
-			tokens = estimate_tokens(&body.request);
+			tokens = estimate_tokens(&body.request, false);
 	}
 	api_body_release(&body);
 	if (f.status)

@@ -47,6 +47,10 @@ static const int weight[KINDS] = {
 #define PDF_PAGE_TOKENS 2000
 #define DEPTH_MAX 4 /* blocks in results in documents: deeper ones do not exist */
 
+/* What is read of long texts for a quick estimate: WINDOWS of about WINDOW bytes, evenly spread. */
+#define WINDOW 128
+#define WINDOWS 48
+
 enum run { IN_NOTHING, IN_WORD, IN_DIGITS, IN_PUNCT, IN_SPACE };
 
 struct tally {
@@ -60,6 +64,9 @@ struct tally {
 	unsigned row, changes;
 	int last;
 	bool digit;
+	enum { READ_ALL, READ_SIZE, READ_SAMPLE } how;
+	size_t bytes, seen;     /* of all texts so far; of them read */
+	size_t next, stride;    /* where the next window begins, and how far the one behind it */
 };
 
 /* Base64 changes at six of ten characters, hexadecimal at five, words of any case at far fewer or
@@ -233,13 +240,36 @@ static const char *take_escape(const char *p, const char *end, unsigned *c)
 	return p + 1;
 }
 
-static void add_text(struct tally *t, struct span s)
+/* Small letters inside a word, most of any text, at once. */
+static const char *add_small(struct tally *t, const char *p, const char *end)
+{
+	const char *from = p;
+	unsigned before = t->length > LONG_WORD ? t->length : LONG_WORD;
+
+	while (p < end && (unsigned char)(*p - 'a') < 26)
+		p++;
+	t->length += (unsigned)(p - from);
+	if (t->length > before)
+		t->n[WORD_EXTRA] += t->length - before;
+	if (t->row && t->last != 'a')
+		t->changes++;
+	t->row += (unsigned)(p - from);
+	t->last = 'a';
+	t->small = true;
+	return p;
+}
+
+static void add_whole(struct tally *t, struct span s)
 {
 	const char *p = s.p, *end = s.p + s.n;
 
-	while (span_given(s) && p < end) {
+	while (p < end) {
 		unsigned c;
 
+		if (t->run == IN_WORD && (unsigned char)(*p - 'a') < 26) {
+			p = add_small(t, p, end);
+			continue;
+		}
 		if (*p == '\\' && s.form == SPAN_STR && end - p > 1)
 			p = take_escape(p + 1, end, &c);
 		else
@@ -248,6 +278,43 @@ static void add_text(struct tally *t, struct span s)
 	}
 	begin_run(t, IN_NOTHING);
 	end_row(t);
+}
+
+/* Behind the next blank that is near, so that a window cuts no word. */
+static size_t behind_blank(struct span s, size_t at)
+{
+	size_t near = s.n - at < WINDOW ? s.n - at : WINDOW;
+	const char *blank = memchr(s.p + at, ' ', near);
+
+	return blank ? (size_t)(blank - s.p) + 1 : at;
+}
+
+/* One window in each `stride` bytes of all texts, wherever one of them ends and the next begins. */
+static void add_sample(struct tally *t, struct span s)
+{
+	size_t end = t->bytes + s.n;
+
+	while (t->next < end) {
+		size_t from = t->next > t->bytes ? behind_blank(s, t->next - t->bytes) : 0;
+		size_t to = s.n - from > WINDOW ? behind_blank(s, from + WINDOW) : s.n;
+
+		add_whole(t, (struct span){ s.p + from, to - from, s.form });
+		t->seen += to - from;
+		t->next = t->bytes + from + t->stride;
+	}
+	t->bytes = end;
+}
+
+static void add_text(struct tally *t, struct span s)
+{
+	if (!span_given(s))
+		return;
+	if (t->how == READ_ALL)
+		add_whole(t, s);
+	else if (t->how == READ_SAMPLE)
+		add_sample(t, s);
+	else
+		t->bytes += s.n;
 }
 
 static int64_t tally_tokens(const struct tally *t)
@@ -325,21 +392,37 @@ static int64_t blocks_tokens(struct tally *t, const struct block *v, size_t n)
 	return known;
 }
 
-int64_t estimate_tokens(const struct message_request *r)
+static int64_t request_tokens(struct tally *t, const struct message_request *r)
 {
 	int64_t known = REQUEST_TOKENS;
-	struct tally t = { .run = IN_NOTHING };
 
-	known += blocks_tokens(&t, r->system, r->nsystem);
+	known += blocks_tokens(t, r->system, r->nsystem);
 	for (size_t i = 0; i < r->nturns; i++)
-		known +=
-			MESSAGE_TOKENS + blocks_tokens(&t, r->turns[i].blocks, r->turns[i].nblocks);
+		known += MESSAGE_TOKENS +
+			 blocks_tokens(t, r->turns[i].blocks, r->turns[i].nblocks);
 	for (size_t i = 0; i < r->ntools; i++) {
-		add_text(&t, r->tools[i].name);
-		add_text(&t, r->tools[i].description);
-		add_text(&t, r->tools[i].input_schema);
+		add_text(t, r->tools[i].name);
+		add_text(t, r->tools[i].description);
+		add_text(t, r->tools[i].input_schema);
 		known += TOOL_TOKENS;
 	}
+	return known;
+}
+
+int64_t estimate_tokens(const struct message_request *r, bool quick)
+{
+	struct tally t = { .how = quick ? READ_SIZE : READ_ALL };
+	int64_t known = request_tokens(&t, r);
+
+	if (t.bytes < 2 * WINDOW * WINDOWS)
+		quick = false;
+	if (t.how == READ_SIZE) {
+		t = (struct tally){ .how = quick ? READ_SAMPLE : READ_ALL,
+				    .stride = t.bytes / WINDOWS };
+		request_tokens(&t, r);
+	}
+	if (quick && t.seen)
+		return known + (int64_t)((double)tally_tokens(&t) * (double)t.bytes / (double)t.seen);
 	return known + tally_tokens(&t);
 }
 

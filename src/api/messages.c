@@ -183,6 +183,8 @@ static void note_head(void *ctx, const struct upstream_head *h, const struct out
 	x->pass = arena_str(a, h->pass);
 	snprintf(x->call->account.upstream_cost, sizeof(x->call->account.upstream_cost), "%s",
 		 h->cost);
+	writer_opened(x->writer);
+	x->waiter.due = writer_due(x->writer);
 }
 
 static bool content_sent(void *ctx)
@@ -200,7 +202,7 @@ static struct writer *make_writer(struct exchange *x)
 	struct writer_options o = {
 		.answer = x->call->answer, .arena = x->call->arena,
 		.model = r->model_name, .model_raw = raw.p, .model_mapped = x->target.mapped,
-		.stream = r->stream, .input_estimate = estimate_tokens(r),
+		.stream = r->stream, .input_estimate = estimate_tokens(r, true),
 		.stream_settings = {
 			.commit_after_ms = c->commit_after * 1000LL,
 			.ping_ms = c->ping_interval * 1000LL,

@@ -64,7 +64,32 @@ static int64_t tokens_of(struct block *b)
 	struct turn turn = { .role = ROLE_USER, .blocks = b, .nblocks = 1 };
 	struct message_request r = { .turns = &turn, .nturns = 1 };
 
-	return estimate_tokens(&r);
+	return estimate_tokens(&r, false);
+}
+
+/* A long text judged by samples comes to the same, within a few percent. */
+static void test_sampled(void **state)
+{
+	struct buf b;
+	struct block block = { .type = BLOCK_TEXT };
+	struct turn turn = { .role = ROLE_USER, .blocks = &block, .nblocks = 1 };
+	struct message_request r = { .turns = &turn, .nturns = 1 };
+	int64_t exact, quick;
+
+	buf_init(&b, 0);
+	for (int i = 0; i < 400; i++)
+		buf_put_str(&b, str_of(samples[(i * 7) % 4].text));
+	block.text = span_utf8(buf_str(&b));
+	exact = estimate_tokens(&r, false);
+	quick = estimate_tokens(&r, true);
+	assert_true(exact > 10000);
+	assert_in_range(quick * 100 / exact, 94, 106);
+	buf_reset(&b);
+	for (int i = 0; i < 4000; i++)
+		buf_puts(&b, "\xe8\xaf\xb7");
+	block.text = span_utf8(buf_str(&b));
+	assert_in_range(estimate_tokens(&r, true) * 100 / estimate_tokens(&r, false), 94, 106);
+	buf_release(&b);
 }
 
 /* Escaped text counts as what it says, not as its escapes. */
@@ -107,7 +132,7 @@ static void test_parts(void **state)
 	struct message_request r = { .tools = &tool, .ntools = 1, .system = &inner, .nsystem = 1 };
 
 	assert_true(tokens_of(&result) > tokens_of(&inner));
-	assert_in_range(estimate_tokens(&r), 20, 45);
+	assert_in_range(estimate_tokens(&r, false), 20, 45);
 }
 
 int main(void)
@@ -115,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_sampled),
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_images),
 		cmocka_unit_test(test_parts),
