@@ -22,7 +22,7 @@ struct outgoing {
 	bool stream;                    /* the backend was asked for a stream */
 	size_t ndropped;                /* what the backend can't have and was left out: tool names or types */
 	const char **dropped;
-	bool enforce_stop;              /* the caller must enforce (some of) the stop sequences */
+	bool enforce_stop;              /* the caller must enforce the stop sequences */
 };
 
 struct encode_context {

@@ -15,12 +15,17 @@ struct gather {
 };
 int gather_put(struct arena *a, struct gather *g, const char *p, size_t n) MUST_CHECK;
 
+/* How far the beginning of a call's arguments has told what they are: nothing yet, an object, whose
+ * fragments go through as they come, or something else, which is looked at when the call ends. */
+enum arguments_kind { ARGUMENTS_OPEN, ARGUMENTS_OBJECT, ARGUMENTS_OTHER };
+
 /* One tool call of the answer. Nothing is sent before its name is known. */
 struct openai_call {
 	int64_t index;                  /* as the backend numbers it; -1: it did not */
 	struct span id, name;           /* SPAN_UTF8 copies; absent until seen */
 	struct json_progress progress;  /* of the arguments */
-	struct gather held;             /* arguments that came before the name, as content of a string */
+	struct gather held;             /* arguments that were not sent yet, as content of a string */
+	enum arguments_kind kind;
 	bool started, stopped;
 };
 
@@ -69,6 +74,8 @@ enum flow openai_no_memory(struct sink *s);
 /* One element of "tool_calls", or "function_call"; whole: it is complete and no part of another
  * one. */
 enum flow openai_tool_call(struct openai_decoder *d, struct sink *s, struct span call, bool whole);
+/* Text begins: the call before it is as good as complete when its arguments look so. */
+enum flow openai_calls_settle(struct openai_decoder *d, struct sink *s);
 /* Ends every call. -1 when one never got a name. */
 int openai_calls_end(struct openai_decoder *d, struct sink *s, enum flow *flow);
 bool openai_calls_any(const struct openai_decoder *d);

@@ -7,6 +7,8 @@
  */
 #include "dialect/openai_decode.h"
 
+#include <string.h>
+
 #include "json/scan.h"
 
 /* No model makes so many calls at once; looking for one is linear. */
@@ -112,13 +114,14 @@ static struct openai_call *new_call(struct openai_decoder *d, const struct fragm
 	return &v[d->ncalls++];
 }
 
+/* NULL: f begins a new call. */
 static struct openai_call *find_call(struct openai_decoder *d, const struct fragment *f, bool whole)
 {
 	struct openai_call *c = whole ? NULL : known_call(d, f), *last = last_call(d);
 
 	if (!c && !whole && last && (f->index < 0 || last->index < 0))
 		c = last;
-	return c && continues(c, f) ? c : new_call(d, f);
+	return c && continues(c, f) ? c : NULL;
 }
 
 /* The text of s as a plain copy in the arena. */
@@ -137,6 +140,175 @@ static struct span keep_text(struct arena *a, struct span s)
 	buf_release(&b);
 	return kept;
 }
+
+static enum flow send_arguments(struct openai_decoder *d, struct sink *s, struct openai_call *c,
+				struct span text)
+{
+	return sink_tool(s, EVENT_TOOL_DELTA, (unsigned)(c - d->calls), SPAN_ABSENT, SPAN_ABSENT, text);
+}
+
+/* ---- arguments ---- */
+
+/* So much white space at the beginning is no beginning of anything. */
+#define OPEN_MAX 64
+
+static int hold(struct openai_decoder *d, struct openai_call *c, struct span text)
+{
+	struct buf b;
+	int rc;
+
+	buf_init(&b, 0);
+	rc = span_put_content(&b, text);
+	if (rc == 0)
+		rc = gather_put(d->c->arena, &c->held, b.p, b.n);
+	buf_release(&b);
+	return rc;
+}
+
+static enum flow send_held(struct openai_decoder *d, struct sink *s, struct openai_call *c)
+{
+	struct span text = { c->held.p, c->held.n, SPAN_STR };
+
+	c->held.n = 0;
+	return text.n ? send_arguments(d, s, c, text) : FLOW_GO;
+}
+
+static struct str skip_blanks(struct str s)
+{
+	while (s.n && strchr(" \t\r\n", *s.p)) {
+		s.p++;
+		s.n--;
+	}
+	return s;
+}
+
+/* What arguments are that begin with this text. Databricks and some gateways begin with "{}" and
+ * send the real ones behind it: *text moves to those. */
+static enum arguments_kind kind_of(struct str *text)
+{
+	struct str rest = skip_blanks(*text);
+
+	if (!rest.n)
+		return ARGUMENTS_OPEN;
+	if (*rest.p != '{')
+		return ARGUMENTS_OTHER;
+	rest = skip_blanks((struct str){ rest.p + 1, rest.n - 1 });
+	if (rest.n && *rest.p != '}')
+		return ARGUMENTS_OBJECT;
+	if (rest.n)
+		rest = skip_blanks((struct str){ rest.p + 1, rest.n - 1 });
+	if (!rest.n)
+		return ARGUMENTS_OPEN;
+	if (*rest.p == '{')
+		*text = rest;
+	return ARGUMENTS_OBJECT;
+}
+
+/* Sends what is held as soon as it can only be the beginning of an object. */
+static enum flow look_at_held(struct openai_decoder *d, struct sink *s, struct openai_call *c)
+{
+	struct str text;
+	struct buf b;
+	int rc;
+
+	buf_init(&b, 0);
+	rc = span_put_text(&b, (struct span){ c->held.p, c->held.n, SPAN_STR });
+	text = buf_str(&b);
+	if (!rc)
+		c->kind = kind_of(&text);
+	if (!rc && text.n < b.n) {
+		c->held.n = 0;
+		c->progress = (struct json_progress){ 0 };
+		json_progress_feed(&c->progress, span_utf8(text));
+		rc = hold(d, c, span_utf8(text));
+	}
+	buf_release(&b);
+	if (rc)
+		return openai_no_memory(s);
+	if (c->kind == ARGUMENTS_OPEN && c->held.n > OPEN_MAX)
+		c->kind = ARGUMENTS_OBJECT;
+	return c->kind == ARGUMENTS_OBJECT ? send_held(d, s, c) : FLOW_GO;
+}
+
+static enum flow add_arguments(struct openai_decoder *d, struct sink *s, struct openai_call *c,
+			       struct span text)
+{
+	json_progress_feed(&c->progress, text);
+	if (c->started && c->kind == ARGUMENTS_OBJECT)
+		return send_arguments(d, s, c, text);
+	if (hold(d, c, text))
+		return openai_no_memory(s);
+	return c->started && c->kind == ARGUMENTS_OPEN ? look_at_held(d, s, c) : FLOW_GO;
+}
+
+/* Something else begins behind the last call: a "{}" that was held was all there is. */
+enum flow openai_calls_settle(struct openai_decoder *d, struct sink *s)
+{
+	struct openai_call *c = last_call(d);
+
+	if (!c || !c->started || c->stopped || c->kind != ARGUMENTS_OPEN || !c->progress.complete)
+		return FLOW_GO;
+	c->kind = ARGUMENTS_OBJECT;
+	return send_held(d, s, c);
+}
+
+/* null, an empty list (PHP's empty object) and an empty string say that there are no arguments. */
+static bool says_nothing(struct str text)
+{
+	return !text.n || str_is(text, "null") || str_is(text, "[]") || str_is(text, "\"\"");
+}
+
+/*
+ * Arguments that are no object, now that they have come to their end. An object inside a string was
+ * encoded twice. The rest goes under the name that the API's documents give for such input: the
+ * tool refuses it and the model sees what it wrote.
+ */
+static int put_other(struct buf *out, struct str text)
+{
+	struct span value = span_unquote(span_json(text));
+	struct buf inner;
+	int rc = -1;
+
+	buf_init(&inner, 0);
+	if (json_check(text, NULL, NULL) == 0 && span_is_string(value))
+		rc = span_put_text(&inner, value);
+	if (rc == 0 && str_starts(skip_blanks(buf_str(&inner)), "{") &&
+	    json_check(buf_str(&inner), NULL, NULL) == 0) {
+		buf_put_str(out, buf_str(&inner));
+	} else {
+		buf_puts(out, "{\"INVALID_JSON\":");
+		span_put_string(out, span_utf8(text));
+		buf_putc(out, '}');
+	}
+	buf_release(&inner);
+	return out->failed ? -1 : 0;
+}
+
+/* The call ends: nothing more can change what its arguments are. */
+static enum flow end_arguments(struct openai_decoder *d, struct sink *s, struct openai_call *c)
+{
+	enum flow flow = FLOW_GO;
+	struct buf all, object;
+	struct str text;
+
+	if (c->kind == ARGUMENTS_OBJECT || !c->held.n)
+		return FLOW_GO;
+	buf_init(&all, 0);
+	buf_init(&object, 0);
+	span_put_text(&all, (struct span){ c->held.p, c->held.n, SPAN_STR });
+	text = str_trim(buf_str(&all));
+	if (c->kind == ARGUMENTS_OPEN && text.n)
+		flow = send_held(d, s, c);
+	else if (all.failed || (!says_nothing(text) && put_other(&object, text)))
+		flow = openai_no_memory(s);
+	else if (object.n)
+		flow = send_arguments(d, s, c, span_utf8(buf_str(&object)));
+	buf_release(&all);
+	buf_release(&object);
+	return flow;
+}
+
+/* ---- calls ---- */
 
 static enum flow start_call(struct openai_decoder *d, struct sink *s, struct openai_call *c)
 {
@@ -157,40 +329,19 @@ static enum flow start_call(struct openai_decoder *d, struct sink *s, struct ope
 	buf_release(&id);
 	c->started = true;
 	d->content = true;
-	if (!flow && c->held.n)
-		flow = sink_tool(s, EVENT_TOOL_DELTA, (unsigned)(c - d->calls), SPAN_ABSENT, SPAN_ABSENT,
-				 (struct span){ c->held.p, c->held.n, SPAN_STR });
-	return flow;
-}
-
-static enum flow hold_arguments(struct openai_decoder *d, struct sink *s, struct openai_call *c,
-				struct span text)
-{
-	struct buf b;
-	int rc;
-
-	buf_init(&b, 0);
-	rc = span_put_content(&b, text);
-	if (rc == 0)
-		rc = gather_put(d->c->arena, &c->held, b.p, b.n);
-	buf_release(&b);
-	return rc ? openai_no_memory(s) : FLOW_GO;
-}
-
-static enum flow add_arguments(struct openai_decoder *d, struct sink *s, struct openai_call *c,
-			       struct span text)
-{
-	json_progress_feed(&c->progress, text);
-	if (!c->started)
-		return hold_arguments(d, s, c, text);
-	return sink_tool(s, EVENT_TOOL_DELTA, (unsigned)(c - d->calls), SPAN_ABSENT, SPAN_ABSENT, text);
+	return !flow && c->held.n ? look_at_held(d, s, c) : flow;
 }
 
 static enum flow stop_call(struct openai_decoder *d, struct sink *s, struct openai_call *c)
 {
+	enum flow flow;
+
 	if (!c->started || c->stopped)
 		return FLOW_GO;
 	c->stopped = true;
+	flow = end_arguments(d, s, c);
+	if (flow)
+		return flow;
 	return sink_tool(s, EVENT_TOOL_STOP, (unsigned)(c - d->calls), SPAN_ABSENT, SPAN_ABSENT,
 			 SPAN_ABSENT);
 }
@@ -218,8 +369,12 @@ enum flow openai_tool_call(struct openai_decoder *d, struct sink *s, struct span
 	if (!span_given(f.id) && !span_given(f.name) && !span_given(f.arguments))
 		return FLOW_GO;
 	c = find_call(d, &f, whole);
+	if (!c) {
+		flow = openai_calls_settle(d, s);
+		c = flow ? NULL : new_call(d, &f);
+	}
 	if (!c)
-		return no_call(d, s);
+		return flow ? flow : no_call(d, s);
 	if (!span_given(c->id) && span_given(f.id))
 		c->id = keep_text(d->c->arena, f.id);
 	if (!span_given(c->name) && span_given(f.name))

@@ -451,6 +451,9 @@ static enum flow read_chunk(struct openai_decoder *d, struct sink *s, struct spa
 	flow = send_start(d, s, top);
 	while (!flow && scan_element(&it))
 		flow = read_choice(d, s, scan_value(&it), whole);
+	/* A stop sequence was met: there will be no other time to tell what it cost. */
+	if (flow == FLOW_STOP)
+		sink_usage(s, &d->usage);
 	return flow;
 }
 

@@ -114,6 +114,8 @@ static void put_sampling(struct openai_encoder *e)
 		put_number(e, "top_k", r->top_k);
 }
 
+/* The gateway enforces them in any case: some servers know the member and go on writing, and what
+ * the client does with the text depends on its end. */
 static void put_stop(struct openai_encoder *e)
 {
 	const struct message_request *r = e->request;
@@ -121,16 +123,14 @@ static void put_stop(struct openai_encoder *e)
 	bool takes = e->backend->stop && !(e->model->flags & TRAIT_NO_STOP);
 	size_t n = r->nstop_sequences < max ? r->nstop_sequences : max;
 
-	if (!takes || !n || !openai_member(e, "stop")) {
-		e->out->enforce_stop = r->nstop_sequences > 0;
+	e->out->enforce_stop = r->nstop_sequences > 0;
+	if (!takes || !n || !openai_member(e, "stop"))
 		return;
-	}
 	for (size_t i = 0; i < n; i++) {
 		segs_puts(e->body, i ? "," : "[");
 		segs_string(e->body, r->stop_sequences[i]);
 	}
 	segs_puts(e->body, "]");
-	e->out->enforce_stop = n < r->nstop_sequences;
 }
 
 /* ---- who asks ---- */

@@ -20,6 +20,8 @@ static enum flow send_text(struct openai_decoder *d, struct sink *s, struct span
 	if (d->think == THINK_INSIDE)
 		return openai_thinking_text(d, s, text);
 	flow = openai_thinking_end(d, s);
+	if (!flow)
+		flow = openai_calls_settle(d, s);
 	d->content = true;
 	return flow ? flow : sink_text(s, EVENT_TEXT, text);
 }
