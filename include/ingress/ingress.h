@@ -32,7 +32,7 @@ struct stream_settings {
 
 /*
  * Last sink for stream and whole answers. The 200 comes late: nothing is written before the first
- * event or commit_after. writer_fault before the commit answers with the fault's status; after it
+ * event or commit_after, or probe_ms after the backend's own 200 (writer_opened). writer_fault before the commit answers with the fault's status; after it
  * with an `error` event (stream) or an error object (whole).
  *
  * What the events of one upstream read come to goes out together, with one write and one flush: it
@@ -63,6 +63,9 @@ struct sink *writer_sink(struct writer *w);
  * gone. */
 int writer_tick(struct writer *w, int64_t now);
 int64_t writer_due(const struct writer *w);
+/* The backend has answered 200. Its stream may stay silent for long, and then most web servers would
+ * not tell that the client has gone; an error that follows at once still gets its own status. */
+void writer_opened(struct writer *w);
 bool writer_committed(const struct writer *w);
 /* Content has gone out (or been collected): no retry any more. */
 bool writer_content(const struct writer *w);

@@ -30,7 +30,8 @@ struct writer {
 	bool ended, gone;
 	/* The upstream's own events: any, a message_delta, message_stop. */
 	bool raw, raw_reason, raw_stopped;
-	int64_t born, last_bytes;       /* monotonic ms */
+	int64_t commit_at;              /* when the 200 goes out at the latest; monotonic ms */
+	int64_t last_bytes;
 	int64_t last_event;             /* the same, of an event and not a comment */
 	struct fault *fault;            /* what it ended with, in the arena */
 

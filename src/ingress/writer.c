@@ -279,8 +279,16 @@ int64_t writer_due(const struct writer *w)
 	if (w->o.stream && w->out.n)
 		return 0;
 	if (!w->committed)
-		return w->born + t->commit_after_ms;
+		return w->commit_at;
 	return earlier(ping_due(w), after(w->last_bytes, t->probe_ms));
+}
+
+void writer_opened(struct writer *w)
+{
+	/* A whole answer has come soon after its head; an error after it keeps its status longer. */
+	if (w->o.stream)
+		w->commit_at = earlier(w->commit_at,
+				       after(clock_ms(), w->o.stream_settings.probe_ms));
 }
 
 int writer_tick(struct writer *w, int64_t now)
@@ -393,7 +401,7 @@ struct writer *writer_new(const struct writer_options *o)
 	w->sink.event = writer_event;
 	w->o = *o;
 	w->form = o->stream ? &writer_sse : &writer_whole;
-	w->born = clock_ms();
+	w->commit_at = clock_ms() + o->stream_settings.commit_after_ms;
 	w->usage = USAGE_UNKNOWN;
 	buf_init(&w->out, o->stream ? 0 : o->max_whole);
 	buf_init(&w->held, o->stream ? 0 : o->max_whole);

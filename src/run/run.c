@@ -101,9 +101,10 @@ static void tell_kind(struct attempt *a, const char **p, size_t *n)
 static int too_large(struct attempt *a, const char *what, size_t max)
 {
 	a->faulted = true;
-	return fault_set(a->fault, FAULT_TRANSIENT, 502, "api_error",
-			 "backend %s sent %s larger than %zu bytes",
-			 a->o->target->backend->name, what, max);
+	fault_set(a->fault, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s larger than %zu bytes",
+		  a->o->target->backend->name, what, max);
+	a->fault->should_retry = 0;
+	return -1;
 }
 
 static int on_data(void *ctx, const char *p, size_t n)
@@ -282,11 +283,14 @@ static int64_t backoff_ms(int attempt_number, const struct fault *f)
 	return wait - id_random_below((uint32_t)(wait / 4));
 }
 
-static bool worth_retry(const struct run_options *o, const struct fault *f, int attempts, int64_t deadline)
+/* again: when the next attempt would begin. Too late for it, the backend's own word is worth more than
+ * that time is up. */
+static bool worth_retry(const struct run_options *o, const struct fault *f, int attempts, int64_t again,
+			int64_t deadline)
 {
 	if (attempts > o->target->backend->retries || !fault_retryable(f))
 		return false;
-	if (f->retry_after > RETRY_AFTER_MAX || clock_ms() >= deadline)
+	if (f->retry_after > RETRY_AFTER_MAX || again >= deadline)
 		return false;
 	return !o->content_sent || !o->content_sent(o->ctx);
 }
@@ -313,6 +317,7 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 
 	*rep = (struct run_report){ 0 };
 	for (;;) {
+		int64_t again;
 		bool sent;
 
 		rep->attempts++;
@@ -324,11 +329,12 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 			strip = true;
 			continue;
 		}
-		if (!worth_retry(o, f, rep->attempts, deadline))
+		again = clock_ms() + backoff_ms(rep->attempts, f);
+		if (!worth_retry(o, f, rep->attempts, again, deadline))
 			return -1;
 		log_info("backend %s: attempt %d failed with %d (%s), trying again", b->name, rep->attempts,
 			 f->status, f->site ? f->site : "");
-		if (wait_until(o->waiter, clock_ms() + backoff_ms(rep->attempts, f)) == WAIT_CANCEL)
+		if (wait_until(o->waiter, again) == WAIT_CANCEL)
 			return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
 	}
 }

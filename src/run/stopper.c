@@ -319,11 +319,13 @@ static enum flow stopper_event(struct sink *self, const struct event *e)
 static int pattern_init(struct pattern *p, struct span given, struct arena *a)
 {
 	char *bytes = arena_alloc(a, given.n ? given.n : 1);
+	/* The body that it stands in is freed at the first content. */
+	struct str kept = arena_str(a, (struct str){ given.p, given.n });
 	size_t k = 0;
 
-	if (!bytes)
+	if (!bytes || !kept.p)
 		return -1;
-	p->as_given = given;
+	p->as_given = (struct span){ kept.p, kept.n, given.form };
 	for (size_t at = 0; at < given.n;) {
 		unsigned char out[4];
 		struct unit u = unit_at(given.p + at, given.n - at, out);
