@@ -26,7 +26,7 @@ def kinds(stream):
 
 
 def failing(count, status=500, headers=()):
-    """A backend that refuses so many calls and serves the next; returns it and the times of calls."""
+    """A backend that refuses so many calls and serves the next; it, and the times of calls."""
     times = []
 
     def script(call):
@@ -491,7 +491,7 @@ def test_retry_after():
 
 
 def test_the_last_word_is_the_backends():
-    """A retry that the total timeout leaves no time for is not begun: the backend's own error stays."""
+    """A retry for which no time is left is not begun: the backend's own error stays."""
     def script(call):
         time.sleep(0.8)
         call.whole(503, {"error": {"message": "scripted failure"}})
