@@ -28,7 +28,6 @@ static const struct preset_setting anthropic[] = {
 	{ "path_models", "/v1/models" },
 	{ "auth", "header" },
 	{ "auth_header", "x-api-key" },
-	{ "mid_system", "keep" },
 	{ "cache_control", "true" },
 	{ "stop_max", "1000" },
 	{ "tool_images", "true" },
@@ -127,6 +126,7 @@ static const struct preset_setting anthropic_api[] = {
 	{ "base_url", "https://api.anthropic.com" },
 	{ "model_big", "claude-sonnet-5-5" },
 	{ "model_small", "claude-haiku-5-5" },
+	{ "mid_system", "keep" },
 	{ "billing_header", "true" },
 	END
 };

@@ -88,7 +88,7 @@ static struct list list_new(struct splices *s, size_t n)
 }
 
 /* True when nothing of the turn is left: a turn without content is refused. */
-static bool splice_turn(const struct encode_context *c, struct splices *s, const struct turn *t)
+static bool splice_thinking(const struct encode_context *c, struct splices *s, const struct turn *t)
 {
 	struct list l;
 	size_t gone = 0;
@@ -107,13 +107,59 @@ static bool splice_turn(const struct encode_context *c, struct splices *s, const
 	return false;
 }
 
-static void splice_thinking(const struct encode_context *c, struct splices *s)
+static void put_reminder(struct buf *b, const struct block *from)
+{
+	buf_puts(b, "{\"type\":\"text\",\"text\":\"<system-reminder>\\n");
+	span_put_content(b, from->text);
+	buf_puts(b, "\\n</system-reminder>\"");
+	if (span_given(from->cache_control)) {
+		buf_puts(b, ",\"cache_control\":");
+		span_put_value(b, from->cache_control);
+	}
+	buf_putc(b, '}');
+}
+
+/*
+ * Clones know only user and assistant, and templates of local models refuse a system entry that is
+ * not the first with a 500, which a client repeats for ever: what it says becomes the user's, marked
+ * as what it is. True when it says nothing (it may be there for its output_config alone).
+ */
+static bool splice_system(struct splices *s, const struct turn *t)
+{
+	size_t n = 0;
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_puts(&b, "{\"role\":\"user\",\"content\":[");
+	for (size_t j = 0; j < t->nblocks; j++) {
+		if (t->blocks[j].type != BLOCK_TEXT || span_blank(t->blocks[j].text))
+			continue;
+		buf_puts(&b, n++ ? "," : "");
+		put_reminder(&b, &t->blocks[j]);
+	}
+	buf_puts(&b, "]}");
+	if (n && !b.failed)
+		splice_add(s, t->raw.p, t->raw.n, arena_str(s->arena, buf_str(&b)));
+	s->failed = s->failed || b.failed;
+	buf_release(&b);
+	return !n;
+}
+
+static bool splice_turn(const struct encode_context *c, struct splices *s, const struct turn *t)
+{
+	if (t->role == ROLE_ASSISTANT)
+		return splice_thinking(c, s, t);
+	return t->role == ROLE_SYSTEM && c->target->backend->mid_system != MID_SYSTEM_KEEP &&
+	       splice_system(s, t);
+}
+
+static void splice_turns(const struct encode_context *c, struct splices *s)
 {
 	const struct message_request *r = c->request;
 	struct list turns = { 0 };
 
 	for (size_t i = 0; i < r->nturns; i++) {
-		if (r->turns[i].role != ROLE_ASSISTANT || !splice_turn(c, s, &r->turns[i]))
+		if (!splice_turn(c, s, &r->turns[i]))
 			continue;
 		if (!turns.gone)
 			turns = list_new(s, r->nturns);
@@ -128,41 +174,41 @@ static void splice_thinking(const struct encode_context *c, struct splices *s)
 	splice_elements(s, turns.elements, turns.gone, r->nturns);
 }
 
-/* Claude Code's attribution line changes what a prefix cache sees; only Anthropic's own API takes it out itself. */
+/* Bytes of the attribution line with its line's end; 0: the text does not begin with one. */
+static size_t billing_line(struct span text)
+{
+	const char *end = text.p + text.n;
+
+	if (!str_starts((struct str){ text.p, text.n }, BILLING_PREFIX))
+		return 0;
+	for (const char *p = text.p; p + 1 < end; p += *p == '\\' ? 2 : 1)
+		if (*p == '\\' && p[1] == 'n')
+			return (size_t)(p + 2 - text.p);
+	return text.n;
+}
+
+/* Claude Code's attribution line changes what a prefix cache sees; only Anthropic's own API takes it
+ * out itself. A block that is nothing else goes as a whole, since an empty one is refused. */
 static void splice_billing(const struct encode_context *c, struct splices *s)
 {
 	const struct message_request *r = c->request;
 	const struct backend *b = c->target->backend;
 	struct list l;
 
-	if (b->anthropic_host || b->billing_header || r->nsystem < 2)
+	if (b->anthropic_host || b->billing_header || !r->nsystem)
 		return;
 	l = list_new(s, r->nsystem);
 	for (size_t i = 0; !s->failed && i < r->nsystem; i++) {
 		struct span t = r->system[i].text;
+		size_t n = billing_line(t);
 
 		l.elements[i] = r->system[i].raw;
-		l.gone[i] = str_starts((struct str){ t.p, t.n }, BILLING_PREFIX);
+		l.gone[i] = n && n == t.n && r->nsystem > 1;
+		if (n && n < t.n)
+			splice_add(s, t.p, n, STR(""));
 	}
 	if (!s->failed)
 		splice_elements(s, l.elements, l.gone, r->nsystem);
-}
-
-/* Clones know only user and assistant; Anthropic's newer models take system entries as they are. */
-static void splice_mid_system(const struct encode_context *c, struct splices *s)
-{
-	const struct message_request *r = c->request;
-
-	if (c->target->backend->mid_system == MID_SYSTEM_KEEP)
-		return;
-	for (size_t i = 0; i < r->nturns; i++) {
-		struct span role;
-
-		if (r->turns[i].role != ROLE_SYSTEM)
-			continue;
-		role = json_get(r->turns[i].raw, "role");
-		splice_add(s, role.p, role.n, STR("user"));
-	}
 }
 
 /* A member that the body lacks goes in front of all others; a Messages body is never empty. */
@@ -187,16 +233,14 @@ static void splice_forced(const struct encode_context *c, struct splices *s)
 
 static void splice_stream(const struct encode_context *c, struct splices *s)
 {
-	const struct message_request *r = c->request;
+	struct span given = json_get(span_json(s->body), "stream");
 
-	if (c->want_stream == span_true(r->stream_value))
+	if (c->want_stream == span_true(c->request->stream_value))
 		return;
-	if (span_given(r->stream_value)) {
-		splice_add(s, r->stream_value.p, r->stream_value.n,
-			   c->want_stream ? STR("true") : STR("false"));
-		return;
-	}
-	splice_member(c, s, "stream", "true");
+	if (span_given(given))
+		splice_add(s, given.p, given.n, c->want_stream ? STR("true") : STR("false"));
+	else
+		splice_member(c, s, "stream", "true");
 }
 
 static void splice_max_tokens(const struct encode_context *c, struct splices *s)
@@ -219,6 +263,72 @@ static void splice_max_tokens(const struct encode_context *c, struct splices *s)
 }
 
 /* ---- what a backend refuses, by member path ---- */
+
+/*
+ * Members that belong to a beta. One half without the other is a 400 (a member without its beta) or
+ * asks for what will not come, so what drops one drops both. alone: the member also works without
+ * its beta, where that was only needed at first.
+ */
+static const struct { const char *member, *beta; bool alone; } pairs[] = {
+	{ "context_management", "context-management-*", false },
+	{ "safeguards", "dangerous-tool-use-*", false },
+	{ "thread", "message-threads-*", false },
+	{ "mcp_servers", "mcp-client-*", false },
+	{ "diagnostics", "cache-diagnosis-*", false },
+	{ "speed", "fast-mode-*", false },
+	{ "fallbacks", "server-side-fallback-*", false },
+	{ "output_config.effort", "effort-*", true },
+	{ "output_config.format", "structured-outputs-*", true },
+	{ "output_config.task_budget", "task-budgets-*", false },
+	{ "thinking.block_binding", "thinking-binding-controls-*", false },
+	{ "messages.output_config", "per-turn-control-*", false },
+	{ "messages.output_config", "mid-conversation-output-config-*", false },
+	{ "messages.clear_at", "mid-conversation-system-clear-at-*", false },
+	{ "tools.defer_loading", "advanced-tool-use-*", true },
+	{ "tools.input_examples", "advanced-tool-use-*", true },
+	{ "tools.allowed_callers", "advanced-tool-use-*", true },
+	{ "tools.eager_input_streaming", "fine-grained-tool-streaming-*", true },
+	{ "*cache_control.ttl", "extended-cache-ttl-*", true },
+};
+#define PAIRS (sizeof(pairs) / sizeof(*pairs))
+
+static bool listed(const char *const *globs, struct str value)
+{
+	for (; globs && *globs; globs++)
+		if (str_glob(*globs, value))
+			return true;
+	return false;
+}
+
+static bool beta_refused(const struct backend *b, struct str value)
+{
+	if (listed(b->drop_betas, value))
+		return true;
+	for (size_t i = 0; b->drop_members && i < PAIRS; i++)
+		if (str_glob(pairs[i].beta, value) && listed(b->drop_members, str_of(pairs[i].member)))
+			return true;
+	return false;
+}
+
+/* Whether any of the betas that a pair is about is dropped. */
+static bool family_listed(const char *const *globs, const char *family)
+{
+	for (; globs && *globs; globs++)
+		if (str_glob(*globs, str_of(family)) || str_glob(family, str_of(*globs)))
+			return true;
+	return false;
+}
+
+static bool member_refused(const struct backend *b, struct str path)
+{
+	if (listed(b->drop_members, path))
+		return true;
+	for (size_t i = 0; b->drop_betas && i < PAIRS; i++)
+		if (!pairs[i].alone && str_glob(pairs[i].member, path) &&
+		    family_listed(b->drop_betas, pairs[i].beta))
+			return true;
+	return false;
+}
 
 struct refusal {
 	const struct backend *backend;
@@ -255,9 +365,8 @@ static enum edit_action refuse_member(void *ctx, const struct span *path, unsign
 
 	if (!dotted_path(r, path, depth))
 		return EDIT_KEEP;
-	for (size_t i = 0; b->drop_members && b->drop_members[i]; i++)
-		if (str_glob(b->drop_members[i], str_of(r->path)))
-			return EDIT_DROP;
+	if (member_refused(b, str_of(r->path)))
+		return EDIT_DROP;
 	for (size_t i = 0; depth == 0 && b->body && b->body[i].name; i++) {
 		if (!str_is(str_of(r->path), b->body[i].name))
 			continue;
@@ -313,14 +422,13 @@ static int encode_body(const struct encode_context *c, enum op op, struct outgoi
 		splice_forced(c, &s);
 	}
 	splice_billing(c, &s);
-	splice_mid_system(c, &s);
-	splice_thinking(c, &s);
+	splice_turns(c, &s);
 	if (s.n)
 		qsort(s.v, s.n, sizeof(*s.v), by_place);
 	edit_splice(&out->body, r->body, s.v, s.n);
 	if (s.failed || out->body.failed)
 		return -1;
-	if (b->drop_members || b->body)
+	if (b->drop_members || b->drop_betas || b->body)
 		return rewrite_refused(c, out);
 	return 0;
 }
@@ -343,14 +451,6 @@ static void header_add(struct header_list *h, const char *text)
 	h->v[h->n++] = text;
 }
 
-static bool beta_refused(const struct backend *b, struct str value)
-{
-	for (size_t i = 0; b->drop_betas && b->drop_betas[i]; i++)
-		if (str_glob(b->drop_betas[i], value))
-			return true;
-	return false;
-}
-
 /* The list as it came, or without what this backend refuses; nothing when nothing is left. */
 static void header_beta(const struct encode_context *c, struct header_list *h)
 {
@@ -360,7 +460,7 @@ static void header_beta(const struct encode_context *c, struct header_list *h)
 
 	if (!c->request->beta || !*c->request->beta)
 		return;
-	if (!b->drop_betas) {
+	if (!b->drop_betas && !b->drop_members) {
 		header_add(h, arena_printf(h->arena, "anthropic-beta: %s", c->request->beta));
 		return;
 	}

@@ -167,7 +167,8 @@ static void clone_gets_what_it_takes(void **state)
 		"{\"top_k\":7,\"model\":\"m\",\"max_tokens\":4,\"system\":[{\"type\":\"text\",\"text\":\"s\","
 		"\"cache_control\":{\"type\":\"ephemeral\"}}],\"tools\":[{\"name\":\"t\","
 		"\"input_schema\":{\"type\":\"object\",\"properties\":{\"strict\":{},\"cache_control\":{\"ttl\":1}}}}],"
-		"\"messages\":[" USER("a") ",{\"role\":\"user\",\"content\":\"now\"}]}");
+		"\"messages\":[" USER("a") ",{\"role\":\"user\",\"content\":["
+		TEXT("<system-reminder>\\nnow\\n</system-reminder>") "]}]}");
 	assert_string_equal(header_of(&s, "anthropic-beta"), "a-2026-01-01");
 	assert_string_equal(s.out.url, "http://clone.example/anthropic/v1/messages");
 	sent_release(&s);
