@@ -47,10 +47,11 @@ static const char usage[] =
 
 static void tune_memory(void)
 {
-	/* Two arenas and early trimming: large bodies go back to the system with their request. */
+	/* Two arenas and early trimming. What a request of usual size needs is mapped by itself, so
+	 * that it goes back to the system when its stream begins instead of leaving holes. */
 	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+	mallopt(M_MMAP_THRESHOLD, 32 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 
 static int raise_descriptors(void)
