@@ -6,6 +6,9 @@
  * both of its secrets are compared whatever matched before, so the time an answer takes tells
  * nothing about the keys that exist.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "access/access.h"
@@ -163,17 +166,23 @@ static int check_keys(const struct config *c, const struct http_request *r,
 /* 127.0.0.0/8, ::1 and IPv4-mapped loopback, as web servers write them. */
 static bool loopback(const char *address)
 {
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 	struct str s = str_of(address);
+	unsigned char a[16];
+	char text[64];
 
 	if (str_starts(s, "[") && str_ends(s, "]")) {
 		s.p++;
 		s.n -= 2;
 	}
-	if (str_starts_nocase(s, "::ffff:")) {
-		s.p += 7;
-		s.n -= 7;
-	}
-	return str_starts(s, "127.") || str_is(s, "::1") || str_is(s, "0:0:0:0:0:0:0:1");
+	snprintf(text, sizeof(text), "%.*s", STR_ARGS(s));
+	if (inet_pton(AF_INET, text, a) == 1)
+		return a[0] == 127;
+	if (inet_pton(AF_INET6, text, a) != 1)
+		return false;
+	if (memcmp(a, mapped, sizeof(mapped)) == 0)
+		return a[12] == 127;
+	return memcmp(a, &in6addr_loopback, sizeof(a)) == 0;
 }
 
 /* Host without its port: "localhost:4000", "[::1]:4000". */

@@ -24,7 +24,7 @@ struct outcome {
 
 enum meaning {
 	BAD_REQUEST, REFUSED_KEY, FORBIDDEN, QUOTA, NOT_FOUND, CONFLICT, TOO_LARGE, RATE,
-	OVERLOADED, TIMEOUT, SERVER, GATEWAY,
+	OVERLOADED, TIMEOUT, SERVER, GATEWAY, MOVED,
 	MEANINGS,
 };
 static const struct outcome outcomes[MEANINGS] = {
@@ -40,6 +40,7 @@ static const struct outcome outcomes[MEANINGS] = {
 	[TIMEOUT] = BACKEND(FAULT_TRANSIENT, 504, "timeout_error"),
 	[SERVER] = BACKEND(FAULT_TRANSIENT, 500, "api_error"),
 	[GATEWAY] = BACKEND(FAULT_TRANSIENT, 502, "api_error"),
+	[MOVED] = { FAULT_TRANSIENT, FAULT_OF_BACKEND, 502, "api_error", 0 },
 };
 
 /* What a status means where the body says nothing better; other 4xx are BAD_REQUEST, other 5xx
@@ -151,7 +152,8 @@ static enum meaning meaning_of_status(int status)
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++)
 		if (statuses[i].status == status)
 			return statuses[i].meaning;
-	/* A redirect is not followed: the backend is not where it was said to be. */
+	if (status >= 300 && status < 400)
+		return MOVED;
 	return status >= 500 ? SERVER : status >= 400 ? BAD_REQUEST : GATEWAY;
 }
 
@@ -235,7 +237,13 @@ static void set_outcome(struct fault *f, const struct decode_context *c, enum me
 		set_own_key(f, c->target->backend, status < 400 ? o->status : status, message);
 		return;
 	}
-	if (message.n)
+	/* A redirect is not followed: it could take the key anywhere. */
+	if (m == MOVED)
+		fault_set(f, o->class, o->status, o->type,
+			  "backend %s answered %d, a redirect, which is not followed: correct "
+			  "backends.%s.base_url.", c->target->backend->name, status,
+			  c->target->backend->name);
+	else if (message.n)
 		fault_set(f, o->class, o->status, o->type, "%.*s", STR_ARGS(message));
 	else
 		fault_set(f, o->class, o->status, o->type, "backend %s answered %d without a message",

@@ -80,7 +80,9 @@ static void test_mapping(void **state)
 		{ 524, "{\"error\":{\"message\":\"m\"}}", 504, "timeout_error", "m", FAULT_TRANSIENT, -1 },
 		{ 529, "{\"error\":{\"message\":\"m\"}}", 529, "overloaded_error", "m", FAULT_OVERLOADED, -1 },
 		{ 520, "{\"error\":{\"message\":\"m\"}}", 500, "api_error", "m", FAULT_TRANSIENT, -1 },
-		{ 301, "moved", 502, "api_error", "moved", FAULT_TRANSIENT, -1 },
+		{ 301, "moved", 502, "api_error",
+			"backend lab answered 301, a redirect, which is not followed: correct backends.lab.base_url.",
+			FAULT_TRANSIENT, 0 },
 		{ 200, "{\"error\":{\"message\":\"m\",\"code\":\"server_error\"}}", 500, "api_error", "m", FAULT_TRANSIENT, -1 },
 		{ 200, "{\"error\":{\"message\":\"m\",\"code\":\"content_filter\",\"status\":400}}", 400, "invalid_request_error", "m", FAULT_BAD_REQUEST, -1 },
 		/* quota told from rate */
