@@ -55,7 +55,8 @@ void openai_pick(struct span obj, const char *const *names, size_t n, struct spa
 	while (scan_member(&it, &key)) {
 		value = scan_any(&it);
 		for (size_t i = 0; i < n; i++)
-			if (span_is(key, names[i]))
+			if ((!key.n || key.p[0] == names[i][0] || key.p[0] == '\\') &&
+			    span_is(key, names[i]))
 				out[i] = value;
 	}
 }
@@ -128,10 +129,14 @@ static int64_t or_zero(int64_t n)
 static void read_usage(struct openai_decoder *d, struct span usage)
 {
 	struct usage u = USAGE_UNKNOWN;
-	int64_t prompt = count_of(json_get(usage, "prompt_tokens"));
-	int64_t total = count_of(json_get(usage, "total_tokens"));
-	struct span cost = json_get(usage, "cost");
+	int64_t prompt, total;
+	struct span cost;
 
+	if (!span_is_object(usage))
+		return;
+	prompt = count_of(json_get(usage, "prompt_tokens"));
+	total = count_of(json_get(usage, "total_tokens"));
+	cost = json_get(usage, "cost");
 	u.output = count_of(json_get(usage, "completion_tokens"));
 	u.cache_read = count_at(usage, cached_paths);
 	u.cache_write = count_at(usage, written_paths);

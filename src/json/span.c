@@ -172,15 +172,24 @@ bool span_eq(struct span a, struct span b)
 	}
 }
 
+/* Nearly every name and value that is compared differs in its first byte or its length. */
 bool span_is(struct span s, const char *cstr)
 {
 	struct span u = span_unquote(s);
+	bool plain = u.form == SPAN_UTF8;
+	size_t n;
 
 	if (!span_is_string(s))
 		return false;
-	/* Nearly every name and value that is compared has no escapes. */
-	if (u.form == SPAN_UTF8 || !u.n || !memchr(u.p, '\\', u.n))
-		return str_is((struct str){ u.p, u.n }, cstr);
+	if (u.n && u.p[0] != cstr[0] && (plain || u.p[0] != '\\'))
+		return false;
+	n = strlen(cstr);
+	/* Escapes only make a text longer than what it says. */
+	if (u.n < n)
+		return false;
+	plain = plain || !u.n || !memchr(u.p, '\\', u.n);
+	if (plain)
+		return u.n == n && memcmp(u.p, cstr, n) == 0;
 	return span_eq(u, span_utf8(str_of(cstr)));
 }
 
