@@ -120,7 +120,9 @@ static void test_mapping(void **state)
 		assert_int_equal(f.class, rows[i].class);
 		assert_int_equal(f.should_retry, rows[i].should_retry);
 		assert_int_equal(f.upstream_status, rows[i].status);
-		assert_int_equal(fault_retryable(&f), f.class == FAULT_RATE || f.class == FAULT_OVERLOADED || f.class == FAULT_TRANSIENT);
+		assert_int_equal(fault_retryable(&f), f.should_retry != 0 &&
+				 (f.class == FAULT_RATE || f.class == FAULT_OVERLOADED ||
+				  f.class == FAULT_TRANSIENT));
 	}
 }
 
