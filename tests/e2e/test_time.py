@@ -3,6 +3,7 @@
 Seconds are scaled down by the configuration. Each test states what the backend does as a script.
 """
 import json
+import signal
 import socket
 import threading
 import time
@@ -348,7 +349,7 @@ def test_idle_timeout():
         call.text("half")
         time.sleep(5)
 
-    with Setup(Nginx, backend="retries = 0; idle_timeout = 1;") as setup:
+    with Setup(Nginx, probe_interval=5, backend="retries = 0; idle_timeout = 1;") as setup:
         text, took = timed_out(setup, script)
         assert "idle_timeout" in text and took < 2.5, (text, took)
         setup.upstream.reset(half)
@@ -540,3 +541,102 @@ def test_stop_sequences_after_a_pause():
                 stop = data["delta"]
     assert text == "one two ", text
     assert stop == {"stop_reason": "stop_sequence", "stop_sequence": "END-OF-ANSWER"}, stop
+
+
+def test_a_slow_client_is_no_silent_backend():
+    """Time spent in writes to a client that reads late counts for no timeout of the backend's."""
+    piece = "x" * 16000
+
+    def script(call):
+        call.begin()
+        for _ in range(500):
+            call.text(piece)
+        call.end()
+
+    with Setup(Nginx, backend="retries = 0; idle_timeout = 1; timeout = 3;") as setup:
+        setup.upstream.reset(script)
+        body = json.dumps(message(stream=True)).encode()
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.settimeout(20)
+            s.connect(("127.0.0.1", setup.server.port))
+            s.sendall(post(setup, body).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+            time.sleep(4)
+            got = bytearray()
+            while True:
+                more = s.recv(1 << 20)
+                if not more:
+                    break
+                got += more
+    assert b"event: message_stop" in got[-300:] and len(got) > 8_000_000, bytes(got[-300:])
+
+
+def test_a_kept_connection_that_died():
+    """The backend has closed it meanwhile, or closes it on the next request: nobody notices."""
+    served = []
+
+    def script(call):
+        served.append(call.sock.getpeername())
+        if len(served) == 3:
+            call.keep = False
+            return
+        call.whole(200, {"id": "c", "object": "chat.completion", "created": 1, "model": "scripted",
+                         "choices": [{"index": 0, "finish_reason": "stop", "message": {
+                             "role": "assistant", "content": "Hello"}}]})
+        call.keep = len(served) == 2
+
+    with Setup(Nginx) as setup:
+        setup.upstream.reset(script)
+        for _ in range(2):
+            assert ask(setup).status == 200
+            time.sleep(0.1)
+        # The third comes on the connection of the second, is cut there, and made again.
+        assert ask(setup).status == 200
+    assert served[1] == served[2] != served[3] and len(served) == 4, served
+
+
+# ---- the program stops ----
+
+def test_stop_before_the_200():
+    """A request whose backend has not answered at the end of the grace is told to come again."""
+    answers = []
+
+    with Setup(Nginx, shutdown_grace=1) as setup:
+        setup.upstream.reset(lambda call: call.gone(10))
+        for stream in (True, False):
+            threading.Thread(target=lambda s=stream: answers.append(ask(setup, stream=s))).start()
+        setup.upstream.wait_call(n=2)
+        setup.server.gateway_process.send_signal(signal.SIGTERM)
+        harness.wait_for(lambda: len(answers) == 2, 6, "both are answered")
+        for answer in answers:
+            assert answer.status == 529, (answer.status, answer.body)
+            assert answer.json["error"]["type"] == "overloaded_error", answer.json
+            assert int(answer.headers["retry-after"]) > 0
+        assert setup.server.gateway_process.wait(5) == 0
+
+
+# ---- a Messages backend that is not careful ----
+
+def test_frames_for_the_client():
+    """Events without their name get it, a block ends once, a second start is left out."""
+    events = [{"type": "message_start", "message": {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
+        "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 3}}},
+        {"type": "content_block_start", "index": 0, "content_block": {
+            "type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}},
+        {"type": "content_block_delta", "index": 0, "delta": {
+            "type": "input_json_delta", "partial_json": "{\"command\":\"ls\"}"}},
+        {"type": "content_block_stop", "index": 0}, {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+         "usage": {"output_tokens": 5}}, {"type": "message_stop"}, {"type": "message_stop"}]
+
+    def script(call):
+        call.begin()
+        for event in events[:1] + events:
+            call.event(event)
+
+    with Setup(Nginx, dialect="anthropic") as setup, setup.client() as client:
+        setup.upstream.reset(script)
+        names = [n for n, _, _ in client.stream(message(stream=True))[1] if n not in (":", "ping")]
+    assert names == ["message_start", "content_block_start", "content_block_delta",
+                     "content_block_stop", "message_delta", "message_stop"], names
