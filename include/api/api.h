@@ -20,6 +20,7 @@ struct account {
 	const char *session_id;                      /* the client's, NULL none */
 	const char *asked, *routed, *backend, *rule; /* NULL: it did not get so far */
 	struct str reported;                         /* the model that the backend said */
+	const char *dropped;                         /* what the dialect left out, NULL nothing */
 	size_t bytes_in;                             /* of the body */
 	bool stream, gone;                           /* the client left before the end */
 	enum stop_reason stop;

@@ -89,6 +89,9 @@ void parts_write(struct parts *ps, const char *glue);
 void history_server_block(struct parts *ps, const struct block *b);
 void history_mid_system(struct parts *ps, const struct block *b);
 bool history_is_mid_system(const struct block *b);
+/* What a block of a system entry says: its text, or which tool comes or goes; absent: nothing. */
+struct span history_system_text(struct openai_encoder *e, const struct block *b);
+bool history_is_tool_change(const struct block *b);
 struct span history_other_text(
 	const struct block *b); /* "content" of an unknown block when it is a string */
 

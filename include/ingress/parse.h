@@ -35,6 +35,7 @@ struct parser {
 	unsigned block_depth;
 	bool has_max_tokens, has_messages;
 	struct parse_vec turns, blocks, tools, stops;
+	struct parse_vec added;         /* tools that a tool_addition block defines */
 };
 
 enum want { WANT_ANY, WANT_STRING, WANT_NUMBER, WANT_BOOL, WANT_OBJECT, WANT_READ };
@@ -73,6 +74,10 @@ int parse_turn(struct parser *p, void *unused);
 
 /* parse_tools.c */
 int parse_tool(struct parser *p, void *unused);
+/* The definition inside of a tool_addition block; others are none. */
+int parse_tool_addition(struct parser *p, struct span block);
+/* Puts those behind the tools of the request. */
+int parse_tools_join(struct parser *p);
 int parse_tool_choice(struct parser *p, void *request);
 
 #define PARSE_REQUIRED "Field required"

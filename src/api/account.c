@@ -62,6 +62,7 @@ static void put_way(struct buf *b, const struct account *a)
 	put_text(b, "model_routed", a->routed);
 	put_str(b, "model_reported", a->reported);
 	put_text(b, "rule", a->rule);
+	put_text(b, "dropped", a->dropped);
 	if (!a->backend)
 		return;
 	put_key(b, "stream");

@@ -29,7 +29,6 @@ struct exchange {
 	struct waiter waiter;
 	bool stopped;        /* the program ends */
 	bool drop_due;       /* the body can go as soon as no decoder is on the stack */
-	const char *dropped; /* what the dialect left out, for a header */
 	struct str pass;     /* the backend's headers for the client, "name: value\n" each */
 };
 
@@ -149,8 +148,8 @@ static void add_headers(void *ctx, struct answer *a)
 
 	answer_header(a, "x-messages-backend", x->target.backend->name);
 	answer_header(a, "x-messages-model", x->target.model);
-	if (x->dropped)
-		answer_header(a, "x-messages-dropped", x->dropped);
+	if (x->call->account.dropped)
+		answer_header(a, "x-messages-dropped", x->call->account.dropped);
 	add_passed(x, a);
 }
 
@@ -179,7 +178,7 @@ static void note_head(void *ctx, const struct upstream_head *h, const struct out
 	/* Which sequences the backend takes depends on the model too: the dialect knows. */
 	x->next =
 		out->enforce_stop && x->stopper ? stopper_sink(x->stopper) : keeper_sink(x->keeper);
-	x->dropped = join_dropped(a, out);
+	x->call->account.dropped = join_dropped(a, out);
 	x->pass = arena_str(a, h->pass);
 	snprintf(x->call->account.upstream_cost, sizeof(x->call->account.upstream_cost), "%s",
 		 h->cost);

@@ -119,3 +119,36 @@ void history_mid_system(struct parts *ps, const struct block *b)
 		parts_piece(ps, p, LITERAL("\n</system-reminder>"));
 	}
 }
+
+static struct span changed_tool(const struct block *b)
+{
+	struct span tool = json_get(b->raw, "tool"), name = json_get(tool, "name");
+
+	return span_given(name) ? name : json_path(tool, "definition", "name", NULL);
+}
+
+bool history_is_tool_change(const struct block *b)
+{
+	return b->type == BLOCK_OTHER &&
+	       (span_is(b->type_name, "tool_addition") || span_is(b->type_name, "tool_removal")) &&
+	       span_is_string(changed_tool(b)) && !span_blank(changed_tool(b));
+}
+
+/* All tools are always sent, since the list stands before the conversation in every prompt: a
+ * change in it would be a change of the whole prefix. So the model is told. */
+struct span history_system_text(struct openai_encoder *e, const struct block *b)
+{
+	struct buf *text = &e->scratch;
+
+	if (b->type == BLOCK_TEXT && !span_blank(b->text))
+		return b->text;
+	if (!history_is_tool_change(b))
+		return SPAN_ABSENT;
+	buf_reset(text);
+	buf_puts(text, "The tool ");
+	if (name_encode(text, changed_tool(b), e->backend->tool_name_max))
+		return SPAN_ABSENT;
+	buf_puts(text, span_is(b->type_name, "tool_addition") ? " is available from here on." :
+							 " is not available any more.");
+	return span_utf8(arena_str(e->arena, buf_str(text)));
+}

@@ -47,9 +47,11 @@ static struct span without_billing(struct span text)
 
 static void add_system_block(struct parts *ps, const struct block *b)
 {
-	struct span text = ps->e->backend->billing_header ? b->text : without_billing(b->text);
+	struct span text = history_system_text(ps->e, b);
 
-	if (b->type != BLOCK_TEXT || span_blank(text))
+	if (!ps->e->backend->billing_header)
+		text = without_billing(text);
+	if (span_blank(text))
 		return;
 	parts_text(ps, text);
 	parts_cache(ps, b->cache_control);
@@ -255,12 +257,13 @@ static void add_orphan(struct parts *ps, const struct block *result)
 
 static void add_reminder(struct parts *ps, const struct block *b)
 {
+	struct span text = history_system_text(ps->e, b);
 	struct part *p;
 
-	if (b->type != BLOCK_TEXT || span_blank(b->text))
+	if (!span_given(text))
 		return;
 	p = parts_text(ps, LITERAL("<system-reminder>\n"));
-	parts_piece(ps, p, b->text);
+	parts_piece(ps, p, text);
 	parts_piece(ps, p, LITERAL("\n</system-reminder>"));
 	parts_cache(ps, b->cache_control);
 }

@@ -33,7 +33,7 @@ static bool says_something(enum role role, const struct block *b)
 	case BLOCK_SERVER_TOOL_RESULT:
 		return role != ROLE_SYSTEM;
 	case BLOCK_OTHER:
-		return role == ROLE_USER ||
+		return role == ROLE_USER || (role == ROLE_SYSTEM && history_is_tool_change(b)) ||
 		       (role == ROLE_ASSISTANT && !span_blank(history_other_text(b)));
 	default:
 		return role == ROLE_USER;

@@ -292,6 +292,7 @@ static int read_messages(struct parser *p, void *request)
 
 	p->has_messages = true;
 	p->turns.n = 0;
+	p->added.n = 0;
 	if (parse_list(p, parse_turn, NULL) ||
 	    parse_vec_take(p, &p->turns, 0, &r->turns, &r->nturns))
 		return -1;
@@ -479,6 +480,8 @@ static int parse_request(struct parser *p)
 		return -1;
 	if (!scan_end(&p->s))
 		return parse_syntax_fault(p);
+	if (parse_tools_join(p))
+		return -1;
 	p->r->stream = span_true(p->r->stream_value);
 	return check_required(p);
 }
@@ -490,6 +493,7 @@ int anthropic_parse(struct message_request *r, struct str body, enum parse_for w
 		.r = r, .arena = a, .f = f, .what = what,
 		.turns.item = sizeof(struct turn), .blocks.item = sizeof(struct block),
 		.tools.item = sizeof(struct tool), .stops.item = sizeof(struct span),
+		.added.item = sizeof(struct tool),
 	};
 	int rc;
 
@@ -500,5 +504,6 @@ int anthropic_parse(struct message_request *r, struct str body, enum parse_for w
 	free(p.blocks.p);
 	free(p.tools.p);
 	free(p.stops.p);
+	free(p.added.p);
 	return rc;
 }

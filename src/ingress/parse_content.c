@@ -348,6 +348,8 @@ static int read_block(struct parser *p, void *unused)
 	st.b.raw = span_json((struct str){ from, (size_t)(p->s.p - from) });
 	if (block_finish(p, &st))
 		return -1;
+	if (span_is(st.b.type_name, "tool_addition") && parse_tool_addition(p, st.b.raw))
+		return -1;
 	b = parse_vec_push(&p->blocks);
 	if (!b)
 		return parse_no_memory(p);

@@ -1,6 +1,7 @@
 /* Tools and tool_choice of a Messages request. A tool with a type other than "custom" is the
  * server's own and has no schema. */
 #include <stddef.h>
+#include <string.h>
 
 #include "ingress/parse.h"
 
@@ -27,9 +28,9 @@ static int check_custom(struct parser *p, const struct tool *t)
 	return 0;
 }
 
-int parse_tool(struct parser *p, void *unused)
+static int read_tool(struct parser *p, struct parse_vec *into)
 {
-	struct tool *t = parse_vec_push(&p->tools);
+	struct tool *t = parse_vec_push(into);
 	const char *from;
 
 	if (!t)
@@ -45,6 +46,67 @@ int parse_tool(struct parser *p, void *unused)
 	if (!span_is_object(t->cache_control))
 		t->cache_control = SPAN_ABSENT;
 	return t->server ? 0 : check_custom(p, t);
+}
+
+int parse_tool(struct parser *p, void *unused)
+{
+	return read_tool(p, &p->tools);
+}
+
+int parse_tool_addition(struct parser *p, struct span block)
+{
+	struct span tool = json_get(block, "tool"), definition = json_get(tool, "definition");
+	struct scan outer = p->s;
+	int rc;
+
+	if (!span_is(json_get(tool, "type"), "tool_definition") || !span_is_object(definition))
+		return 0;
+	parse_enter(p, "tool", 0);
+	parse_enter(p, "definition", 0);
+	scan_init(&p->s, (struct str){ definition.p, definition.n });
+	rc = read_tool(p, &p->added);
+	p->s = outer;
+	parse_leave(p);
+	parse_leave(p);
+	return rc;
+}
+
+/* A definition that comes again takes the place of the one before it, so that what stands before it
+ * in the list stays what it was. */
+static bool replaces(struct message_request *r, const struct tool *t)
+{
+	for (size_t i = 0; i < r->ntools; i++) {
+		if (span_given(t->name) && span_eq(r->tools[i].name, t->name)) {
+			r->tools[i] = *t;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Nobody has so many tools; a list this long is not searched for names that come again. */
+#define COMPARISONS_MAX 1000000
+
+int parse_tools_join(struct parser *p)
+{
+	const struct tool *added = (const struct tool *)p->added.p;
+	struct message_request *r = p->r;
+	size_t all = r->ntools + p->added.n;
+	struct tool *v;
+
+	if (!p->added.n)
+		return 0;
+	v = arena_alloc(p->arena, all * sizeof(*v));
+	if (!v)
+		return parse_no_memory(p);
+	if (r->ntools)
+		memcpy(v, r->tools, r->ntools * sizeof(*v));
+	r->tools = v;
+	for (size_t i = 0; i < p->added.n; i++) {
+		if (all > COMPARISONS_MAX / p->added.n || !replaces(r, &added[i]))
+			v[r->ntools++] = added[i];
+	}
+	return 0;
 }
 
 struct choice {
