@@ -323,23 +323,27 @@ static enum flow send_delta(struct anthropic_decoder *d, struct sink *s, struct 
 }
 
 static const char *const known_delta[] = { "stop_reason", "stop_sequence", NULL };
+static const char *const known_event[] = { "type", "delta", "usage", NULL };
+static const char *const known_message[] = { "id", "type", "role", "model", "content", "stop_reason",
+					     "stop_sequence", "usage", NULL };
 
-/* Members of the final delta that this program has no name for pass on as they are. */
-static enum flow send_members(struct sink *s, struct span delta)
+/* Members that this program has no name for (safeguard_results, context_management) pass on as they
+ * are: of the final delta and the event around it, or of a whole Message. */
+static enum flow send_members(struct sink *s, struct span from, const char *const *names)
 {
 	struct scan it;
 	struct span key;
 	enum flow flow = FLOW_GO;
 
-	if (!json_each_member(delta, &it))
+	if (!json_each_member(from, &it))
 		return FLOW_GO;
 	while (!flow && scan_member(&it, &key)) {
 		struct event e = { .type = EVENT_MEMBER, .index = -1, .name = key };
 		bool known = false;
 
 		e.text = scan_value(&it);
-		for (size_t i = 0; known_delta[i]; i++)
-			known = known || span_is(key, known_delta[i]);
+		for (size_t i = 0; names[i]; i++)
+			known = known || span_is(key, names[i]);
 		if (!known && !span_is_null(e.text))
 			flow = sink_event(s, &e);
 	}
@@ -365,7 +369,9 @@ static enum flow content_event(struct anthropic_decoder *d, struct sink *s, enum
 		flow = send_usage(s, json_get(doc, "usage"), false);
 		if (!flow)
 			flow = send_reason(d, s, json_get(doc, "delta"), false);
-		return flow ? flow : send_members(s, json_get(doc, "delta"));
+		if (!flow)
+			flow = send_members(s, json_get(doc, "delta"), known_delta);
+		return flow ? flow : send_members(s, doc, known_event);
 	default:
 		return FLOW_GO;
 	}
@@ -455,6 +461,8 @@ static enum flow anthropic_decode_body(void *state, struct str body, struct sink
 		flow = send_content(d, s, json_get(doc, "content"));
 	if (!flow)
 		flow = send_reason(d, s, doc, echo);
+	if (!flow && !echo)
+		flow = send_members(s, doc, known_message);
 	if (!flow && echo)
 		flow = raw_event(s, RAW_WHOLE, span_utf8(STR("message")), doc);
 	return flow;
