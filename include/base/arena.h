@@ -10,11 +10,15 @@
 struct arena_chunk;
 struct arena {
 	struct arena_chunk *chunks;
+	size_t first;           /* bytes of the first chunk; 0: the usual */
 	size_t used, max;       /* bytes handed out; 0: no limit */
 	bool failed;
 };
 
 void arena_init(struct arena *a, size_t max);
+/* Says how much will be needed: the first chunk becomes so large (1 MB at most). Memory in one
+ * piece goes back to the system when it is freed; many small ones leave holes. */
+void arena_expect(struct arena *a, size_t n);
 void arena_release(struct arena *a);
 void *arena_alloc(struct arena *a, size_t n);   /* zeroed, aligned for any type */
 /* Grows a vector of *cap items of `size` bytes to hold one more than n; the old one is copied.

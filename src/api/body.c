@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "ingress/ingress.h"
 
+#define LARGE_BODY (16 * 1024) /* its tables get one piece of memory */
 #define READ_STEP 65536 /* bytes, while the length is not known */
 
 static int too_large(const struct api_call *c, size_t bytes, bool measured, struct fault *f)
@@ -161,6 +162,8 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 	if (read_all(c, b, said > 0 ? (size_t)said : 0, f))
 		return -1;
 	c->account.bytes_in = b->buf.n;
+	if (b->buf.n >= LARGE_BODY)
+		arena_expect(&b->arena, b->buf.n);
 	if (anthropic_parse(&b->request, buf_str(&b->buf),
 			    op == OP_COUNT ? PARSE_COUNT : PARSE_MESSAGE, &b->arena, f))
 		return -1;

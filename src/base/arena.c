@@ -12,19 +12,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/spare.h"
+
 #define CHUNK_FIRST 2048
 #define CHUNK_LAST (64 * 1024)
+#define EXPECT_MAX (1024 * 1024)
 
 /* The open chunk is the first of the list; chunks of one big piece stand behind it. */
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t size, used;
+	int dirty;              /* not zeroed: a spare block that has served before */
 	alignas(max_align_t) char data[];
 };
 
 void arena_init(struct arena *a, size_t max)
 {
 	*a = (struct arena){ .max = max };
+}
+
+void arena_expect(struct arena *a, size_t n)
+{
+	a->first = n > EXPECT_MAX ? EXPECT_MAX : n;
 }
 
 void arena_release(struct arena *a)
@@ -35,7 +44,7 @@ void arena_release(struct arena *a)
 		return;
 	for (c = a->chunks; c; c = next) {
 		next = c->next;
-		free(c);
+		spare_give(c, sizeof(*c) + c->size);
 	}
 	*a = (struct arena){ .max = a->max };
 }
@@ -49,11 +58,22 @@ static void *arena_fail(struct arena *a)
 /* calloc: fresh pages come zeroed from the system, so large pieces are not cleared twice. */
 static struct arena_chunk *chunk_new(size_t size)
 {
-	struct arena_chunk *c = calloc(1, sizeof(*c) + size);
+	size_t whole = sizeof(struct arena_chunk) + size;
+	struct arena_chunk *c;
+	int dirty = 0;
 
+	c = whole >= SPARE_LEAST ? spare_take(whole, &whole, &dirty) : calloc(1, whole);
 	if (c)
-		c->size = size;
+		*c = (struct arena_chunk){ .size = whole - sizeof(*c), .dirty = dirty };
 	return c;
+}
+
+static void *chunk_cut(struct arena_chunk *c, size_t n)
+{
+	void *p = c->data + c->used;
+
+	c->used += n;
+	return c->dirty ? memset(p, 0, n) : p;
 }
 
 static void *alloc_alone(struct arena *a, size_t n)
@@ -62,23 +82,24 @@ static void *alloc_alone(struct arena *a, size_t n)
 
 	if (!c)
 		return arena_fail(a);
-	c->used = n;
 	if (a->chunks) {
 		c->next = a->chunks->next;
 		a->chunks->next = c;
 	} else {
 		a->chunks = c;
 	}
-	return c->data;
+	return chunk_cut(c, n);
 }
 
 static struct arena_chunk *chunk_open(struct arena *a, size_t n)
 {
-	size_t size = a->chunks ? a->chunks->size * 2 : CHUNK_FIRST;
+	size_t size = CHUNK_FIRST;
 	struct arena_chunk *c;
 
-	if (size > CHUNK_LAST)
-		size = CHUNK_LAST;
+	if (a->chunks)
+		size = a->chunks->size >= CHUNK_LAST / 2 ? CHUNK_LAST : a->chunks->size * 2;
+	else if (size < a->first)
+		size = a->first;
 	while (size < n)
 		size *= 2;
 	c = chunk_new(size);
@@ -109,8 +130,7 @@ void *arena_alloc(struct arena *a, size_t n)
 		if (!c)
 			return arena_fail(a);
 	}
-	p = c->data + c->used;
-	c->used += n;
+	p = chunk_cut(c, n);
 	a->used += n;
 out:
 	/* Rounding up may step over the limit by less than one unit: used never exceeds max. */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/spare.h"
+
 void buf_init(struct buf *b, size_t max)
 {
 	*b = (struct buf){ .max = max };
@@ -18,7 +20,7 @@ void buf_release(struct buf *b)
 {
 	if (!b)
 		return;
-	free(b->p);
+	spare_give(b->p, b->cap);
 	*b = (struct buf){ .max = b->max };
 }
 
@@ -38,12 +40,16 @@ static char *buf_grow(struct buf *b, size_t need)
 {
 	size_t cap = b->cap ? b->cap : 64;
 	char *p;
+	int used;
 
 	while (cap < need)
 		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
 	if (b->max && cap > b->max)
 		cap = b->max;
-	p = realloc(b->p, cap);
+	if (!b->p && cap >= SPARE_LEAST)
+		p = spare_take(cap, &cap, &used);
+	else
+		p = realloc(b->p, cap);
 	if (!p)
 		return buf_fail(b);
 	b->p = p;

@@ -35,6 +35,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/spare.h"
 #include "fcgi.h"
 #include "front/front.h"
 #include "kept.h"
@@ -326,12 +327,13 @@ static int server_reap(struct server *s, int64_t now)
 {
 	int left = pool_reap(&s->pool);
 
-#ifdef HAVE_MALLOC_TRIM
 	if (left < s->left && now - s->trimmed >= TRIM_MS) {
+		spare_trim();
+#ifdef HAVE_MALLOC_TRIM
 		malloc_trim(0);
+#endif
 		s->trimmed = now;
 	}
-#endif
 	s->left = left;
 	return left;
 }

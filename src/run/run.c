@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "run/run.h"
 
+#define LARGE_BODY (16 * 1024)           /* what it is converted to gets one piece of memory */
 #define ERROR_BODY_MAX (256 * 1024)     /* bytes of an error answer that are read */
 #define RETRY_AFTER_MAX 5               /* seconds; a longer wait is the client's to make */
 #define BACKOFF_FIRST_MS 500            /* doubled each time, as the SDKs do */
@@ -243,6 +244,8 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 		return fault_set(f, FAULT_CAPABILITY, 500, "api_error", "backend %s has an unknown dialect",
 				 o->target->backend->name);
 	arena_init(&a->arena, 0);
+	if (o->request->body.n >= LARGE_BODY)
+		arena_expect(&a->arena, o->request->body.n);
 	rc = attempt_prepare(a, strip_thinking);
 	if (rc == 0)
 		rc = attempt_call(a, deadline);
