@@ -66,44 +66,65 @@ static void put_claude_item(struct openai_encoder *e, const struct block *b, siz
 	segs_puts(s, "}");
 }
 
-/* State is one item or an array of them; the array's brackets go, since several blocks make one
- * list. */
-static struct str items_of(struct openai_encoder *e, const struct block *b)
+/* Claude refuses state that is not its own, and its own means nothing to another model. */
+static bool item_fits(const struct openai_encoder *e, struct span item)
+{
+	struct span format = json_get(item, "format");
+
+	if (!span_is_object(item))
+		return false;
+	if (!span_is_string(format) || span_is(format, "unknown"))
+		return true;
+	return span_is(format, "anthropic-claude-v1") == !!(e->model->flags & TRAIT_CLAUDE);
+}
+
+static void begin_item(struct openai_encoder *e, size_t *items)
+{
+	segs_puts(e->body, (*items)++ ? "," : ",\"reasoning_details\":[");
+}
+
+static void put_item(struct openai_encoder *e, struct span item, size_t *items)
+{
+	if (!item_fits(e, item))
+		return;
+	begin_item(e, items);
+	segs_add(e->body, (struct str){ item.p, item.n });
+}
+
+/* State is one item or an array of them; several blocks make one list. */
+static void put_state(struct openai_encoder *e, const struct block *b, size_t *items)
 {
 	struct buf *state = &e->scratch;
-	struct str text;
+	struct span all;
+	struct scan it;
 
 	buf_reset(state);
 	if (opaque_get(state, e->backend->origin, b->signature) != 1 ||
 	    json_check(buf_str(state), NULL, NULL))
-		return STR_NONE;
-	text = str_trim(arena_str(e->arena, buf_str(state)));
-	if (span_is_array(span_json(text)))
-		return str_trim((struct str){ text.p + 1, text.n - 2 });
-	return span_is_object(span_json(text)) ? text : STR_NONE;
+		return;
+	all = span_json(str_trim(arena_str(e->arena, buf_str(state))));
+	if (!json_each(all, &it)) {
+		put_item(e, all, items);
+		return;
+	}
+	while (scan_element(&it))
+		put_item(e, scan_value(&it), items);
 }
 
 /* True when at least one item was written. */
 static bool put_details(struct openai_encoder *e, const struct block *const *blocks, size_t n)
 {
-	struct segs *s = e->body;
 	size_t items = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		bool ours = opaque_ours(blocks[i]->signature);
-		struct str text = ours ? items_of(e, blocks[i]) : STR_NONE;
-
-		if (ours ? !text.n
-			 : span_blank(blocks[i]->signature) || !(e->model->flags & TRAIT_CLAUDE))
-			continue;
-		segs_puts(s, items ? "," : ",\"reasoning_details\":[");
-		if (ours)
-			segs_add(s, text);
-		else
-			put_claude_item(e, blocks[i], items);
-		items++;
+		if (opaque_ours(blocks[i]->signature)) {
+			put_state(e, blocks[i], &items);
+		} else if (!span_blank(blocks[i]->signature) && e->model->flags & TRAIT_CLAUDE) {
+			begin_item(e, &items);
+			put_claude_item(e, blocks[i], items - 1);
+		}
 	}
-	segs_puts(s, items ? "]" : "");
+	segs_puts(e->body, items ? "]" : "");
 	return items > 0;
 }
 

@@ -343,6 +343,31 @@ static void long_names(void **state)
 	round_trip(&t);
 }
 
+#define SIGNED_ANSWER \
+	CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"hm\",\"signature\":\"S\"," \
+	      "\"format\":\"%s\",\"index\":0}]}") CHUNK("{\"content\":\"a\"}") DONE
+
+/* State of one model never reaches another family, though it came through the same backend: Claude
+ * refuses what it can't verify. Its text is read by those that take text. */
+static void models_of_one_backend(void **state)
+{
+	static const struct { const char *format, *next, *back; } ways[] = {
+		{ "google-gemini-v1", "anthropic/claude-x", "{\"role\":\"assistant\",\"content\":\"a\"}" },
+		{ "anthropic-claude-v1", "google/gemini-3-pro",
+		  "{\"role\":\"assistant\",\"reasoning\":\"hm\",\"content\":\"a\"}" },
+		{ "unknown", "deepseek/deepseek-v3", "{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":"
+		  "\"reasoning.text\",\"text\":\"hm\",\"signature\":\"S\",\"format\":\"unknown\",\"index\":0}],"
+		  "\"content\":\"a\"}" },
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		struct trip t = { ways[i].format, "replay = details", ways[i].next,
+				  arena_printf(&arena, SIGNED_ANSWER, ways[i].format), { ways[i].back } };
+
+		round_trip(&t);
+	}
+}
+
 /* ---- prefixes ---- */
 
 #define TURNS 10
@@ -438,6 +463,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(backends_get_their_own_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(models_of_one_backend, setup, teardown),
 		cmocka_unit_test_setup_teardown(turns_extend_each_other, setup, teardown),
 	};
 
