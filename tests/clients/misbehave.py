@@ -140,3 +140,50 @@ def check(counts, label, *command, **env):
         print("%-4s %s/%s" % ("FAIL" if bad else "ok", label, name), flush=True)
         for way in bad:
             print("     %s: %s" % (way, json.dumps(got[way]) if name in results else done.stdout[-2000:]))
+
+
+ONE, TWO = (json.dumps({"command": c, "description": "x"})
+            for c in ("echo one-$((2 * 3))", "echo two-$((4 * 5))"))
+SIGNED = {"type": "reasoning.encrypted", "data": "QQ==", "id": "c1", "format": "google-gemini-v1",
+          "index": 0}
+
+# Two calls of Claude Code's shell, in the ways of backends
+SHELLS = {
+    "interleaved": [calls(call(0, "c1", "Bash", ONE[:9]), call(1, "c2", "Bash", TWO[:12])),
+                    calls(call(1, arguments=TWO[12:])), calls(call(0, arguments=ONE[9:])), CALLED],
+    "without_index": [calls(call(None, "c1", "Bash", ONE), call(None, "c2", "Bash", TWO)), STOP],
+    "index_repeated": [calls(call(0, "c1", "Bash", ONE)), calls(call(0, "c2", "Bash", TWO)), STOP],
+    "empty_object_first": [calls(call(0, "c1", "Bash", "{}")), calls(call(0, arguments=ONE)),
+                           calls(call(1, "c2", "Bash", TWO)), CALLED, STOP],
+    "odd_ids": [calls(call(0, "functions.Bash:0", "Bash", ONE),
+                      call(1, "functions.Bash:1", "Bash", TWO)), CALLED],
+    "state_between_calls": [calls(call(0, "c1", "Bash", ONE)), chunk({"reasoning_details": [SIGNED]}),
+                            calls(call(1, "c2", "Bash", TWO)), CALLED],
+}
+
+
+def check_claude(counts, claude):
+    """claude(base, token, prompt) is its output and status. It runs both calls, once, and sends back
+    what came with them."""
+    asked = []
+
+    def script(c):
+        messages = c.json["messages"]
+        results = [m["content"] for m in messages if m["role"] == "tool"]
+        asked.append([m["reasoning_details"] for m in messages if "reasoning_details" in m])
+        shell = SHELLS[json.dumps(messages).split("case:")[1].split(":")[0]]
+        events = [text(" and ".join(results)), STOP] if results else shell
+        stream(*events, USED, DONE)(c)
+
+    with Setup(harness.Lighttpd, backend="retries = 0; replay = \"details\";") as setup:
+        setup.upstream.reset(script)
+        for name in SHELLS:
+            del asked[:]
+            output, status = claude("http://127.0.0.1:%d%s" % (setup.server.port, setup.server.prefix),
+                                    harness.KEY, "case:%s:" % name)
+            state = [[SIGNED]] if name == "state_between_calls" else []
+            good = status == 0 and "one-6 and two-20" in output and asked == [[], state]
+            counts["passed" if good else "failed"] += 1
+            print("%-4s claude-code/calls_%s" % ("ok" if good else "FAIL", name), flush=True)
+            if not good:
+                print("     %s\n     %s" % (output, asked))
