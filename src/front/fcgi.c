@@ -20,9 +20,15 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/clock.h"
 #include "front/param.h"
+
+enum {
+	TAIL_BYTES = 256 * 1024,        /* what is waited for of a body that nobody has read */
+	TAIL_MS = 200,
+};
 
 struct fcgi_front {
 	struct front front;
@@ -31,6 +37,7 @@ struct fcgi_front {
 	int64_t announced;              /* CONTENT_LENGTH, -1 when not given */
 	int64_t received;               /* body bytes so far */
 	bool body_done;                 /* the empty record that ends the body was read */
+	bool begun;                     /* something of the answer was written */
 	bool broken;                    /* reading or writing failed: it is worth nothing more */
 	int64_t blocked_us;
 };
@@ -92,14 +99,46 @@ static int fcgi_written(struct fcgi_front *x, int rc, int64_t since)
 	return rc < 0 ? fcgi_break(x) : 0;
 }
 
+/*
+ * An answer that does not need the body (401, 529) is made before the web server has sent it all, or
+ * got it all itself; told the end in the middle, lighttpd drops its client's connection and nginx
+ * may make a 502 of the answer. So the answer waits a moment for a body that is no larger than a
+ * usual one. Byte by byte, because a read of more would wait for all of it.
+ */
+static void fcgi_take_tail(struct fcgi_front *x)
+{
+	struct timeval wait = { .tv_usec = TAIL_MS * 1000 }, usual;
+	int64_t end = clock_ms() + TAIL_MS;
+	socklen_t size = sizeof(usual);
+
+	if (x->body_done || x->announced - x->received > TAIL_BYTES)
+		return;
+	if (getsockopt(x->fd, SOL_SOCKET, SO_RCVTIMEO, &usual, &size))
+		return;
+	setsockopt(x->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	for (int n = 0; n < TAIL_BYTES && !x->body_done && clock_ms() < end; n++) {
+		if (FCGX_GetChar(x->request.in) >= 0)
+			x->received++;
+		else if (FCGX_GetError(x->request.in))
+			break;
+		else
+			x->body_done = true;
+	}
+	setsockopt(x->fd, SOL_SOCKET, SO_RCVTIMEO, &usual, sizeof(usual));
+}
+
 static int fcgi_write(struct front *f, const void *p, size_t n)
 {
 	struct fcgi_front *x = of(f);
-	int64_t since = clock_us();
+	int64_t since;
 	int rc = 0;
 
 	if (x->broken)
 		return -1;
+	if (!x->begun)
+		fcgi_take_tail(x);
+	x->begun = true;
+	since = clock_us();
 	for (const char *from = p; n && rc >= 0;) {
 		int part = n > INT32_MAX ? INT32_MAX : (int)n;
 
@@ -198,7 +237,8 @@ static enum fcgi_fate fcgi_finish(struct fcgi_front *x, bool keep)
 
 enum fcgi_fate fcgi_serve(int fd, const struct front_handler *h, bool busy)
 {
-	struct fcgi_front x = { .front.ops = &fcgi_ops, .fd = fd };
+	/* One thread refuses all that come while no worker is free: it waits for no body. */
+	struct fcgi_front x = { .front.ops = &fcgi_ops, .fd = fd, .begun = busy };
 	bool keep;
 
 	FCGX_InitRequest(&x.request, -1, 0);

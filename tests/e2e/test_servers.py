@@ -280,6 +280,19 @@ def test_keep_alive(server, upstream):
         assert text_of(stream) == "Hello there"
 
 
+def test_refusals_keep_the_connection(server, upstream):
+    """A refusal comes before the body has: what follows on the connection is served."""
+    upstream.reset()
+    for size in (10, 76_000):
+        with Client(server.port, server.prefix) as client:
+            for _ in range(4):
+                answer = client.ask("POST", "/v1/messages", message("x" * size))
+                assert answer.status == 401, (size, answer.status, answer.body)
+            client.key = KEY
+            answer = client.ask("POST", "/v1/messages", message("x" * size))
+            assert answer.status == 200, (size, answer.status, answer.body)
+
+
 def test_concurrent(server, upstream):
     """Eight streams that all have to be open at once."""
     barrier = threading.Barrier(8)
