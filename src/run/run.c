@@ -259,18 +259,30 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 
 /* ---- retries ---- */
 
+/* The ways to say that a thinking block can't be taken back, and a second part where one is needed. */
+static const struct { const char *part, *other; } refusals[] = {
+	{ "signature in thinking block", NULL },
+	{ "invalid signature", NULL },
+	{ "invalid data in redacted_thinking block", NULL },
+	{ "bound to a different conversation", NULL },
+	{ "thinking.signature", "field required" },
+	{ "thinking block", "cannot be modified" },
+};
+
+/* Some mark the names in these sentences with backticks, others don't. */
 static bool signature_refused(const struct fault *f)
 {
-	static const char *const phrases[] = {
-		"signature in `thinking`", "signature in thinking block", "invalid signature",
-		"bound to a different conversation", "invalid data in redacted_thinking block",
-		"invalid `data` in `redacted_thinking`",
-	};
+	char plain[sizeof(f->message)];
+	struct str text = { plain, 0 };
 
 	if (f->status != 400)
 		return false;
-	for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++)
-		if (str_find_nocase(str_of(f->message), phrases[i]))
+	for (const char *p = f->message; *p; p++)
+		if (*p != '`')
+			plain[text.n++] = *p;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
+		if (str_find_nocase(text, refusals[i].part) &&
+		    (!refusals[i].other || str_find_nocase(text, refusals[i].other)))
 			return true;
 	return false;
 }

@@ -236,3 +236,34 @@ def test_unknown_paths_and_methods():
             assert answer.headers["allow"] == "POST, OPTIONS"
         with Client(setup.server.port, setup.server.prefix) as client:
             error_of(client.ask("GET", "/v1/nothing"), 401, "authentication_error")
+
+
+# ---- thinking signatures ----
+
+def test_a_refused_signature():
+    """It goes to the client as it came; one more try without the blocks is an option."""
+    refusal = {"type": "error", "error": {"type": "invalid_request_error", "message":
+               "messages.1.content.0: Invalid `signature` in `thinking` block"}}
+    body = message(stream=False, messages=[
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": [
+            {"type": "thinking", "thinking": "t", "signature": "c2ln"},
+            {"type": "text", "text": "b"}]},
+        {"role": "user", "content": "c"}])
+
+    def script(call):
+        if "signature" in call.body.decode():
+            call.whole(400, refusal)
+        else:
+            call.whole(200, {"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+                             "content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn",
+                             "stop_sequence": None,
+                             "usage": {"input_tokens": 1, "output_tokens": 1}})
+
+    for option, status, calls in (("", 400, 1), ("strip_thinking_retry = true;", 200, 2)):
+        with Setup(Nginx, dialect="anthropic", backend="retries = 0; " + option) as setup:
+            setup.upstream.reset(script)
+            answer = ask(setup, body)
+            assert answer.status == status and len(setup.upstream.calls) == calls, answer.body
+            if status == 400:
+                assert answer.json == refusal, answer.json
