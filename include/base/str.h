@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For functions whose frame must not become part of their caller's: what holds a fault (2 KB) and is
+ * called from below a running stream, whose stack stays as deep as it ever was. */
+#define NOINLINE __attribute__((noinline))
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 

@@ -126,7 +126,7 @@ static int wrong_method(const struct api_call *c, const struct api_route *rt, st
 }
 
 /* A browser asks before it sends; only listed origins are told that they may. */
-static int preflight(struct api_call *c)
+static NOINLINE int preflight(struct api_call *c)
 {
 	const char *wanted = http_header(c->request, "access-control-request-headers");
 	struct fault f = FAULT_INIT;
@@ -174,7 +174,7 @@ static int admit(struct api_call *c, const struct api_route *rt, struct fault *f
 	return 0;
 }
 
-static int refuse_busy(struct api_call *c)
+static NOINLINE int refuse_busy(struct api_call *c)
 {
 	struct fault f = FAULT_INIT;
 
@@ -184,10 +184,20 @@ static int refuse_busy(struct api_call *c)
 	return api_fault(c, &f);
 }
 
+/* False when the request has been answered with a fault. */
+static NOINLINE bool admitted(struct api_call *c, const struct api_route *rt)
+{
+	struct fault f = FAULT_INIT;
+
+	if (admit(c, rt, &f) == 0)
+		return true;
+	api_fault(c, &f);
+	return false;
+}
+
 static void dispatch(struct api_call *c)
 {
 	const struct api_route *rt = NULL;
-	struct fault f = FAULT_INIT;
 
 	if (c->busy) {
 		refuse_busy(c);
@@ -195,9 +205,7 @@ static void dispatch(struct api_call *c)
 		preflight(c);
 	} else {
 		rt = find_route(c);
-		if (admit(c, rt, &f))
-			api_fault(c, &f);
-		else
+		if (admitted(c, rt))
 			rt->handle(c);
 	}
 	if (c->config->log_requests)

@@ -125,11 +125,20 @@ static enum flow send_start(struct anthropic_decoder *d, struct sink *s, struct 
 /* ---- errors ---- */
 
 /* An error inside a stream or a 200 body: the fault is the same as if its status had come. */
-static enum flow send_fault(struct anthropic_decoder *d, struct sink *s, struct str data)
+static NOINLINE enum flow send_fault(struct anthropic_decoder *d, struct sink *s, struct str data)
 {
 	struct fault f = FAULT_INIT;
 
 	dialect_anthropic.decode_error(d->c, 200, data, &f);
+	return sink_fault(s, &f);
+}
+
+static NOINLINE enum flow not_json(struct anthropic_decoder *d, struct sink *s)
+{
+	struct fault f = FAULT_INIT;
+
+	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "backend %s sent a stream event that is not JSON",
+		  d->c->target->backend->name);
 	return sink_fault(s, &f);
 }
 
@@ -420,14 +429,8 @@ static enum flow anthropic_decode_event(void *state, struct str name, struct str
 
 	if (d->stopped || !doc.n || str_is(data, "[DONE]"))
 		return FLOW_GO;
-	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL)) {
-		struct fault f = FAULT_INIT;
-
-		fault_set(&f, FAULT_TRANSIENT, 502, "api_error",
-			  "backend %s sent a stream event that is not JSON",
-			  d->c->target->backend->name);
-		return sink_fault(s, &f);
-	}
+	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL))
+		return not_json(d, s);
 	type = json_get(doc, "type");
 	kind = raw_kind_of(span_is_string(type) ? type : span_utf8(name));
 	if (kind == RAW_ERROR || (kind == RAW_OTHER && is_error(doc)))

@@ -346,7 +346,7 @@ static enum flow stop_call(struct openai_decoder *d, struct sink *s, struct open
 			 SPAN_ABSENT);
 }
 
-static enum flow no_call(struct openai_decoder *d, struct sink *s)
+static NOINLINE enum flow no_call(struct openai_decoder *d, struct sink *s)
 {
 	struct fault f = FAULT_INIT;
 

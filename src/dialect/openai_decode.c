@@ -68,7 +68,7 @@ enum flow openai_fault(struct sink *s, const struct fault *f)
 	return flow ? flow : FLOW_ABORT;
 }
 
-enum flow openai_no_memory(struct sink *s)
+NOINLINE enum flow openai_no_memory(struct sink *s)
 {
 	struct fault f = FAULT_INIT;
 
@@ -195,7 +195,7 @@ static enum stop_reason stop_of_error(struct span error)
 }
 
 /* body holds the error in any of the known shapes; error is its member of that name. */
-static enum flow answer_failed(struct openai_decoder *d, struct sink *s, struct str body,
+static NOINLINE enum flow answer_failed(struct openai_decoder *d, struct sink *s, struct str body,
 			       struct span error)
 {
 	enum stop_reason stop = d->content ? stop_of_error(error) : STOP_NOT_GIVEN;
@@ -238,7 +238,7 @@ static enum finish finish_of(struct span reason)
 	return FINISH_STOP;
 }
 
-static enum flow finish_failed(struct openai_decoder *d, struct sink *s, enum finish finish,
+static NOINLINE enum flow finish_failed(struct openai_decoder *d, struct sink *s, enum finish finish,
 			       struct span native)
 {
 	const char *name = d->c->target->backend->name;
