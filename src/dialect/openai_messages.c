@@ -228,6 +228,17 @@ static void put_tool_message(struct openai_encoder *e, const struct call *c, str
 	segs_puts(e->body, "}");
 }
 
+/* A call's id as the backend knows it. */
+static struct span upstream_id(struct openai_encoder *e, struct span id)
+{
+	struct buf *text = &e->scratch;
+
+	buf_reset(text);
+	if (id_to_upstream(text, id))
+		return id;
+	return span_utf8(arena_str(e->arena, buf_str(text)));
+}
+
 /* Media of a result that its tool message could not hold, with a line that says where it belongs.
  */
 static void add_left_media(struct parts *ps, const struct block *result)
@@ -236,7 +247,7 @@ static void add_left_media(struct parts *ps, const struct block *result)
 	size_t before = ps->n;
 	struct part *p = parts_text(ps, LITERAL("From the result of tool call "));
 
-	parts_piece(ps, p, result->id);
+	parts_piece(ps, p, upstream_id(ps->e, result->id));
 	parts_piece(ps, p, LITERAL(":"));
 	ps->want = WANT_FILES | (ps->e->backend->tool_images ? 0 : WANT_IMAGES);
 	for (size_t i = 0; i < result->nblocks; i++)
@@ -250,7 +261,7 @@ static void add_orphan(struct parts *ps, const struct block *result)
 {
 	struct part *p = parts_text(ps, LITERAL("[Result of tool call "));
 
-	parts_piece(ps, p, result->id);
+	parts_piece(ps, p, upstream_id(ps->e, result->id));
 	parts_piece(ps, p, LITERAL(", recorded without its call]"));
 	add_result(ps, result);
 }

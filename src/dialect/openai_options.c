@@ -219,6 +219,23 @@ static const char *effort_or_budget(const struct openai_encoder *e)
 	return effort;
 }
 
+/*
+ * What the client said of thinking. Nothing means none to the API, but much of the world thinks by
+ * itself then, and thinking counts as output: a short answer (Claude Code's own judgements on
+ * commands have 64 tokens) would be used up before its first word. There it is switched off
+ * where it is known how.
+ */
+static enum thinking_mode mode_of(const struct openai_encoder *e)
+{
+	const struct message_request *r = e->request;
+	bool known = e->model->effort_off || e->backend->reasoning == REASONING_THINKING;
+
+	if (r->thinking == THINKING_NOT_GIVEN && known && r->max_tokens < BUDGET_MIN &&
+	    !span_given(effort_of(r)))
+		return THINKING_DISABLED;
+	return r->thinking;
+}
+
 static void put_effort(struct openai_encoder *e, const char *effort)
 {
 	if (!effort || e->model->flags & TRAIT_NO_REASONING ||
@@ -230,7 +247,7 @@ static void put_effort(struct openai_encoder *e, const char *effort)
 /* {"type":"enabled"} and effort are two members; DeepSeek refuses an effort beside "disabled". */
 static void put_thinking_object(struct openai_encoder *e)
 {
-	enum thinking_mode mode = e->request->thinking;
+	enum thinking_mode mode = mode_of(e);
 
 	if (mode == THINKING_DISABLED) {
 		if (!(e->model->flags & TRAIT_MUST_THINK) && openai_member(e, "thinking"))
@@ -280,7 +297,7 @@ static void put_openrouter(struct openai_encoder *e)
 	const char *off = e->model->effort_off;
 	int64_t budget = budget_within(e);
 
-	switch (e->request->thinking) {
+	switch (mode_of(e)) {
 	case THINKING_DISABLED:
 		if (off)
 			put_reasoning_effort(e, off);
@@ -333,7 +350,7 @@ static const char *claude_effort(const struct openai_encoder *e)
 
 static const char *plain_effort(const struct openai_encoder *e)
 {
-	if (e->request->thinking == THINKING_DISABLED || tools_forbid_effort(e))
+	if (mode_of(e) == THINKING_DISABLED || tools_forbid_effort(e))
 		return e->model->effort_off;
 	return e->model->flags & TRAIT_CLAUDE ? claude_effort(e) : effort_or_budget(e);
 }
