@@ -20,6 +20,13 @@ static bool has_text(const struct block *const *blocks, size_t n)
 	return false;
 }
 
+/* The backend gave its reasoning as one text; what cut it into blocks was other content between. */
+static bool own_piece(struct openai_encoder *e, const struct block *b)
+{
+	buf_reset(&e->scratch);
+	return opaque_get(&e->scratch, e->backend->origin, b->signature) == 1;
+}
+
 static void put_text(struct openai_encoder *e, const char *member,
 		     const struct block *const *blocks, size_t n)
 {
@@ -31,7 +38,7 @@ static void put_text(struct openai_encoder *e, const char *member,
 	for (size_t i = 0; i < n; i++) {
 		if (blocks[i]->type != BLOCK_THINKING || span_blank(blocks[i]->text))
 			continue;
-		segs_puts(s, some ? "\\n\\n" : "");
+		segs_puts(s, some && !own_piece(e, blocks[i]) ? "\\n\\n" : "");
 		segs_content(s, blocks[i]->text);
 		some = true;
 	}

@@ -296,11 +296,12 @@ static const struct trip trips[] = {
 	    "\"id\":null,\"format\":\"openai-responses-v1\",\"index\":0},{\"type\":\"reasoning.encrypted\",\"data\":"
 	    "\"gAAA\",\"id\":\"rs_1\",\"format\":\"openai-responses-v1\",\"index\":0}],\"content\":null,"
 	    "\"tool_calls\":[" CALLED("call_1", "f", "{}") "]}" } },
-	{ "DeepSeek: reasoning_content with a call", "replay = tools\nreasoning = thinking",
+	{ "DeepSeek: reasoning_content that goes on behind text", "replay = tools\nreasoning = thinking",
 	  "deepseek-reasoner",
 	  CHUNK("{\"reasoning_content\":\"one\\n\"}") CHUNK("{\"reasoning_content\":\" \\u00e9\"}")
-	  CHUNK("{\"content\":\"t\"}") CHUNK("{\"tool_calls\":[" CALL("0", "call_00_x", "f", "{}") "]}") DONE,
-	  { "{\"role\":\"assistant\",\"reasoning_content\":\"one\\n \\u00e9\",\"content\":\"t\",\"tool_calls\":["
+	  CHUNK("{\"content\":\"t\"}") CHUNK("{\"reasoning_content\":\", two\"}")
+	  CHUNK("{\"tool_calls\":[" CALL("0", "call_00_x", "f", "{}") "]}") DONE,
+	  { "{\"role\":\"assistant\",\"reasoning_content\":\"one\\n \\u00e9, two\",\"content\":\"t\",\"tool_calls\":["
 	    CALLED("call_00_x", "f", "{}") "]}" } },
 	{ "Kimi: ids with odd characters, results in another order", "replay = tools", "kimi-k2",
 	  CHUNK("{\"reasoning_content\":\"r\"}")
