@@ -132,6 +132,7 @@ static int serve(const struct config_load *load, int fd)
 	c = config_current();
 	o.workers_max = workers_max(c);
 	o.idle_seconds = c->idle_worker;
+	o.idle = upstream_idle;
 	o.shutdown_grace = c->shutdown_grace;
 	o.read_timeout = c->client_read_timeout;
 	o.write_timeout = c->client_write_timeout;

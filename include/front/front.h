@@ -63,6 +63,7 @@ struct server_options {
 	int listen_fd;                  /* the shared listening socket (server_listen_fd) */
 	int workers_max;                /* 0: from RLIMIT_NOFILE, about 4 descriptors each */
 	int idle_seconds;               /* a worker idle for so long ends */
+	void (*idle)(void);             /* called each half minute; NULL: nothing to do */
 	size_t stack_bytes;             /* per worker, 256 KB */
 	int shutdown_grace;             /* seconds that streams may go on after SIGTERM */
 	int read_timeout, write_timeout;/* seconds, client side (SO_RCVTIMEO, SO_SNDTIMEO) */

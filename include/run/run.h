@@ -19,7 +19,8 @@ struct run_options {
 	size_t max_event, max_answer;   /* bytes: one upstream event; a whole upstream answer */
 	/* True once content has reached the client: no retry any more. */
 	bool (*content_sent)(void *ctx);
-	/* The upstream's head of the attempt that will be used (status 200). */
+	/* The upstream's head of an attempt, whatever its status; the last one is the one that counts.
+	 * Both are borrowed for the call. */
 	void (*on_head)(void *ctx, const struct upstream_head *h, const struct outgoing *out);
 	void *ctx;
 };

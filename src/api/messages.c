@@ -263,6 +263,8 @@ static int end_with_fault(struct exchange *x, struct fault *f)
 	account_fault(&c->account, f);
 	if (c->account.gone || f->class == FAULT_CANCELLED)
 		return -1;
+	if (!writer_committed(x->writer))
+		add_headers(x, c->answer);
 	return writer_fault(x->writer, f);
 }
 

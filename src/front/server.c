@@ -50,6 +50,7 @@ enum {
 	FILES_RESERVED = 32,
 	BUSY_READ_SECONDS = 2,          /* how long the refuser waits for a request */
 	EXIT_MS = 2000,                 /* after STOP_NOW */
+	IDLE_MS = 30000,                /* between two calls of the caller's idle function */
 	TRIM_MS = 1000,                 /* between two malloc_trim() */
 };
 
@@ -66,6 +67,7 @@ struct server {
 	int64_t until;                  /* the end of the present stage of stopping */
 	int left;                       /* threads, when they were last counted */
 	int64_t trimmed;                /* when freed memory was last given back */
+	int64_t idle_due;               /* when the caller's idle function is to be called */
 };
 
 /* ---- signals ---- */
@@ -304,7 +306,8 @@ static void server_next_request(void *ctx, int fd)
 /* Waits for a signal, a worker's wake-up, or something on the held connections. */
 static void server_poll(struct server *s)
 {
-	int64_t until = s->until, now = clock_ms(), ms;
+	int64_t until = s->until < s->idle_due ? s->until : s->idle_due;
+	int64_t now = clock_ms(), ms;
 	char bytes[64];
 	size_t n;
 
@@ -394,6 +397,14 @@ static void server_abandon(int left)
 	_exit(0);
 }
 
+static void server_idle(struct server *s, int64_t now)
+{
+	if (now < s->idle_due)
+		return;
+	s->o->idle();
+	s->idle_due = now + IDLE_MS;
+}
+
 static void server_loop(struct server *s)
 {
 	int64_t now;
@@ -407,6 +418,7 @@ static void server_loop(struct server *s)
 		server_stop(s, now);
 		kept_expire(&s->kept, now, stop_get() != STOP_RUNNING);
 		left = server_reap(s, now);
+		server_idle(s, now);
 		over = stop_get() == STOP_NOW && now >= s->until;
 		if (stop_get() != STOP_RUNNING && !left && (over || kept_empty(&s->kept)))
 			return;
@@ -463,6 +475,7 @@ static int server_setup(struct server *s)
 		return -1;
 	}
 	s->until = CLOCK_NEVER;
+	s->idle_due = s->o->idle ? clock_ms() + IDLE_MS : CLOCK_NEVER;
 	pool_init(&s->pool, &p);
 	kept_init(&s->kept, (size_t)(p.workers_max > KEPT_LEAST ? p.workers_max : KEPT_LEAST));
 	return 0;

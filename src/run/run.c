@@ -72,9 +72,9 @@ static int on_head(void *ctx, const struct upstream_head *h)
 	if (h->status < 200 || h->status > 299) {
 		a->kind = BODY_ERROR;
 		buf_init(&a->body, ERROR_BODY_MAX);
-	} else if (a->o->on_head) {
-		a->o->on_head(a->o->ctx, h, &a->out);
 	}
+	if (a->o->on_head)
+		a->o->on_head(a->o->ctx, h, &a->out);
 	/* The upstream call has no use for the body any more, and a stream may go on for an hour. */
 	arena_release(&a->arena);
 	a->out = (struct outgoing){ 0 };
