@@ -63,8 +63,9 @@ struct sink *writer_sink(struct writer *w);
  * gone. */
 int writer_tick(struct writer *w, int64_t now);
 int64_t writer_due(const struct writer *w);
-/* The backend has answered 200. Its stream may stay silent for long, and then most web servers would
- * not tell that the client has gone; an error that follows at once still gets its own status. */
+/* The backend has answered 200. Its stream may stay silent for long, and then most web servers
+ * would not tell that the client has gone; an error that follows at once still gets its own
+ * status. */
 void writer_opened(struct writer *w);
 bool writer_committed(const struct writer *w);
 /* Content has gone out (or been collected): no retry any more. */

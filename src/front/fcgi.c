@@ -100,9 +100,9 @@ static int fcgi_written(struct fcgi_front *x, int rc, int64_t since)
 }
 
 /*
- * An answer that does not need the body (401, 529) is made before the web server has sent it all, or
- * got it all itself; told the end in the middle, lighttpd drops its client's connection and nginx
- * may make a 502 of the answer. So the answer waits a moment for a body that is no larger than a
+ * An answer that does not need the body (401, 529) is made before the web server has sent it all,
+ * or got it all itself; told the end in the middle, lighttpd drops its client's connection and
+ * nginx may make a 502 of the answer. So the answer waits a moment for a body that is no larger than a
  * usual one. Byte by byte, because a read of more would wait for all of it.
  */
 static void fcgi_take_tail(struct fcgi_front *x)

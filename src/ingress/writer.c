@@ -285,7 +285,7 @@ int64_t writer_due(const struct writer *w)
 
 void writer_opened(struct writer *w)
 {
-	/* A whole answer has come soon after its head; an error after it keeps its status longer. */
+	/* A whole answer comes soon after its head; an error after it keeps its status longer. */
 	if (w->o.stream)
 		w->commit_at = earlier(w->commit_at,
 				       after(clock_ms(), w->o.stream_settings.probe_ms));

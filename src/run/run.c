@@ -259,7 +259,8 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 
 /* ---- retries ---- */
 
-/* The ways to say that a thinking block can't be taken back, and a second part where one is needed. */
+/* The ways to say that a thinking block can't be taken back: a part of the sentence, and a second
+ * one where that would not be enough. */
 static const struct { const char *part, *other; } refusals[] = {
 	{ "signature in thinking block", NULL },
 	{ "invalid signature", NULL },
@@ -298,10 +299,10 @@ static int64_t backoff_ms(int attempt_number, const struct fault *f)
 	return wait - id_random_below((uint32_t)(wait / 4));
 }
 
-/* again: when the next attempt would begin. Too late for it, the backend's own word is worth more than
- * that time is up. */
-static bool worth_retry(const struct run_options *o, const struct fault *f, int attempts, int64_t again,
-			int64_t deadline)
+/* again: when the next attempt would begin. When that is too late, the backend's own word is worth
+ * more than that time is up. */
+static bool worth_retry(const struct run_options *o, const struct fault *f, int attempts,
+			int64_t again, int64_t deadline)
 {
 	if (attempts > o->target->backend->retries || !fault_retryable(f))
 		return false;
