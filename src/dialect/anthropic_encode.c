@@ -120,9 +120,9 @@ static void put_reminder(struct buf *b, const struct block *from)
 }
 
 /*
- * Clones know only user and assistant, and templates of local models refuse a system entry that is
- * not the first with a 500, which a client repeats for ever: what it says becomes the user's, marked
- * as what it is. True when it says nothing (it may be there for its output_config alone).
+ * Clones know only user and assistant, and templates of local models refuse a system entry that
+ * is not the first with a 500, which a client repeats for ever: what it says becomes the user's,
+ * marked as what it is. True when it says nothing (it may be there for its output_config alone).
  */
 static bool splice_system(struct splices *s, const struct turn *t)
 {
@@ -187,8 +187,8 @@ static size_t billing_line(struct span text)
 	return text.n;
 }
 
-/* Claude Code's attribution line changes what a prefix cache sees; only Anthropic's own API takes it
- * out itself. A block that is nothing else goes as a whole, since an empty one is refused. */
+/* Claude Code's attribution line changes what a prefix cache sees; only Anthropic's own API takes
+ * it out itself. A block that is nothing else goes as a whole, since an empty one is refused. */
 static void splice_billing(const struct encode_context *c, struct splices *s)
 {
 	const struct message_request *r = c->request;
@@ -305,7 +305,8 @@ static bool beta_refused(const struct backend *b, struct str value)
 	if (listed(b->drop_betas, value))
 		return true;
 	for (size_t i = 0; b->drop_members && i < PAIRS; i++)
-		if (str_glob(pairs[i].beta, value) && listed(b->drop_members, str_of(pairs[i].member)))
+		if (str_glob(pairs[i].beta, value) &&
+		    listed(b->drop_members, str_of(pairs[i].member)))
 			return true;
 	return false;
 }

@@ -144,7 +144,8 @@ static struct span keep_text(struct arena *a, struct span s)
 static enum flow send_arguments(struct openai_decoder *d, struct sink *s, struct openai_call *c,
 				struct span text)
 {
-	return sink_tool(s, EVENT_TOOL_DELTA, (unsigned)(c - d->calls), SPAN_ABSENT, SPAN_ABSENT, text);
+	return sink_tool(s, EVENT_TOOL_DELTA, (unsigned)(c - d->calls), SPAN_ABSENT, SPAN_ABSENT,
+			 text);
 }
 
 /* ---- arguments ---- */

@@ -179,8 +179,9 @@ static int encode_message(const struct encode_context *c, struct outgoing *out, 
 	/* Only the new turn has come: whoever has no threads would answer from a conversation
 	 * without its beginning. */
 	if (c->request->thread_continue) {
-		fault_bad(f, "capability_rejected: beta_header:message-threads-2026-08-12; backend %s "
-			     "keeps no thread state. Resend the full conversation.",
+		fault_bad(f,
+			  "capability_rejected: beta_header:message-threads-2026-08-12; "
+			  "backend %s keeps no thread state. Resend the full conversation.",
 			  e.backend->name);
 		f->details = "{\"error_code\":\"thread_unsupported_request\"}";
 		return -1;

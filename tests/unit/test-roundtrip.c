@@ -18,7 +18,7 @@
 #include "json/scan.h"
 
 #define LONG_NAME "mcp__plugin_a_rather_long_plugin_name_server__and_a_tool_with_a_long_name_too"
-#define TOOLS \
+#define TOOLS                                                       \
 	"[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}}," \
 	"{\"name\":\"" LONG_NAME "\",\"input_schema\":{\"type\":\"object\"}}]"
 #define ASK "{\"role\":\"user\",\"content\":\"go\"}"
@@ -75,8 +75,10 @@ static void read_start(struct block_read *r, struct buf *out, struct span block)
 	struct span type = json_get(block, "type");
 
 	buf_puts(out, out->n > 1 ? "," : "");
-	r->type = span_is(type, "text") ? 't' : span_is(type, "thinking") ? 'T' :
-		  span_is(type, "tool_use") ? 'u' : 'o';
+	r->type = span_is(type, "text")	      ? 't'
+		  : span_is(type, "thinking") ? 'T'
+		  : span_is(type, "tool_use") ? 'u'
+					      : 'o';
 	buf_init(&r->text, 0);
 	buf_init(&r->signature, 0);
 	if (r->type == 'u')
@@ -85,8 +87,8 @@ static void read_start(struct block_read *r, struct buf *out, struct span block)
 	else if (r->type == 'o')
 		buf_puts(out, value_text(block));
 	else
-		buf_puts(out, r->type == 't' ? "{\"type\":\"text\",\"text\":\"" :
-			      "{\"type\":\"thinking\",\"thinking\":\"");
+		buf_puts(out, r->type == 't' ? "{\"type\":\"text\",\"text\":\""
+					     : "{\"type\":\"thinking\",\"thinking\":\"");
 }
 
 static void read_delta(struct block_read *r, struct span delta)
@@ -148,15 +150,17 @@ static const char *content_of_message(struct str answer)
 	struct span content;
 
 	assert_non_null(body);
-	content = json_get(span_json((struct str){ body + 4, (size_t)(answer.p + answer.n - body - 4) }),
-			   "content");
+	content = json_get(
+		span_json((struct str){ body + 4, (size_t)(answer.p + answer.n - body - 4) }),
+		"content");
 	assert_true(span_is_array(content));
 	return value_text(content);
 }
 
 static const char *request_text(const char *model, const char *messages)
 {
-	return arena_printf(&arena, "{\"model\":\"%s\",\"max_tokens\":4096,\"thinking\":"
+	return arena_printf(&arena,
+			    "{\"model\":\"%s\",\"max_tokens\":4096,\"thinking\":"
 			    "{\"type\":\"adaptive\"},\"tools\":" TOOLS ",\"messages\":[%s]}",
 			    model, messages);
 }
@@ -164,8 +168,12 @@ static const char *request_text(const char *model, const char *messages)
 static const char *play(const struct case_options *o, const char *request, const char *answer,
 			bool stream)
 {
-	struct script script = { .bytes = str_of(answer), .status = 200, .retry_after = -1,
-				 .should_retry = -1, .chop = CHOP_RANDOM, .seed = 7 };
+	struct script script = { .bytes = str_of(answer),
+				 .status = 200,
+				 .retry_after = -1,
+				 .should_retry = -1,
+				 .chop = CHOP_RANDOM,
+				 .seed = 7 };
 	struct exchange x = { o, str_of(request), &script, stream };
 	struct buf out;
 	const char *content;
@@ -213,11 +221,13 @@ static const char *results_reversed(const char *content)
 		struct span b = scan_value(&it);
 
 		if (span_is(json_get(b, "type"), "tool_use"))
-			text = arena_printf(&arena, "{\"type\":\"tool_result\",\"tool_use_id\":%s,"
-					    "\"content\":\"of %s\"}%s%s",
-					    value_text(json_get(b, "id")),
-					    compact((struct str){ json_get(b, "id").p, json_get(b, "id").n }),
-					    *text ? "," : "", text);
+			text = arena_printf(
+				&arena,
+				"{\"type\":\"tool_result\",\"tool_use_id\":%s,"
+				"\"content\":\"of %s\"}%s%s",
+				value_text(json_get(b, "id")),
+				compact((struct str){ json_get(b, "id").p, json_get(b, "id").n }),
+				*text ? "," : "", text);
 	}
 	return text;
 }
@@ -237,80 +247,108 @@ static void round_trip(const struct trip *t)
 	assert_int_equal(options_read(&o, str_of(t->config), &arena), 0);
 	content = play(&o, request_text(t->model, ASK), t->answer, true);
 	assert_string_equal(content, play(&o, request_text(t->model, ASK), t->answer, false));
-	messages = arena_printf(&arena, ASK ",{\"role\":\"assistant\",\"content\":%s},"
-				"{\"role\":\"user\",\"content\":[%s%s{\"type\":\"text\",\"text\":\"on\"}]}",
-				content, results_reversed(content), *results_reversed(content) ? "," : "");
+	messages = arena_printf(
+		&arena,
+		ASK ",{\"role\":\"assistant\",\"content\":%s},"
+		    "{\"role\":\"user\",\"content\":[%s%s{\"type\":\"text\",\"text\":\"on\"}]}",
+		content, results_reversed(content), *results_reversed(content) ? "," : "");
 	sent = encode_messages(&o, request_text(t->model, messages));
 	for (size_t i = 0; i < 4 && t->back[i]; i++)
 		assert_string_equal(value_text(nth(sent, i + 1)), t->back[i]);
 }
 
 #define CHUNK(delta) "data: {\"id\":\"g\",\"choices\":[{\"index\":0,\"delta\":" delta "}]}\n\n"
-#define DONE \
+#define DONE                                                                                    \
 	"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n" \
 	"data: [DONE]\n\n"
-#define CALL(index, id, name, arguments) \
-	"{\"index\":" index ",\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"" \
-	name "\",\"arguments\":\"" arguments "\"}}"
-#define CALLED(id, name, arguments) \
+#define CALL(index, id, name, arguments)                                                          \
+	"{\"index\":" index ",\"id\":\"" id                                                       \
+	"\",\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"arguments\":\"" arguments \
+	"\"}}"
+#define CALLED(id, name, arguments)                                               \
 	"{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"" name \
 	"\",\"arguments\":\"" arguments "\"}}"
 
 static const struct trip trips[] = {
-	{ "Claude at OpenRouter: text in pieces, a late signature", "replay = details",
+	{ "Claude at OpenRouter: text in pieces, a late signature",
+	  "replay = details",
 	  "anthropic/claude-x",
-	  CHUNK("{\"reasoning\":\"Let \",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"Let \","
+	  CHUNK("{\"reasoning\":\"Let "
+		"\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"Let \","
 		"\"format\":\"anthropic-claude-v1\",\"index\":0}]}")
-	  CHUNK("{\"reasoning\":\"me \\ud800\",\"reasoning_details\":[{\"type\":\"reasoning.text\","
-		"\"text\":\"me \\ud800\",\"format\":\"anthropic-claude-v1\",\"index\":0}]}")
-	  CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.text\",\"signature\":\"Ab+/==\","
-		"\"format\":\"anthropic-claude-v1\",\"index\":0}]}")
-	  CHUNK("{\"content\":\"So:\"}")
-	  CHUNK("{\"tool_calls\":[" CALL("0", "toolu_1", "f", "{\\\"n\\\":12345678901234567890}") "]}") DONE,
-	  { "{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"Let me \\ud800\","
-	    "\"format\":\"anthropic-claude-v1\",\"index\":0,\"signature\":\"Ab+/==\"}],\"content\":\"So:\","
+		  CHUNK("{\"reasoning\":\"me "
+			"\\ud800\",\"reasoning_details\":[{\"type\":\"reasoning.text\","
+			"\"text\":\"me \\ud800\",\"format\":\"anthropic-claude-v1\",\"index\":0}]}")
+			  CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.text\","
+				"\"signature\":\"Ab+/==\","
+				"\"format\":\"anthropic-claude-v1\",\"index\":0}]}")
+				  CHUNK("{\"content\":\"So:\"}") CHUNK("{\"tool_calls\":[" CALL(
+					  "0", "toolu_1", "f",
+					  "{\\\"n\\\":12345678901234567890}") "]}") DONE,
+	  { "{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":"
+	    "\"Let me \\ud800\","
+	    "\"format\":\"anthropic-claude-v1\",\"index\":0,\"signature\":\"Ab+/"
+	    "==\"}],\"content\":\"So:\","
 	    "\"tool_calls\":[" CALLED("toolu_1", "f", "{\\\"n\\\":12345678901234567890}") "]}",
 	    "{\"role\":\"tool\",\"tool_call_id\":\"toolu_1\",\"content\":\"of toolu_1\"}" } },
-	{ "Gemini at OpenRouter: encrypted state tied to the first of two calls", "replay = details",
+	{ "Gemini at OpenRouter: encrypted state tied to the first of two calls",
+	  "replay = details",
 	  "google/gemini-3-pro",
-	  CHUNK("{\"tool_calls\":[" CALL("0", "tool_f_Zx9", "f", "{\\\"a\\\":1e400}") "]}")
-	  CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":\"Q2lR\",\"id\":\"tool_f_Zx9\","
-		"\"format\":\"google-gemini-v1\",\"index\":0}]}")
-	  CHUNK("{\"tool_calls\":[" CALL("1", "tool_f_Zx8", "f", "{\\\"a\\\":2}") "]}") DONE,
-	  { "{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":\"Q2lR\","
-	    "\"id\":\"tool_f_Zx9\",\"format\":\"google-gemini-v1\",\"index\":0}],\"content\":null,\"tool_calls\":["
-	    CALLED("tool_f_Zx9", "f", "{\\\"a\\\":1e400}") "," CALLED("tool_f_Zx8", "f", "{\\\"a\\\":2}") "]}",
+	  CHUNK("{\"tool_calls\":[" CALL("0", "tool_f_Zx9", "f", "{\\\"a\\\":1e400}") "]}") CHUNK(
+		  "{\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":\"Q2lR\","
+		  "\"id\":\"tool_f_Zx9\","
+		  "\"format\":\"google-gemini-v1\",\"index\":0}]}")
+		  CHUNK("{\"tool_calls\":[" CALL("1", "tool_f_Zx8", "f", "{\\\"a\\\":2}") "]}")
+			  DONE,
+	  { "{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":\"reasoning.encrypted\","
+	    "\"data\":\"Q2lR\","
+	    "\"id\":\"tool_f_Zx9\",\"format\":\"google-gemini-v1\",\"index\":0}],\"content\":null,"
+	    "\"tool_calls\":[" CALLED("tool_f_Zx9", "f", "{\\\"a\\\":1e400}") "," CALLED(
+		    "tool_f_Zx8", "f", "{\\\"a\\\":2}") "]}",
 	    "{\"role\":\"tool\",\"tool_call_id\":\"tool_f_Zx9\",\"content\":\"of tool_f_Zx9\"}",
 	    "{\"role\":\"tool\",\"tool_call_id\":\"tool_f_Zx8\",\"content\":\"of tool_f_Zx8\"}",
 	    "{\"role\":\"user\",\"content\":\"on\"}" } },
-	{ "OpenAI at OpenRouter: a summary, and state that is encrypted", "replay = details",
+	{ "OpenAI at OpenRouter: a summary, and state that is encrypted",
+	  "replay = details",
 	  "openai/gpt-5",
-	  CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.summary\",\"summary\":\"**Plan\",\"id\":null,"
+	  CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.summary\",\"summary\":\"**Plan\","
+		"\"id\":null,"
 		"\"format\":\"openai-responses-v1\",\"index\":0}]}")
-	  CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.summary\",\"summary\":\"** it\",\"id\":null,"
-		"\"format\":\"openai-responses-v1\",\"index\":0}]}")
-	  CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":\"gAAA\",\"id\":\"rs_1\","
-		"\"format\":\"openai-responses-v1\",\"index\":0}]}")
-	  CHUNK("{\"tool_calls\":[" CALL("0", "call_1", "f", "{}") "]}") DONE,
-	  { "{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":\"reasoning.summary\",\"summary\":\"**Plan** it\","
-	    "\"id\":null,\"format\":\"openai-responses-v1\",\"index\":0},{\"type\":\"reasoning.encrypted\",\"data\":"
-	    "\"gAAA\",\"id\":\"rs_1\",\"format\":\"openai-responses-v1\",\"index\":0}],\"content\":null,"
+		  CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.summary\",\"summary\":\"** "
+			"it\",\"id\":null,"
+			"\"format\":\"openai-responses-v1\",\"index\":0}]}")
+			  CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.encrypted\","
+				"\"data\":\"gAAA\",\"id\":\"rs_1\","
+				"\"format\":\"openai-responses-v1\",\"index\":0}]}")
+				  CHUNK("{\"tool_calls\":[" CALL("0", "call_1", "f", "{}") "]}")
+					  DONE,
+	  { "{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":\"reasoning.summary\","
+	    "\"summary\":\"**Plan** it\","
+	    "\"id\":null,\"format\":\"openai-responses-v1\",\"index\":0},{\"type\":\"reasoning."
+	    "encrypted\",\"data\":"
+	    "\"gAAA\",\"id\":\"rs_1\",\"format\":\"openai-responses-v1\",\"index\":0}],\"content\":"
+	    "null,"
 	    "\"tool_calls\":[" CALLED("call_1", "f", "{}") "]}" } },
-	{ "DeepSeek: reasoning_content that goes on behind text", "replay = tools\nreasoning = thinking",
+	{ "DeepSeek: reasoning_content that goes on behind text",
+	  "replay = tools\nreasoning = thinking",
 	  "deepseek-reasoner",
 	  CHUNK("{\"reasoning_content\":\"one\\n\"}") CHUNK("{\"reasoning_content\":\" \\u00e9\"}")
-	  CHUNK("{\"content\":\"t\"}") CHUNK("{\"reasoning_content\":\", two\"}")
-	  CHUNK("{\"tool_calls\":[" CALL("0", "call_00_x", "f", "{}") "]}") DONE,
-	  { "{\"role\":\"assistant\",\"reasoning_content\":\"one\\n \\u00e9, two\",\"content\":\"t\",\"tool_calls\":["
-	    CALLED("call_00_x", "f", "{}") "]}" } },
-	{ "Kimi: ids with odd characters, results in another order", "replay = tools", "kimi-k2",
-	  CHUNK("{\"reasoning_content\":\"r\"}")
-	  CHUNK("{\"tool_calls\":[" CALL("0", "functions.f:0", "f", "{}") "," CALL("1", "functions.f:1", "f", "{}") "]}")
-	  DONE,
-	  { "{\"role\":\"assistant\",\"reasoning_content\":\"r\",\"content\":null,\"tool_calls\":["
-	    CALLED("functions.f:0", "f", "{}") "," CALLED("functions.f:1", "f", "{}") "]}",
-	    "{\"role\":\"tool\",\"tool_call_id\":\"functions.f:0\",\"content\":\"of toolu_mf1_ZnVuY3Rpb25zLmY6MA\"}",
-	    "{\"role\":\"tool\",\"tool_call_id\":\"functions.f:1\",\"content\":\"of toolu_mf1_ZnVuY3Rpb25zLmY6MQ\"}",
+		  CHUNK("{\"content\":\"t\"}") CHUNK("{\"reasoning_content\":\", two\"}")
+			  CHUNK("{\"tool_calls\":[" CALL("0", "call_00_x", "f", "{}") "]}") DONE,
+	  { "{\"role\":\"assistant\",\"reasoning_content\":\"one\\n \\u00e9, "
+	    "two\",\"content\":\"t\",\"tool_calls\":[" CALLED("call_00_x", "f", "{}") "]}" } },
+	{ "Kimi: ids with odd characters, results in another order",
+	  "replay = tools",
+	  "kimi-k2",
+	  CHUNK("{\"reasoning_content\":\"r\"}") CHUNK("{\"tool_calls\":[" CALL(
+		  "0", "functions.f:0", "f", "{}") "," CALL("1", "functions.f:1", "f", "{}") "]}")
+		  DONE,
+	  { "{\"role\":\"assistant\",\"reasoning_content\":\"r\",\"content\":null,\"tool_calls\":"
+	    "[" CALLED("functions.f:0", "f", "{}") "," CALLED("functions.f:1", "f", "{}") "]}",
+	    "{\"role\":\"tool\",\"tool_call_id\":\"functions.f:0\",\"content\":\"of "
+	    "toolu_mf1_ZnVuY3Rpb25zLmY6MA\"}",
+	    "{\"role\":\"tool\",\"tool_call_id\":\"functions.f:1\",\"content\":\"of "
+	    "toolu_mf1_ZnVuY3Rpb25zLmY6MQ\"}",
 	    "{\"role\":\"user\",\"content\":\"on\"}" } },
 };
 
@@ -336,34 +374,47 @@ static void long_names(void **state)
 	tool = json_get(json_get(nth(json_get(span_json(e.body), "tools"), 1), "function"), "name");
 	assert_true(tool.n <= 64);
 	name = arena_dup(&arena, tool.p, tool.n);
-	t.answer = arena_printf(&arena, CHUNK("{\"tool_calls\":[" CALL("0", "c1", "%s", "{}") "]}") DONE, name);
+	t.answer = arena_printf(
+		&arena, CHUNK("{\"tool_calls\":[" CALL("0", "c1", "%s", "{}") "]}") DONE, name);
 	content = play(&o, request_text("m", ASK), t.answer, true);
 	assert_non_null(strstr(content, "\"name\":\"" LONG_NAME "\""));
-	t.back[0] = arena_printf(&arena, "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":["
-				 CALLED("c1", "%s", "{}") "]}", name);
+	t.back[0] = arena_printf(&arena,
+				 "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[" CALLED(
+					 "c1", "%s", "{}") "]}",
+				 name);
 	round_trip(&t);
 }
 
-#define SIGNED_ANSWER \
-	CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"hm\",\"signature\":\"S\"," \
-	      "\"format\":\"%s\",\"index\":0}]}") CHUNK("{\"content\":\"a\"}") DONE
+#define SIGNED_ANSWER                                                                 \
+	CHUNK("{\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"hm\"," \
+	      "\"signature\":\"S\","                                                  \
+	      "\"format\":\"%s\",\"index\":0}]}")                                     \
+	CHUNK("{\"content\":\"a\"}") DONE
 
 /* State of one model never reaches another family, though it came through the same backend: Claude
  * refuses what it can't verify. Its text is read by those that take text. */
 static void models_of_one_backend(void **state)
 {
-	static const struct { const char *format, *next, *back; } ways[] = {
-		{ "google-gemini-v1", "anthropic/claude-x", "{\"role\":\"assistant\",\"content\":\"a\"}" },
+	static const struct {
+		const char *format, *next, *back;
+	} ways[] = {
+		{ "google-gemini-v1", "anthropic/claude-x",
+		  "{\"role\":\"assistant\",\"content\":\"a\"}" },
 		{ "anthropic-claude-v1", "google/gemini-3-pro",
 		  "{\"role\":\"assistant\",\"reasoning\":\"hm\",\"content\":\"a\"}" },
-		{ "unknown", "deepseek/deepseek-v3", "{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":"
-		  "\"reasoning.text\",\"text\":\"hm\",\"signature\":\"S\",\"format\":\"unknown\",\"index\":0}],"
+		{ "unknown", "deepseek/deepseek-v3",
+		  "{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":"
+		  "\"reasoning.text\",\"text\":\"hm\",\"signature\":\"S\",\"format\":\"unknown\","
+		  "\"index\":0}],"
 		  "\"content\":\"a\"}" },
 	};
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
-		struct trip t = { ways[i].format, "replay = details", ways[i].next,
-				  arena_printf(&arena, SIGNED_ANSWER, ways[i].format), { ways[i].back } };
+		struct trip t = { ways[i].format,
+				  "replay = details",
+				  ways[i].next,
+				  arena_printf(&arena, SIGNED_ANSWER, ways[i].format),
+				  { ways[i].back } };
 
 		round_trip(&t);
 	}
@@ -378,29 +429,43 @@ static void models_of_one_backend(void **state)
  * results, and cache marks that move with the end. */
 static const char *session(int turns, bool marks)
 {
-	char *m = arena_printf(&arena, "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
-			       "\"<system-reminder>x</system-reminder>\"},{\"type\":\"text\",\"text\":\"do it\"%s}]}",
+	char *m = arena_printf(&arena,
+			       "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
+			       "\"<system-reminder>x</"
+			       "system-reminder>\"},{\"type\":\"text\",\"text\":\"do it\"%s}]}",
 			       marks && turns < 2 ? MARK : "");
 
 	for (int i = 0; i < turns; i++) {
 		const char *mark = marks && i + 2 > turns ? MARK : "";
 
-		m = arena_printf(&arena,
-			"%s,{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t%d\","
+		m = arena_printf(
+			&arena,
+			"%s,{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\","
+			"\"thinking\":\"t%d\","
 			"\"signature\":\"mf1.test.W10\"},{\"type\":\"text\",\"text\":\"step %d\"},"
-			"{\"type\":\"tool_use\",\"id\":\"toolu_%da\",\"name\":\"f\",\"input\":{\"i\": %d}},"
-			"{\"type\":\"tool_use\",\"id\":\"toolu_%db\",\"name\":\"" LONG_NAME "\",\"input\":{}}]},"
-			"{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_%db\","
-			"\"content\":[{\"type\":\"text\",\"text\":\"b\"},{\"type\":\"image\",\"source\":{\"type\":"
+			"{\"type\":\"tool_use\",\"id\":\"toolu_%da\",\"name\":\"f\",\"input\":{"
+			"\"i\": %d}},"
+			"{\"type\":\"tool_use\",\"id\":\"toolu_%db\",\"name\":\"" LONG_NAME
+			"\",\"input\":{}}]},"
+			"{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":"
+			"\"toolu_%db\","
+			"\"content\":[{\"type\":\"text\",\"text\":\"b\"},{\"type\":\"image\","
+			"\"source\":{\"type\":"
 			"\"base64\",\"media_type\":\"image/png\",\"data\":\"aaaa\"}}]},"
-			"{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_%da\",\"content\":\"a\"%s}%s]},"
-			"{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"<total_tokens>%d\"%s}]}",
+			"{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_%da\",\"content\":\"a\"%"
+			"s}%s]},"
+			"{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"<total_"
+			"tokens>%d\"%s}]}",
 			m, i, i, i, i, i, i, i, mark,
 			i % 3 ? "" : ",{\"type\":\"text\",\"text\":\"go on\"}", 1000 - i, mark);
 	}
-	return arena_printf(&arena, "{\"model\":\"claude-x\",\"max_tokens\":99,\"stream\":true,\"system\":[{\"type\":"
-			    "\"text\",\"text\":\"x-anthropic-billing-header: cch=%d;\"},{\"type\":\"text\",\"text\":\"You.\""
-			    MARK "}],\"tools\":" TOOLS ",\"messages\":[%s]}", turns, m);
+	return arena_printf(
+		&arena,
+		"{\"model\":\"claude-x\",\"max_tokens\":99,\"stream\":true,\"system\":[{\"type\":"
+		"\"text\",\"text\":\"x-anthropic-billing-header: "
+		"cch=%d;\"},{\"type\":\"text\",\"text\":\"You.\"" MARK "}],\"tools\":" TOOLS
+		",\"messages\":[%s]}",
+		turns, m);
 }
 
 /* Marks are no text of the prompt, nor is it one whether a lone text stands in a list. */
@@ -415,8 +480,8 @@ static const char *as_prompt(struct span message)
 	if (!span_is_string(content) || !at)
 		return text;
 	end = at + strlen(open) + content.n;
-	return arena_printf(&arena, "%.*s\"content\":[{\"type\":\"text\",\"text\":\"%.*s\"}]%s", (int)(at - text),
-			    text, (int)content.n, at + strlen(open), end + 1);
+	return arena_printf(&arena, "%.*s\"content\":[{\"type\":\"text\",\"text\":\"%.*s\"}]%s",
+			    (int)(at - text), text, (int)content.n, at + strlen(open), end + 1);
 }
 
 static void extends(const struct case_options *o, bool marks)
@@ -441,12 +506,17 @@ static void extends(const struct case_options *o, bool marks)
 static void turns_extend_each_other(void **state)
 {
 	static const char *const configs[] = {
-		"mid_system = user", "mid_system = keep", "mid_system = user\ncache_control = true",
+		"mid_system = user",
+		"mid_system = keep",
+		"mid_system = user\ncache_control = true",
 		"mid_system = keep\ncache_control = true\nreplay = details\ntool_images = true",
-		"replay = tools", "replay = all\ntool_result_merge = true",
+		"replay = tools",
+		"replay = all\ntool_result_merge = true",
 		"cache_control = true\ntool_result_merge = true\ntool_images = true",
-		"dialect = anthropic\nmid_system = user", "dialect = anthropic\nmid_system = keep",
-		"dialect = anthropic\nanthropic_host = true\nmid_system = keep\nbilling_header = true",
+		"dialect = anthropic\nmid_system = user",
+		"dialect = anthropic\nmid_system = keep",
+		"dialect = anthropic\nanthropic_host = true\nmid_system = keep\nbilling_header = "
+		"true",
 	};
 
 	for (size_t i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
