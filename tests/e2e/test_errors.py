@@ -55,6 +55,21 @@ def test_retry_headers_pass():
             assert answer.headers["x-should-retry"] == should, (headers, answer.headers)
 
 
+def test_rate_limits_are_shown():
+    """The headers by which clients show what is left come with errors as with answers."""
+    limits = (("anthropic-ratelimit-unified-status", "rejected"), ("x-other", "kept back"))
+    with Setup(Nginx, backend="retries = 0;") as setup:
+        setup.gateway.write(dialect="anthropic",
+                            base_url="http://127.0.0.1:%d" % setup.upstream.port)
+        time.sleep(1.1)
+        setup.upstream.reset(lambda call: call.whole(429, FAILURE, limits))
+        answer = ask(setup)
+        assert answer.status == 429, answer.body
+        assert answer.headers["anthropic-ratelimit-unified-status"] == "rejected", answer.headers
+        assert "x-other" not in answer.headers, answer.headers
+        assert answer.headers["x-messages-backend"], answer.headers
+
+
 def test_the_providers_own_words():
     """OpenRouter hides them in metadata, others in other places."""
     hidden = {"error": {"code": 400, "message": "Provider returned error", "metadata": {
