@@ -525,12 +525,13 @@ static enum upstream_result drive(struct call *c, struct fault *f, CURLcode *cod
 			*code = CURLE_OUT_OF_MEMORY;
 			return failed(c, FAILED_CURL, *code, f);
 		}
+		/* First: a call can be connected and over within one turn. */
+		note_connected(c);
 		if (over(c, code)) {
 			if (c->t.stopped)
 				return UPSTREAM_STOPPED;
 			return *code == CURLE_OK ? UPSTREAM_DONE : failed(c, FAILED_CURL, *code, f);
 		}
-		note_connected(c);
 		if (woken && before == c->callbacks && look_for_errors(c))
 			return UPSTREAM_CANCELLED;
 		if (tell_time(c))
