@@ -60,8 +60,8 @@ struct backend {
 	enum reasoning_replay replay;
 	bool tools_or_reasoning;        /* newer GPT models take tools only with reasoning_effort "none" */
 	bool stream_options;            /* send stream_options.include_usage */
-	bool stop;                      /* the backend takes stop sequences; false: enforced here */
-	int stop_max;                   /* at most this many are sent; the rest is enforced here */
+	bool stop;                      /* the backend takes stop sequences (they are enforced here in any case) */
+	int stop_max;                   /* at most this many are sent */
 	bool cache_control;             /* keep cache_control on text parts */
 	bool parallel_tool_calls;       /* knows the member of that name */
 	bool tool_images;               /* tool messages may hold image parts */
