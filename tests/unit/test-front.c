@@ -646,8 +646,11 @@ static void test_one_worker_is_enough(void **state)
 static void test_siblings(void **state)
 {
 	struct server_under_test s = start(&usual);
-	pid_t sibling = serve_in_child(&s, usual);
+	pid_t sibling;
 
+	/* Served by the first alone: it is ready for signals. */
+	check_echo(&s, 100);
+	sibling = serve_in_child(&s, usual);
 	for (int i = 0; i < 40; i++)
 		check_echo(&s, 100);
 	kill(s.pid, SIGTERM);
