@@ -16,14 +16,17 @@ AC_DEFUN([MF_FCGI_NOTICE], [
 		[mf_fcgi_version=`dpkg-query -W -f='${Version}' libfcgi-dev 2>/dev/null`])
 	AS_IF([test -n "$mf_fcgi_version"],
 		[AS_IF([dpkg --compare-versions "$mf_fcgi_version" ge 2.4.5 || \
-			dpkg --compare-versions "$mf_fcgi_version" ge '2.4.2-2+deb12u1' && \
-			! dpkg --compare-versions "$mf_fcgi_version" eq '2.4.4-1'],
+			{ dpkg --compare-versions "$mf_fcgi_version" ge '2.4.2-2+deb12u1' && \
+			  dpkg --compare-versions "$mf_fcgi_version" lt '2.4.2-2.1'; }],
 			[mf_fcgi_fixed=yes], [mf_fcgi_fixed=no])],
 		[mf_fcgi_version=`$PKG_CONFIG --modversion fcgi 2>/dev/null || $PKG_CONFIG --modversion fcgi2 2>/dev/null`
 		AS_IF([test -n "$mf_fcgi_version"],
 			[AS_VERSION_COMPARE([$mf_fcgi_version], [2.4.5], [mf_fcgi_fixed=no], [mf_fcgi_fixed=yes], [mf_fcgi_fixed=yes])])])
-	AC_MSG_RESULT([${mf_fcgi_version:-version unknown}: $mf_fcgi_fixed])
 	AS_CASE([$mf_fcgi_fixed],
-		[no], [AC_MSG_NOTICE([this libfcgi ($mf_fcgi_version) has known memory-safety bugs (CVE-2012-6687 before 2.4.1, CVE-2025-23016 before 2.4.5): update it; until then let only the web server reach the socket])],
+		[yes], [AC_MSG_RESULT([$mf_fcgi_version has none])],
+		[no], [AC_MSG_RESULT([$mf_fcgi_version has some])],
+		[AC_MSG_RESULT([version unknown])])
+	AS_CASE([$mf_fcgi_fixed],
+		[no], [AC_MSG_NOTICE([this libfcgi ($mf_fcgi_version) has known memory-safety bugs (CVE-2012-6687 before 2.4.1, CVE-2025-23016 before 2.4.5) unless your distribution has patched them: update it; until then let only the web server reach the socket])],
 		[unknown], [AC_MSG_NOTICE([the version of libfcgi is not known here: releases before 2.4.5 have memory-safety bugs (CVE-2012-6687, CVE-2025-23016) unless your distribution has patched them])])
 ])
