@@ -515,8 +515,8 @@ static void turns_extend_each_other(void **state)
 		"cache_control = true\ntool_result_merge = true\ntool_images = true",
 		"dialect = anthropic\nmid_system = user",
 		"dialect = anthropic\nmid_system = keep",
-		"dialect = anthropic\nanthropic_host = true\nmid_system = keep\nbilling_header = "
-		"true",
+		("dialect = anthropic\nanthropic_host = true\nmid_system = keep\n"
+		 "billing_header = true"),
 	};
 
 	for (size_t i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
