@@ -307,7 +307,7 @@ static void add_sample(struct tally *t, struct span s)
 
 static void add_text(struct tally *t, struct span s)
 {
-	if (!span_given(s))
+	if (!span_given(s) || s.n == 0)
 		return;
 	if (t->how == READ_ALL)
 		add_whole(t, s);

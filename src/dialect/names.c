@@ -89,7 +89,8 @@ int name_encode(struct buf *b, struct span name, int max)
 {
 	size_t at = b->n;
 
-	if (span_put_text(b, span_unquote(name)))
+	/* Room first, so that an empty name has a place as well. */
+	if (!buf_room(b, 1) || span_put_text(b, span_unquote(name)))
 		return -1;
 	if (!text_fits((struct str){ b->p + at, b->n - at }, limit_of(max)))
 		shorten(b, at, limit_of(max));
