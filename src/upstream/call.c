@@ -53,6 +53,7 @@ struct transfer {
 
 	struct head head;
 	enum stage stage;
+	bool connected;                 /* its time has been noted */
 	int proxy_status;               /* a refusal of the proxy, 0 */
 	bool stopped, too_large;
 	char error[CURL_ERROR_SIZE];
@@ -501,14 +502,17 @@ static void note_connected(struct call *c)
 {
 	curl_off_t us = 0;
 
-	if (c->t.stage != STAGE_CONNECT)
+	if (c->t.connected)
 		return;
 	curl_easy_getinfo(c->slot->easy, CURLINFO_PRETRANSFER_TIME_T, &us);
 	if (us == 0)
 		return;
-	c->t.stage = STAGE_REQUEST;
-	c->active = clock_ms();
+	c->t.connected = true;
 	c->connect_ms = us / 1000;
+	if (c->t.stage == STAGE_CONNECT) {      /* else the answer has come in the same turn */
+		c->t.stage = STAGE_REQUEST;
+		c->active = clock_ms();
+	}
 }
 
 static enum upstream_result drive(struct call *c, struct fault *f, CURLcode *code)
