@@ -26,6 +26,29 @@ enum reasoning_replay {
 	REPLAY_DETAILS,         /* OpenRouter's "reasoning_details", restored from the signature; plain "reasoning" without one */
 };
 
+/* Where a backend's credential comes from; rows of upstream/credential.c. */
+enum credential_kind {
+	CREDENTIAL_KEY,         /* api_key as it stands */
+	CREDENTIAL_FILE,        /* a file, read again when it changes */
+	CREDENTIAL_EXEC,        /* what a command prints */
+	CREDENTIAL_OAUTH,       /* OAuth 2.0 client credentials at any token_url */
+	CREDENTIAL_DATABRICKS,  /* the same of a Databricks workspace (M2M) */
+	CREDENTIAL_ENTRA,       /* the same of Microsoft Entra ID */
+};
+
+/* "credential" of a backend: what its kind needs (config/credential.c checks). Never printed
+ * where it is secret. */
+struct credential_setting {
+	enum credential_kind kind;
+	const char *source;             /* FILE: the path; EXEC: the command */
+	const char *client_id, *client_secret;
+	const char *host;               /* of the workspace; NULL: base_url's */
+	const char *tenant;
+	const char *scope;              /* NULL: the kind's usual one */
+	const char *token_url;          /* NULL: the kind's usual one */
+	int lifetime;                   /* seconds, where the answer does not say */
+};
+
 struct header_setting { const char *name, *value; };
 struct body_member { const char *name; const char *json; };    /* json NULL: drop the member */
 
@@ -42,6 +65,7 @@ struct backend {
 	const char *auth_header;        /* header name for AUTH_HEADER, "x-api-key" */
 	const char *api_key;            /* resolved; NULL when none. Never printed. */
 	const char *api_key_from;       /* where it came from, for messages: "OPENROUTER_API_KEY in the environment" */
+	struct credential_setting credential;
 	const char *proxy;              /* NULL: from the environment; "" : never */
 	const char *ca_file;            /* NULL: the system's */
 	bool tls_verify;
