@@ -78,18 +78,25 @@ static void put_plain_message(struct openai_encoder *e, const char *role, struct
 	segs_puts(e->body, "}");
 }
 
-static void put_system(struct openai_encoder *e, bool *first)
+void openai_system_parts(struct parts *ps)
 {
+	struct openai_encoder *e = ps->e;
 	const struct message_request *r = e->request;
-	struct parts ps;
 
-	parts_init(&ps, e, WANT_TEXT);
+	parts_init(ps, e, WANT_TEXT);
 	for (size_t i = 0; i < r->nsystem; i++)
-		add_system_block(&ps, &r->system[i]);
+		add_system_block(ps, &r->system[i]);
 	for (size_t i = 0; e->backend->mid_system == MID_SYSTEM_HOIST && i < r->nturns; i++) {
 		for (size_t j = 0; r->turns[i].role == ROLE_SYSTEM && j < r->turns[i].nblocks; j++)
-			add_system_block(&ps, &r->turns[i].blocks[j]);
+			add_system_block(ps, &r->turns[i].blocks[j]);
 	}
+}
+
+static void put_system(struct openai_encoder *e, bool *first)
+{
+	struct parts ps = { .e = e };
+
+	openai_system_parts(&ps);
 	put_plain_message(e, "system", &ps, first);
 }
 
@@ -241,7 +248,7 @@ static struct span upstream_id(struct openai_encoder *e, struct span id)
 
 /* Media of a result that its tool message could not hold, with a line that says where it belongs.
  */
-static void add_left_media(struct parts *ps, const struct block *result)
+static void add_left_media(struct parts *ps, const struct block *result, unsigned left)
 {
 	unsigned want = ps->want;
 	size_t before = ps->n;
@@ -249,7 +256,7 @@ static void add_left_media(struct parts *ps, const struct block *result)
 
 	parts_piece(ps, p, upstream_id(ps->e, result->id));
 	parts_piece(ps, p, LITERAL(":"));
-	ps->want = WANT_FILES | (ps->e->backend->tool_images ? 0 : WANT_IMAGES);
+	ps->want = left;
 	for (size_t i = 0; i < result->nblocks; i++)
 		parts_add(ps, &result->blocks[i]);
 	ps->want = want;
@@ -279,12 +286,11 @@ static void add_reminder(struct parts *ps, const struct block *b)
 	parts_cache(ps, b->cache_control);
 }
 
-/* Everything of a user group but the results that answered calls. */
-static void add_user(struct parts *ps, const struct group *g)
+void openai_user_parts(struct parts *ps, const struct group *g, unsigned left)
 {
-	for (size_t i = 0; i < g->n; i++) {
+	for (size_t i = 0; left && i < g->n; i++) {
 		if (g->items[i].used)
-			add_left_media(ps, g->items[i].block);
+			add_left_media(ps, g->items[i].block, left);
 	}
 	for (size_t i = 0; i < g->n; i++) {
 		const struct item *it = &g->items[i];
@@ -298,6 +304,11 @@ static void add_user(struct parts *ps, const struct group *g)
 		else if (it->block->type != BLOCK_TOOL_USE)
 			parts_add(ps, it->block);
 	}
+}
+
+static void add_user(struct parts *ps, const struct group *g)
+{
+	openai_user_parts(ps, g, WANT_FILES | (ps->e->backend->tool_images ? 0 : WANT_IMAGES));
 }
 
 static void put_between(struct openai_encoder *e, bool *first)
