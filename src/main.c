@@ -15,6 +15,7 @@
 #include "config.h"
 #include "front/front.h"
 #include "state/host.h"
+#include "upstream/credential.h"
 
 #define STACK_BYTES (256 * 1024)
 #define FDS_PER_WORKER 4
@@ -102,6 +103,7 @@ static int start(const struct config_load *load)
 	if (host_open(c->state_dir))
 		log_warn("state.dir %s: %s; this process keeps its state to itself", c->state_dir,
 			 strerror(errno));
+	credential_setup(c->state_dir);
 	config_unref(c);
 	if (upstream_setup())
 		return fail("libcurl", "could not be started"), -1;
@@ -111,6 +113,7 @@ static int start(const struct config_load *load)
 static void finish(void)
 {
 	upstream_cleanup();
+	credential_cleanup();
 	host_close();
 	config_stop();
 }

@@ -79,10 +79,11 @@ static int (*const kinds[])(struct curl_slist **list, const struct backend *b, c
 	[AUTH_BASIC] = basic,
 };
 
-static int credential(const struct upstream_call *c, struct curl_slist **list, struct fault *f)
+static int credential(const struct upstream_call *c, const char *own, struct curl_slist **list,
+		      struct fault *f)
 {
 	const struct backend *b = c->backend;
-	const char *key = c->caller_key ? c->caller_key : b->api_key;
+	const char *key = c->caller_key ? c->caller_key : own;
 	int (*put)(struct curl_slist **, const struct backend *, const char *) = kinds[b->auth];
 	int r;
 
@@ -127,13 +128,14 @@ static int add_given(const struct upstream_call *c, struct curl_slist **list, bo
 	return 0;
 }
 
-int auth_headers(const struct upstream_call *c, struct curl_slist **out, struct fault *f)
+int auth_headers(const struct upstream_call *c, const struct credential *own,
+		 struct curl_slist **out, struct fault *f)
 {
 	bool typed = false;
 	int r;
 
 	*out = NULL;
-	if (add_given(c, out, &typed, f) || credential(c, out, f))
+	if (add_given(c, out, &typed, f) || credential(c, own->token, out, f))
 		goto fail;
 	r = typed || !c->body ? 0 : add(out, "Content-Type: application/json");
 	/* Empty: libcurl would wait a full second for "100 Continue" with every body over 1 MB. */
