@@ -67,7 +67,8 @@ struct parts {
 };
 /* What parts_add takes; where texts are wanted, media that is not becomes a sentence that says so.
  */
-enum { WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7 };
+/* WANT_FILE_URLS: with WANT_FILES, for backends that fetch documents. */
+enum { WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7, WANT_FILE_URLS = 8 };
 
 void parts_init(struct parts *ps, struct openai_encoder *e, unsigned want);
 struct part *parts_text(struct parts *ps, struct span text); /* NULL when memory ends */
@@ -84,6 +85,8 @@ void parts_cache(struct parts *ps,
  * message looks like must not depend on them, or no prefix would ever match.
  */
 void parts_write(struct parts *ps, const char *glue);
+/* A PART_TEXT as the content of a JSON string. */
+void parts_write_text(struct segs *s, const struct part *p);
 
 /* openai_history.c: text for blocks that only the API itself has. */
 void history_server_block(struct parts *ps, const struct block *b);

@@ -189,7 +189,10 @@ static void add_document(struct parts *ps, const struct block *b)
 		add_text_document(ps, b);
 		break;
 	case SOURCE_URL:
-		document_note(ps, b, " left out: this backend does not fetch documents]");
+		if (ps->want & WANT_FILE_URLS)
+			add_file(ps, b);
+		else
+			document_note(ps, b, " left out: this backend does not fetch documents]");
 		break;
 	case SOURCE_FILE:
 	case SOURCE_NONE:
@@ -246,7 +249,7 @@ void parts_add(struct parts *ps, const struct block *b)
 
 /* ---- writing ---- */
 
-static void write_text(struct segs *s, const struct part *p)
+void parts_write_text(struct segs *s, const struct part *p)
 {
 	if (p->lead)
 		segs_puts(s, p->lead);
@@ -292,7 +295,7 @@ static void write_part(struct segs *s, const struct part *p)
 		write_file(s, p);
 	} else {
 		segs_puts(s, "{\"type\":\"text\",\"text\":\"");
-		write_text(s, p);
+		parts_write_text(s, p);
 		segs_puts(s, "\"");
 	}
 	if (span_given(p->cache_control)) {
@@ -316,7 +319,7 @@ void parts_write(struct parts *ps, const char *glue)
 		}
 		if (i && !ps->v[i].glued)
 			segs_puts(s, glue);
-		write_text(s, &ps->v[i]);
+		parts_write_text(s, &ps->v[i]);
 	}
 	segs_puts(s, array ? "]" : "\"");
 }
