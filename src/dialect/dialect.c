@@ -1,10 +1,14 @@
 /* The table of dialects: a new wire format is a file and a row here. */
 #include "dialect/anthropic.h"
+#include "dialect/bedrock.h"
 #include "dialect/openai.h"
 
 static const struct dialect *const dialects[] = {
 	&dialect_openai_chat,
 	&dialect_anthropic,
+	&dialect_bedrock,
+	&dialect_bedrock_anthropic,
+	&dialect_bedrock_converse,
 	NULL,
 };
 
