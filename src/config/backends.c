@@ -217,6 +217,12 @@ static const char *key_source(struct loader *l, const struct origin *from)
 	return text;
 }
 
+/* "exec:…" is no key yet. */
+static bool is_command(const struct origin *from)
+{
+	return from->ref && !strncmp(from->ref, "exec:", 5);
+}
+
 /* A key with a line end or a space in it would break the header it goes into. */
 static void check_key(struct loader *l, struct draft *d, struct origin *from)
 {
@@ -225,7 +231,7 @@ static void check_key(struct loader *l, struct draft *d, struct origin *from)
 	if (!d->b.api_key)
 		return;
 	d->b.api_key_from = key_source(l, from);
-	for (p = d->b.api_key; *p; p++)
+	for (p = d->b.api_key; *p && !is_command(from); p++)
 		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) {
 			report_error(l->report, from,
 				     "backends.%s.api_key: the key from %s has a space, a line end "
@@ -280,6 +286,8 @@ static const char *draft_lacks(struct loader *l, const struct draft *d, const st
 		return "has no base_url";
 	if (d->b.auth == AUTH_HEADER && !d->b.auth_header)
 		return "has auth = \"header\" but no auth_header";
+	if (d->b.credential.kind != CREDENTIAL_KEY)
+		return credential_lacks(l, d);
 	if (d->b.passthrough || d->b.api_key)
 		return NULL;
 	if (key->problem)
@@ -299,6 +307,7 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 		same(d->b.name, c->passthrough_backend ? c->passthrough_backend : c->proxy_backend);
 	drop_to_body(l, d);
 	check_key(l, d, key);
+	credential_settle(l, d);
 	if (!d->b.tls_verify)
 		report_warn(l->report, option_from(&d->set, "tls_verify"),
 			    "backends.%s.tls_verify is false: anyone on the way can read the key "

@@ -127,7 +127,7 @@ static void print_keys(FILE *out, const struct snapshot *s)
 static void print_backend(FILE *out, const struct backend *b)
 {
 	fprintf(out, "backend: %s, %s, %s, ", b->name, b->dialect, b->base_url);
-	if (b->api_key)
+	if (b->api_key || b->credential.kind != CREDENTIAL_KEY)
 		fprintf(out, "key from %s\n", b->api_key_from);
 	else
 		fprintf(out, "%s\n", b->passthrough ? "each caller's own key" : "no key");

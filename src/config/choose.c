@@ -138,7 +138,8 @@ static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all
 			continue;
 		}
 		list[n] = d->b;
-		if (!d->b.api_key && !d->b.passthrough)
+		if (!d->b.api_key && !d->b.passthrough &&
+		    d->b.credential.kind == CREDENTIAL_KEY)
 			list[n].auth = AUTH_NONE;
 		s->sets[n] = d->set;
 		s->sets[n].base = &list[n];

@@ -122,6 +122,7 @@ static void write_conf(FILE *out)
 	fprintf(out, "\n# %s\nbackends = {\n", options_backend.about);
 	fprintf(out, "\t# NAME = {\n\n");
 	e.depth = 1;
+	e.sample = true;
 	conf_rows(&e, &options_backend);
 	fprintf(out, "\t# };\n};\n");
 }

@@ -23,6 +23,8 @@ static const char *const access_modes[] = { "auto", "keys", "local", "passthroug
 static const char *const log_levels[] = { "debug", "info", "warn", "error", "none", NULL };
 static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
 static const char *const auths[] = { "none", "bearer", "header", "basic", NULL };
+static const char *const credentials[] = { "key", "file", "exec", "oauth", "databricks-m2m",
+	"entra", NULL };
 static const char *const mid_systems[] = { "keep", "user", "hoist", NULL };
 static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", NULL };
 static const char *const replays[] = { "drop", "tools", "all", "details", NULL };
@@ -148,7 +150,34 @@ static const struct option backend_rows[] = {
 		"Where the API begins. openai-chat: a URL without a path gets /v1; anthropic: an "
 		"ending /v1 is taken off." },
 	{ "api_key", TYPE_SECRET, BACKEND(api_key), NULL, 0, 0, NULL, NULL, "the preset's variable",
-		"Credential: \"env:NAME\", \"file:PATH\", or the key itself (--check warns)." },
+		"Credential: \"env:NAME\", \"file:PATH\" (read again when it changes), "
+		"\"exec:COMMAND\" (run again when its token expires), or the key itself (--check "
+		"warns)." },
+	{ "credential.kind", TYPE_WORD, BACKEND(credential.kind), "key", 0, 0, NULL, credentials,
+		"api_key",
+		"How the credential is got where it is more than api_key." },
+	{ "credential.source", TYPE_TEXT, BACKEND(credential.source), NULL, 0, 0, NULL, NULL, NULL,
+		"`file`: its path; `exec`: the command, run without a shell." },
+	{ "credential.client_id", TYPE_TEXT, BACKEND(credential.client_id), NULL, 0, 0, NULL, NULL,
+		NULL,
+		"OAuth kinds: the client, which Databricks calls service principal." },
+	{ "credential.client_secret", TYPE_SECRET, BACKEND(credential.client_secret), NULL, 0, 0,
+		NULL, NULL, NULL,
+		"Its secret: \"env:NAME\" or \"file:PATH\"." },
+	{ "credential.tenant", TYPE_TEXT, BACKEND(credential.tenant), NULL, 0, 0, NULL, NULL, NULL,
+		"`entra`: the tenant's id or domain." },
+	{ "credential.host", TYPE_TEXT, BACKEND(credential.host), NULL, 0, 0, NULL, NULL,
+		"base_url's",
+		"`databricks-m2m`: host of the workspace." },
+	{ "credential.scope", TYPE_TEXT, BACKEND(credential.scope), NULL, 0, 0, NULL, NULL,
+		"all-apis, https://cognitiveservices.azure.com/.default",
+		"OAuth kinds: what the token is for." },
+	{ "credential.token_url", TYPE_URL, BACKEND(credential.token_url), NULL, 0, 0, NULL, NULL,
+		"the kind's own",
+		"OAuth kinds: where tokens are had." },
+	{ "credential.lifetime", TYPE_INT, BACKEND(credential.lifetime), "300", 1, DAY, NULL, NULL,
+		NULL,
+		"Seconds that a token is good for when nothing says how long." },
 	{ "model_big", TYPE_TEXT, BACKEND(model_big), NULL, 0, 0, NULL, NULL, "the preset's",
 		"What `big` stands for when this backend is in use." },
 	{ "model_small", TYPE_TEXT, BACKEND(model_small), NULL, 0, 0, NULL, NULL, "the preset's",

@@ -306,6 +306,17 @@ static bool put_list(struct loader *l, const struct option *o, void *base, struc
 	return put_pointer(base, o, list);
 }
 
+/* A command is run when the credential is needed, not when the file is read. */
+static bool put_command(struct loader *l, const struct option *o, void *base, struct value *v,
+			const char *text)
+{
+	if (strcmp(o->path, "api_key"))
+		return refuse(l, o, v, "a secret or where it is; a command (exec:) can be api_key "
+				       "alone");
+	v->from.ref = arena_printf(l->arena, "%s", text);
+	return put_pointer(base, o, v->from.ref);
+}
+
 static bool put_secret(struct loader *l, const struct option *o, void *base, struct value *v)
 {
 	const char *text, *what = arena_printf(l->arena, "%s%s", l->prefix, o->path);
@@ -316,6 +327,8 @@ static bool put_secret(struct loader *l, const struct option *o, void *base, str
 		return refuse(
 			l, o, v,
 			"the secret or where it is, not what --print-config shows in its place");
+	if (v->from.kind == ORIGIN_FILE && !strncmp(text, "exec:", 5))
+		return put_command(l, o, base, v, text);
 	if (v->from.kind != ORIGIN_FILE || *text == '\0')
 		put_pointer(base, o, *text ? arena_printf(l->arena, "%s", text) : NULL);
 	else
