@@ -27,6 +27,7 @@ static const struct {
 	{ "dialect", TEXT, AT(dialect), NULL },
 	{ "base_url", TEXT, AT(base_url), NULL },
 	{ "path_message", TEXT, AT(path_message), NULL },
+	{ "path_count", TEXT, AT(path_count), NULL },
 	{ "anthropic_host", YES, AT(anthropic_host), NULL },
 	{ "passthrough", YES, AT(passthrough), NULL },
 	{ "api_key_from", TEXT, AT(api_key_from), NULL },
