@@ -225,6 +225,7 @@ static void read_document(struct backend_error *e, struct span doc, int nested)
 	(void)(e->message.n || put_message(&e->message, json_get(error, "message")) ||
 	       (!span_is_object(error) && put_message(&e->message, error)) ||
 	       put_message(&e->message, json_get(doc, "message")) ||
+	       put_message(&e->message, json_get(doc, "Message")) ||    /* AWS */
 	       put_message(&e->message, json_get(doc, "detail")) ||
 	       put_message(&e->message, json_path(doc, "base_resp", "status_msg", NULL)) ||
 	       put_message(&e->message, json_get(doc, "errors")) ||
