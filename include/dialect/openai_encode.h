@@ -23,6 +23,9 @@ enum {
 	TRAIT_MUST_THINK = 16,      /* refuses to be told not to think */
 	TRAIT_CLAUDE = 32,          /* takes thinking signatures of the API back */
 	TRAIT_TOOLS_OR_EFFORT = 64, /* OpenAI's own host: tools with reasoning_effort "none" only */
+	TRAIT_TAGS = 128,           /* writes its thinking into the text unless told otherwise */
+	TRAIT_PROMPT_MODE = 256,    /* thinks by "prompt_mode" (Mistral) */
+	TRAIT_EFFORT_ONLY = 512,    /* knows no "thinking" beside its effort */
 };
 
 struct openai_encoder {
@@ -47,13 +50,13 @@ void openai_put_name(struct openai_encoder *e, struct span name); /* short form,
 void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat);
 
 /* openai_parts.c: content as a list of parts, written as one string or as an array. */
-enum part_kind { PART_TEXT, PART_IMAGE, PART_FILE };
+enum part_kind { PART_TEXT, PART_IMAGE, PART_FILE, PART_JSON };
 struct part {
 	enum part_kind kind;
 	bool glued; /* belongs to the part before: no separator between them */
 	const char
 		*lead; /* PART_TEXT: stands before the text, JSON string content; NULL: nothing */
-	struct span *pieces; /* PART_TEXT: the text */
+	struct span *pieces; /* PART_TEXT: the text; PART_JSON: values one after the other */
 	size_t npieces, cap;
 	const struct block *block; /* PART_IMAGE, PART_FILE: the source is in there */
 	struct span cache_control;
@@ -73,6 +76,7 @@ enum { WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7, WANT_FILE_U
 void parts_init(struct parts *ps, struct openai_encoder *e, unsigned want);
 struct part *parts_text(struct parts *ps, struct span text); /* NULL when memory ends */
 void parts_piece(struct parts *ps, struct part *p, struct span text);
+struct part *parts_json(struct parts *ps, struct span json);
 void parts_note(struct parts *ps,
 		const char *cstr); /* a text of our own; cstr is static or the arena's */
 void parts_add(struct parts *ps, const struct block *b);
@@ -104,6 +108,17 @@ struct span history_other_text(
  */
 void openai_put_reasoning(struct openai_encoder *e, const struct block *const *blocks, size_t n,
 			  bool calls);
+
+/* The same for backends that want it as parts of the content, in front of all others. */
+void openai_add_reasoning(struct parts *ps, const struct block *const *blocks, size_t n);
+
+/* The body options leave this member out; also for members further in ("tools.strict"). */
+bool openai_leaves_out(const struct openai_encoder *e, const char *key);
+/* A demanded tool call that the backend would refuse: the choice stays open. */
+bool openai_choice_stays_open(const struct openai_encoder *e);
+/* Every turn of the history that calls tools has thinking in a form that the backend takes back;
+ * Claude refuses the others while it thinks. */
+bool openai_thinking_complete(struct openai_encoder *e); /* openai_reasoning.c */
 
 /* The members of the body, one function a group. */
 void openai_put_messages(struct openai_encoder *e); /* openai_messages.c */

@@ -17,6 +17,9 @@ enum reasoning_style {
 	REASONING_EFFORT,       /* "reasoning_effort": "low|medium|high…" (OpenAI and most) */
 	REASONING_OPENROUTER,   /* "reasoning": {"effort"|"max_tokens"|"enabled"} */
 	REASONING_THINKING,     /* "thinking": {"type":"enabled"|"disabled"} (DeepSeek, Kimi, GLM), with reasoning_effort */
+	REASONING_BUDGET,       /* "thinking": {"type":"enabled","budget_tokens":n}, as the API itself (Databricks, Cohere) */
+	REASONING_SWITCH,       /* "enable_thinking": true|false, "thinking_budget": n (Alibaba) */
+	REASONING_PARSED,       /* reasoning_effort, and "reasoning_format": "parsed" (Groq) */
 };
 /* What becomes of thinking blocks in the history. */
 enum reasoning_replay {
@@ -24,6 +27,15 @@ enum reasoning_replay {
 	REPLAY_TOOLS,           /* "reasoning_content" on assistant messages that call tools (DeepSeek, Kimi) */
 	REPLAY_ALL,             /* "reasoning_content" on every assistant message that has it */
 	REPLAY_DETAILS,         /* OpenRouter's "reasoning_details", restored from the signature; plain "reasoning" without one */
+	REPLAY_PARTS,           /* content begins with {"type":"thinking","thinking":[text parts]} (Mistral) */
+	REPLAY_SUMMARY,         /* content begins with {"type":"reasoning","summary":[…]}, restored from the signature (Databricks) */
+	REPLAY_BLOCKS,          /* "thinking_blocks", restored from the signature (LiteLLM) */
+};
+/* A tool choice that demands a call. */
+enum forced_tool {
+	FORCED_TAKEN,
+	FORCED_UNTHINKING,      /* refused while thinking is on: switched off, or the choice left open (Kimi) */
+	FORCED_REFUSED,         /* the choice is left open */
 };
 
 /* Where a backend's credential comes from; rows of upstream/credential.c. */
@@ -99,6 +111,19 @@ struct backend {
 	bool tool_result_merge;         /* user text after tool results goes into the last of them (Mistral) */
 	bool billing_header;            /* keep Claude Code's x-anthropic-billing-header text */
 	int tool_name_max;              /* longest tool name, 64 */
+	int call_id_length;             /* call ids are so many letters and digits (Mistral: 9); 0: any id */
+	bool tool_result_name;          /* tool messages carry the tool's "name" (Mistral) */
+	bool plain_parts;               /* "image_url" is a string, PDF goes as "document_url" (Mistral) */
+	const char *prefill_member;     /* marks an assistant message at the end ("prefix", "partial"); NULL: none */
+	const char *required_word;      /* tool_choice for a call of any tool: "required", "any" */
+	enum forced_tool forced_tool;
+	const char *temperature_zero;   /* what 0 becomes where that is refused; NULL: 0 */
+	const char *const *pass_members;/* openai-chat: members of the client's body that go on as they are; NULL-terminated */
+	bool plain_thinking;            /* anthropic: knows thinking on and off, not adaptive; no effort beside "disabled" */
+	bool server_tools;              /* anthropic: runs the API's own tools; false: they are left out */
+	const char *auth_user;          /* Basic: the user where the key is only a password ("token") */
+	const char *host;               /* what base_url is made from where it is not set: "adb-123.4" */
+	const char *host_suffix;        /* appended to a host without a domain: ".azuredatabricks.net" */
 	const char *model_prefix;       /* put before the model's name unless it begins so ("openrouter/"); NULL: none */
 	const char *model_big, *model_small;    /* what "big" and "small" mean here; NULL: models.big, models.small */
 	const char *session_member;     /* body member for the client's session id ("session_id"); NULL: not sent */

@@ -105,7 +105,7 @@ static bool draft_fill(struct loader *l, struct draft *d)
 		     (struct origin){ .kind = ORIGIN_PRESET, .where = dp->name });
 	if (d->preset) {
 		at = (struct origin){ .kind = ORIGIN_PRESET, .where = d->preset->name };
-		put_settings(l, d, d->preset->settings, at);
+		put_settings(l, d, preset_settings(d->preset, dp->name), at);
 		option_set_text(l, &d->set, "dialect", dp->name, at);
 		option_set_text(l, &d->set, "preset", d->preset->name, at);
 	}
@@ -152,6 +152,31 @@ static void fix_base_url(struct loader *l, struct draft *d)
 	host = host ? host + 3 : d->b.base_url;
 	d->b.base_url = arena_printf(l->arena, "%.*s%s", STR_ARGS(url),
 		dp->bare && !memchr(host, '/', (size_t)(url.p + url.n - host)) ? dp->bare : "");
+}
+
+/* "adb-123.4" or a name without a dot is a workspace of the preset's own domain. */
+static bool host_is_bare(struct str host)
+{
+	const char *dot = str_find(host, ".");
+	int64_t shard;
+
+	return !dot || (str_starts_nocase(host, "adb-") &&
+			str_int((struct str){ dot + 1, (size_t)(host.p + host.n - dot - 1) }, &shard));
+}
+
+/* A host in any form that people copy out of a browser: what comes behind it is the page they were
+ * on. */
+static void host_to_url(struct loader *l, struct draft *d)
+{
+	bool plain = str_starts_nocase(str_of(d->b.host), "http://");
+	const char *scheme = d->b.host ? strstr(d->b.host, "://") : NULL;
+	struct str rest = str_of(scheme ? scheme + 3 : d->b.host), host;
+
+	if (d->b.base_url || !str_split(&rest, '/', &host) || !host.n)
+		return;
+	d->b.base_url = arena_printf(l->arena, "%s%.*s%s", plain ? "http://" : "https://",
+				     STR_ARGS(host),
+				     host_is_bare(host) && d->b.host_suffix ? d->b.host_suffix : "");
 }
 
 /* The host of a checked URL, without brackets and port. */
@@ -300,6 +325,7 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 	struct origin *key = option_from(&d->set, "api_key");
 
 	drop_empty(&d->b);
+	host_to_url(l, d);
 	fix_base_url(l, d);
 	d->b.origin = lower_name(l, d->b.name);
 	d->b.anthropic_host = host_is(d->b.base_url, "api.anthropic.com");

@@ -26,8 +26,14 @@ static const char *const auths[] = { "none", "bearer", "header", "basic", NULL }
 static const char *const credentials[] = { "key", "file", "exec", "oauth", "databricks-m2m",
 	"entra", NULL };
 static const char *const mid_systems[] = { "keep", "user", "hoist", NULL };
-static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", NULL };
-static const char *const replays[] = { "drop", "tools", "all", "details", NULL };
+static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", "budget",
+	"switch", "parsed", NULL };
+static const char *const replays[] = { "drop", "tools", "all", "details", "parts", "summary",
+	"blocks", NULL };
+static const char *const forced_tools[] = { "taken", "unthinking", "refused", NULL };
+static const char *const required_words[] = { "required", "any", NULL };
+static const char *const prefill_members[] = { "prefix", "partial", NULL };
+static const char *const temperatures[] = { "0.01", "0.001", NULL };
 static const char *const max_tokens_names[] = { "max_tokens", "max_completion_tokens", NULL };
 
 static const struct option global_rows[] = {
@@ -238,6 +244,12 @@ static const struct option backend_rows[] = {
 		"not at all." },
 	{ "auth_header", TYPE_TEXT, BACKEND(auth_header), NULL, 0, 0, NULL, NULL, NULL,
 		"Name of that header for auth = \"header\"." },
+	{ "auth_user", TYPE_TEXT, BACKEND(auth_user), NULL, 0, 0, NULL, NULL, NULL,
+		"User of auth = \"basic\" where the key is only a password." },
+	{ "host", TYPE_TEXT, BACKEND(host), NULL, 0, 0, NULL, NULL, NULL,
+		"Host that base_url is made from where that is not set." },
+	{ "host_suffix", TYPE_TEXT, BACKEND(host_suffix), NULL, 0, 0, NULL, NULL, NULL,
+		"Appended to a host without a domain." },
 	{ "path_message", TYPE_TEXT, BACKEND(path_message), NULL, 0, 0, NULL, NULL, "the dialect's",
 		"Appended to base_url for a message." },
 	{ "path_count", TYPE_TEXT, BACKEND(path_count), NULL, 0, 0, NULL, NULL, "the dialect's",
@@ -249,15 +261,17 @@ static const struct option backend_rows[] = {
 		"System entries in the middle of a conversation: kept, made the user's, or moved "
 		"to the front." },
 	{ "reasoning", TYPE_WORD, BACKEND(reasoning), "none", 0, 0, NULL, reasonings, NULL,
-		"How thinking is asked for: reasoning_effort, OpenRouter's reasoning, thinking, or "
-		"not." },
+		"How thinking is asked for: reasoning_effort, OpenRouter's reasoning, thinking on or "
+		"off, thinking with a budget, enable_thinking, reasoning_effort with a parsed "
+		"reasoning_format, or not." },
 	{ "tools_or_reasoning", TYPE_BOOL, BACKEND(tools_or_reasoning), "false", 0, 0, NULL, NULL,
 		NULL,
 		"GPT-5.4 and later are told not to think when there are tools, which they refuse "
 		"otherwise." },
 	{ "replay", TYPE_WORD, BACKEND(replay), "drop", 0, 0, NULL, replays, NULL,
-		"Thinking in the history: dropped, reasoning_content with tool calls or always, or "
-		"reasoning_details." },
+		"Thinking in the history: dropped, reasoning_content with tool calls or always, "
+		"reasoning_details, thinking parts, reasoning parts with a summary, or "
+		"thinking_blocks." },
 	{ "max_tokens_member", TYPE_TEXT, BACKEND(max_tokens_member), NULL, 0, 0, NULL,
 		max_tokens_names, "by the model's name",
 		"Which member limits the output." },
@@ -303,6 +317,31 @@ static const struct option backend_rows[] = {
 		"Keep Claude Code's changing x-anthropic-billing-header line in the system text." },
 	{ "tool_name_max", TYPE_INT, BACKEND(tool_name_max), "64", 16, 4096, NULL, NULL, NULL,
 		"Longest tool name; longer ones are shortened and restored." },
+	{ "call_id_length", TYPE_INT, BACKEND(call_id_length), "0", 0, 40, NULL, NULL, NULL,
+		"Tool call ids have exactly so many letters and digits; 0: any id." },
+	{ "tool_result_name", TYPE_BOOL, BACKEND(tool_result_name), "false", 0, 0, NULL, NULL,
+		NULL,
+		"Tool messages carry the tool's name." },
+	{ "plain_parts", TYPE_BOOL, BACKEND(plain_parts), "false", 0, 0, NULL, NULL, NULL,
+		"image_url is a string and PDF documents go as document_url." },
+	{ "prefill_member", TYPE_TEXT, BACKEND(prefill_member), NULL, 0, 0, NULL, prefill_members,
+		"the message goes as any other",
+		"Member that marks an assistant message at the end as the answer's beginning." },
+	{ "required_word", TYPE_TEXT, BACKEND(required_word), "required", 0, 0, NULL,
+		required_words, NULL,
+		"tool_choice that demands a call of any tool." },
+	{ "forced_tool", TYPE_WORD, BACKEND(forced_tool), "taken", 0, 0, NULL, forced_tools, NULL,
+		"A demanded tool call: taken, taken only without thinking, or refused." },
+	{ "temperature_zero", TYPE_TEXT, BACKEND(temperature_zero), NULL, 0, 0, NULL, temperatures, "0",
+		"Number that a temperature of 0 becomes where that is refused." },
+	{ "pass_members", TYPE_LIST, BACKEND(pass_members), NULL, 0, 0, NULL, NULL, NULL,
+		"Members of the client's body, unknown to the API, that go on as they are "
+		"(openai-chat)." },
+	{ "plain_thinking", TYPE_BOOL, BACKEND(plain_thinking), "false", 0, 0, NULL, NULL, NULL,
+		"Thinking is on or off, never adaptive, and has no effort where it is off "
+		"(anthropic)." },
+	{ "server_tools", TYPE_BOOL, BACKEND(server_tools), "true", 0, 0, NULL, NULL, NULL,
+		"The backend runs the API's own tools; false: they are left out (anthropic)." },
 };
 const struct option_table options_backend = { "backends.NAME.",
 	"Settings of one backend. Variables here are for all of them.",

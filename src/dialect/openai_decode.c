@@ -35,10 +35,14 @@ static const char *const choice_names[CHOICE_FIELDS] = {
 
 /* The names under which reasoning comes, in the order in which the first that says something is
  * taken. */
-enum { DELTA_CONTENT, DELTA_CALLS, DELTA_FUNCTION, DELTA_REFUSAL, DELTA_DETAILS, DELTA_REASONING };
+enum {
+	DELTA_CONTENT, DELTA_CALLS, DELTA_FUNCTION, DELTA_REFUSAL, DELTA_DETAILS, DELTA_BLOCKS,
+	DELTA_REASONING,
+};
 static const char *const delta_names[] = {
 	[DELTA_CONTENT] = "content", [DELTA_CALLS] = "tool_calls", [DELTA_FUNCTION] = "function_call",
 	[DELTA_REFUSAL] = "refusal", [DELTA_DETAILS] = "reasoning_details",
+	[DELTA_BLOCKS] = "thinking_blocks",             /* LiteLLM */
 	[DELTA_REASONING] = "reasoning_content", "reasoning", "reasoning_text", "thinking",
 };
 enum { DELTA_FIELDS = sizeof(delta_names) / sizeof(*delta_names) };
@@ -341,9 +345,12 @@ static enum flow content_part(struct openai_decoder *d, struct sink *s, struct s
 		return openai_text(d, s, v[PART_TEXT]);
 	if (span_is(v[PART_TYPE], "reasoning"))
 		flow = thinking_value(d, s, v[PART_TEXT]);
-	for (int i = PART_THINKING; !flow && i <= PART_SUMMARY; i++)
+	for (int i = PART_THINKING; !flow && i < PART_SUMMARY; i++)
 		flow = thinking_value(d, s, v[i]);
-	return flow;
+	if (flow || !span_is_array(v[PART_SUMMARY]))
+		return flow ? flow : thinking_value(d, s, v[PART_SUMMARY]);
+	/* Databricks' pieces have signatures, which it wants back. */
+	return openai_reasoning(d, s, SPAN_ABSENT, v[PART_SUMMARY]);
 }
 
 static enum flow read_content(struct openai_decoder *d, struct sink *s, struct span content)
@@ -385,7 +392,8 @@ static enum flow read_delta(struct openai_decoder *d, struct sink *s, struct spa
 	for (int i = DELTA_REASONING; i < DELTA_FIELDS && !plain.n; i++)
 		if (span_is_string(v[i]))
 			plain = v[i];
-	flow = openai_reasoning(d, s, plain, v[DELTA_DETAILS]);
+	flow = openai_reasoning(d, s, plain, span_is_array(v[DELTA_DETAILS]) ? v[DELTA_DETAILS]
+									    : v[DELTA_BLOCKS]);
 	if (!flow)
 		flow = read_content(d, s, v[DELTA_CONTENT]);
 	if (!flow)

@@ -166,32 +166,48 @@ static void put_calls(struct openai_encoder *e, const struct call *calls, size_t
 	segs_puts(s, "]");
 }
 
-static void put_thinking(struct openai_encoder *e, const struct group *g, bool calls)
+/* The thinking blocks of a group; how many there are in *n. */
+static const struct block **thinking_of(struct openai_encoder *e, const struct group *g, size_t *n)
 {
 	const struct block **v = arena_alloc(e->arena, g->n * sizeof(*v));
-	size_t n = 0;
 
+	*n = 0;
 	for (size_t i = 0; v && i < g->n; i++) {
 		const struct block *b = g->items[i].block;
 
 		if (b->type == BLOCK_THINKING || b->type == BLOCK_REDACTED_THINKING)
-			v[n++] = b;
+			v[(*n)++] = b;
 	}
-	if (v)
-		openai_put_reasoning(e, v, n, calls);
+	return v;
 }
 
-static void put_assistant(struct openai_encoder *e, const struct group *g, const struct call *calls,
-			  size_t ncalls, bool *first)
+static bool says_something(const struct parts *ps)
 {
+	for (size_t i = 0; i < ps->n; i++) {
+		if (ps->v[i].kind != PART_JSON)
+			return true;
+	}
+	return false;
+}
+
+/* last: nothing comes behind it, so it is the beginning of the answer. */
+static void put_assistant(struct openai_encoder *e, const struct group *g, const struct call *calls,
+			  size_t ncalls, bool last, bool *first)
+{
+	size_t nthinking;
+	const struct block **thinking = thinking_of(e, g, &nthinking);
 	struct parts ps;
 
 	parts_init(&ps, e, WANT_TEXT);
+	openai_add_reasoning(&ps, thinking, nthinking);
 	add_assistant_texts(&ps, g);
-	if (!ps.n && !ncalls)
+	if (!says_something(&ps) && !ncalls)
 		return;
 	begin_message(e, "assistant", first);
-	put_thinking(e, g, ncalls > 0);
+	openai_put_reasoning(e, thinking, nthinking, ncalls > 0);
+	if (last && !ncalls && e->backend->prefill_member)
+		segs_puts(e->body,
+			  arena_printf(e->arena, ",\"%s\":true", e->backend->prefill_member));
 	segs_puts(e->body, ",\"content\":");
 	if (ps.n)
 		parts_write(&ps, PARAGRAPH);
@@ -230,6 +246,10 @@ static void put_tool_message(struct openai_encoder *e, const struct call *c, str
 	begin_message(e, "tool", first);
 	segs_puts(e->body, ",\"tool_call_id\":");
 	openai_put_id(e, c->use->id, c->repeat);
+	if (e->backend->tool_result_name) {
+		segs_puts(e->body, ",\"name\":");
+		openai_put_name(e, c->use->name);
+	}
 	segs_puts(e->body, ",\"content\":");
 	parts_write(ps, NEW_LINE);
 	segs_puts(e->body, "}");
@@ -306,6 +326,12 @@ void openai_user_parts(struct parts *ps, const struct group *g, unsigned left)
 	}
 }
 
+/* What a user message takes; whoever has document_url fetches documents. */
+static unsigned user_wants(const struct openai_encoder *e)
+{
+	return e->backend->plain_parts ? WANT_ALL | WANT_FILE_URLS : WANT_ALL;
+}
+
 static void add_user(struct parts *ps, const struct group *g)
 {
 	openai_user_parts(ps, g, WANT_FILES | (ps->e->backend->tool_images ? 0 : WANT_IMAGES));
@@ -326,7 +352,7 @@ static void merge_user(struct openai_encoder *e, struct group *user, struct part
 {
 	struct parts ps;
 
-	parts_init(&ps, e, WANT_ALL);
+	parts_init(&ps, e, user_wants(e));
 	add_user(&ps, user);
 	if (ps.media)
 		return;
@@ -381,14 +407,14 @@ static void put_group(struct openai_encoder *e, struct groups *gs, size_t i, boo
 		struct call *calls;
 		size_t n = openai_pair_calls(e, g, user, &calls);
 
-		put_assistant(e, g, calls, n, first);
+		put_assistant(e, g, calls, n, i + 1 == gs->n, first);
 		put_results(e, calls, n, user, user == g + 1, first);
 	} else if (g->role == ROLE_SYSTEM) {
 		put_mid_system(e, g, first);
 	} else if (!g->done) {
 		struct parts ps;
 
-		parts_init(&ps, e, WANT_ALL);
+		parts_init(&ps, e, user_wants(e));
 		add_user(&ps, g);
 		put_plain_message(e, "user", &ps, first);
 	}

@@ -75,7 +75,7 @@ static void put_tool(struct openai_encoder *e, const struct tool *t)
 		put_schema(e, t->input_schema);
 	else
 		segs_puts(s, "{\"type\":\"object\",\"properties\":{}}");
-	if (span_given(t->strict)) {
+	if (span_given(t->strict) && !openai_leaves_out(e, "tools.strict")) {
 		segs_puts(s, ",\"strict\":");
 		segs_value(s, t->strict);
 	}
@@ -98,12 +98,16 @@ static void put_choice(struct openai_encoder *e)
 
 	if (r->tool_choice == CHOICE_NONE_GIVEN || !openai_member(e, "tool_choice"))
 		return;
-	if (r->tool_choice == CHOICE_TOOL && find_tool(r, r->tool_choice_name)) {
+	if (openai_choice_stays_open(e)) {
+		segs_puts(s, "\"auto\"");
+	} else if (r->tool_choice == CHOICE_TOOL && find_tool(r, r->tool_choice_name)) {
 		segs_puts(s, "{\"type\":\"function\",\"function\":{\"name\":");
 		openai_put_name(e, r->tool_choice_name);
 		segs_puts(s, "}}");
 	} else if (r->tool_choice == CHOICE_ANY) {
-		segs_puts(s, "\"required\"");
+		const char *word = e->backend->required_word;
+
+		segs_string(s, span_utf8(str_of(word ? word : "required")));
 	} else if (r->tool_choice == CHOICE_NONE) {
 		segs_puts(s, "\"none\"");
 	} else {

@@ -53,21 +53,25 @@ static int own_header(struct curl_slist **list, const struct backend *b, const c
 	return add_credential(list, b->auth_header ? b->auth_header : "x-api-key", "", key);
 }
 
-/* key: "user:password". */
+/* key: "user:password", or the password alone of the user that the preset knows. */
 static int basic(struct curl_slist **list, const struct backend *b, const char *key)
 {
-	size_t n = strlen(key);
-	struct buf coded;
+	struct buf plain, coded;
 	char *room;
 	int r = -1;
 
+	buf_init(&plain, 0);
 	buf_init(&coded, 0);
-	room = buf_room(&coded, n / 3 * 4 + 5);
+	if (b->auth_user && !strchr(key, ':'))
+		buf_printf(&plain, "%s:", b->auth_user);
+	buf_puts(&plain, key);
+	room = plain.failed ? NULL : buf_room(&coded, plain.n / 3 * 4 + 5);
 	if (room) {
-		coded.n = (size_t)EVP_EncodeBlock((unsigned char *)room, (const unsigned char *)key,
-						  (int)n);
+		coded.n = (size_t)EVP_EncodeBlock((unsigned char *)room,
+						  (const unsigned char *)plain.p, (int)plain.n);
 		r = add_credential(list, "Authorization", "Basic ", buf_cstr(&coded));
 	}
+	buf_release(&plain);
 	buf_release(&coded);
 	return r;
 }

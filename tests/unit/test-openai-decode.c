@@ -284,7 +284,7 @@ static const struct vector streams[] = {
 	  "S c|R r|G |T a|U|X end_turn" },
 	{ "content parts of reasoning (Databricks)",
 	  DELTA("\"content\":[{\"type\":\"reasoning\",\"summary\":[{\"type\":\"summary_text\",\"text\":\"r\"}]},{\"type\":\"text\",\"text\":\"a\"}]") DONE,
-	  "S c|R r|G |T a|U|X end_turn" },
+	  "S c|R r|G [{\"type\":\"summary_text\",\"text\":\"r\"}]|T a|U|X end_turn" },
 	{ "details, merged, with a late signature",
 	  DETAIL("{\"type\":\"reasoning.text\",\"text\":\"r1\",\"format\":\"anthropic-claude-v1\",\"index\":0}")
 	  DETAIL("{\"type\":\"reasoning.text\",\"text\":\"r2\",\"format\":\"anthropic-claude-v1\",\"index\":0}")
