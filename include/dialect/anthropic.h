@@ -16,6 +16,7 @@ struct anthropic_wrapped {
 	const char *stream_type;        /* Accept of a stream */
 	bool betas;                     /* "anthropic_beta" in the body; false: the API's header */
 	bool stream;                    /* "stream" stays in the body */
+	bool model;                     /* so does "model" */
 };
 /* Body and headers; the URL is the caller's. op: OP_MESSAGE, or OP_COUNT for a body that is only to
  * be counted. */

@@ -364,8 +364,9 @@ static bool dotted_path(struct refusal *r, const struct span *path, unsigned dep
 /* What a host that wraps the API has elsewhere. */
 static bool wrapped_elsewhere(const struct anthropic_wrapped *w, const char *member)
 {
-	return !strcmp(member, "model") || !strcmp(member, "anthropic_version") ||
-	       !strcmp(member, "anthropic_beta") || (!w->stream && !strcmp(member, "stream"));
+	return !strcmp(member, "anthropic_version") || !strcmp(member, "anthropic_beta") ||
+	       (!w->model && !strcmp(member, "model")) ||
+	       (!w->stream && !strcmp(member, "stream"));
 }
 
 static enum edit_action refuse_member(void *ctx, const struct span *path, unsigned depth,

@@ -1,7 +1,9 @@
 /* The table of dialects: a new wire format is a file and a row here. */
 #include "dialect/anthropic.h"
 #include "dialect/bedrock.h"
+#include "dialect/gemini.h"
 #include "dialect/openai.h"
+#include "dialect/vertex.h"
 
 static const struct dialect *const dialects[] = {
 	&dialect_openai_chat,
@@ -9,6 +11,8 @@ static const struct dialect *const dialects[] = {
 	&dialect_bedrock,
 	&dialect_bedrock_anthropic,
 	&dialect_bedrock_converse,
+	&dialect_gemini,
+	&dialect_vertex_anthropic,
 	NULL,
 };
 
