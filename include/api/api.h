@@ -13,7 +13,7 @@
 #include "message/event.h"
 #include "message/request.h"
 #include "route/route.h"
-#include "run/run.h"
+#include "run/chain.h"
 
 /* What a request came to, filled on the way and written as one line at its end (api/account.c). */
 struct account {
@@ -40,6 +40,7 @@ struct api_call {
 	struct access_result access;
 	struct account account;
 	const char *rest; /* what a path pattern's '*' matched, decoded */
+	const char *provider; /* backend that the body of an earlier system's client names; or NULL */
 	bool busy;
 };
 
@@ -87,9 +88,12 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 void api_body_drop(struct api_call *c, struct api_body *b);
 void api_body_release(struct api_body *b);
 
-/* Where the request goes, with the caller's key where that is passed on. */
-int api_route_select(struct api_call *c, const char *model, struct target *t,
-		     struct fault *f) MUST_CHECK;
+/* Where the request goes, with the caller's key where that is passed on (api/choose.c). r: NULL
+ * where there is only a name. Fills o->chain and what belongs to it. */
+int api_route(struct api_call *c, const char *model, const struct message_request *r,
+	      struct chain_options *o, struct fault *f) MUST_CHECK;
+/* The account and the log speak of this member from now on. */
+void api_note_member(struct api_call *c, const struct target *t);
 
 /* Estimated input tokens of a request (api/estimate.c); its error is measured in
  * docs/count-tokens.md. quick: long texts are judged by a sample, for the figure that

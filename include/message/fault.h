@@ -25,6 +25,7 @@ enum fault_scope { FAULT_OF_REQUEST, FAULT_OF_KEY, FAULT_OF_BACKEND };
 struct fault {
 	enum fault_class class;
 	enum fault_scope scope;
+	bool ours;              /* a limit of this program: no other backend can cure it */
 	int status;             /* HTTP status for the client: 400 … 529 */
 	const char *type;       /* the API's error type, static: "invalid_request_error", … */
 	char message[2048];     /* one or two sentences, UTF-8, NUL-terminated */

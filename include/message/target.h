@@ -77,6 +77,13 @@ struct backend {
 	const char *auth_header;        /* header name for AUTH_HEADER, "x-api-key" */
 	const char *api_key;            /* resolved; NULL when none. Never printed. */
 	const char *api_key_from;       /* where it came from, for messages: "OPENROUTER_API_KEY in the environment" */
+	/* Further keys that take turns with api_key; NULL-terminated. */
+	const char *const *api_keys;
+	/* With several keys: this backend with each of them alone, for the run to choose from. */
+	const struct backend *ways;
+	size_t nways;
+	/* Its key's name in the host table: the backend's and a hash. NULL: it has no key. */
+	const char *key_mark;
 	struct credential_setting credential;
 	const char *proxy;              /* NULL: from the environment; "" : never */
 	const char *ca_file;            /* NULL: the system's */
@@ -138,13 +145,20 @@ struct backend {
 	const struct body_member *body; /* forced or dropped body members (openai-chat: appended); name NULL ends */
 };
 
+/* One member of a chain: what one upstream call needs to know. */
 struct target {
-	const struct backend *backend;
+	const struct backend *backend;  /* with the target's own options laid over it */
 	const char *model;              /* name at the backend */
 	bool mapped;                    /* differs from what was asked for */
 	const char *caller_key;         /* passthrough: the caller's own key; else NULL */
 	bool caller_bearer;             /* it came as Authorization: Bearer */
 	const char *rule;               /* which rule decided, for the log and --route */
+};
+
+/* A decision: members in the order in which they are tried, at least one. */
+struct target_chain {
+	struct target *v;
+	size_t n;
 };
 
 #endif

@@ -21,7 +21,8 @@
 struct exchange {
 	struct api_call *call;
 	struct api_body body;
-	struct target target;
+	struct chain_options run;
+	const struct target *target; /* the member that is asked, or was asked last */
 	struct writer *writer;
 	struct keeper *keeper;
 	struct stopper *stopper;
@@ -32,28 +33,22 @@ struct exchange {
 	struct str pass;     /* the backend's headers for the client, "name: value\n" each */
 };
 
-/* ---- target ---- */
-
-int api_route_select(struct api_call *c, const char *model, struct target *t, struct fault *f)
-{
-	if (route_select(c->config, model, c->arena, t, f))
-		return -1;
-	if (c->config->access_mode == ACCESS_PASSTHROUGH) {
-		t->caller_key = c->access.caller_key;
-		t->caller_bearer = c->access.caller_bearer;
-	}
-	c->account.backend = t->backend->name;
-	c->account.routed = t->model;
-	c->account.rule = t->rule;
-	return 0;
-}
-
 /* A continued thread holds only the newest turn: a backend that has not kept the rest would answer
  * without memory. The client knows this refusal and sends everything again. */
-static int check_thread(const struct exchange *x, struct fault *f)
+static int check_thread(struct exchange *x, struct fault *f)
 {
-	if (!x->body.request.thread_continue || x->target.backend->anthropic_host)
+	struct target_chain *chain = &x->run.chain;
+	size_t n = 0;
+
+	if (!x->body.request.thread_continue)
 		return 0;
+	for (size_t i = 0; i < chain->n; i++)
+		if (chain->v[i].backend->anthropic_host)
+			chain->v[n++] = chain->v[i];
+	if (n) {
+		chain->n = n;
+		return 0;
+	}
 	fault_bad(f, "capability_rejected: beta_header:message-threads-2026-08-12; this backend "
 		     "keeps no thread state. "
 		     "Resend the full conversation.");
@@ -146,8 +141,8 @@ static void add_headers(void *ctx, struct answer *a)
 {
 	struct exchange *x = ctx;
 
-	answer_header(a, "x-messages-backend", x->target.backend->name);
-	answer_header(a, "x-messages-model", x->target.model);
+	answer_header(a, "x-messages-backend", x->target->backend->name);
+	answer_header(a, "x-messages-model", x->target->model);
 	if (x->call->account.dropped)
 		answer_header(a, "x-messages-dropped", x->call->account.dropped);
 	add_passed(x, a);
@@ -186,11 +181,29 @@ static void note_head(void *ctx, const struct upstream_head *h, const struct out
 	x->waiter.due = writer_due(x->writer);
 }
 
+static void note_member(void *ctx, const struct target *t)
+{
+	struct exchange *x = ctx;
+
+	x->target = t;
+	x->pass = STR_NONE;
+	api_note_member(x->call, t);
+}
+
 static bool content_sent(void *ctx)
 {
 	struct exchange *x = ctx;
 
 	return writer_content(x->writer);
+}
+
+/* Members have names of their own for the model; the client reads the one that it asked for. */
+static bool is_mapped(const struct target_chain *chain)
+{
+	for (size_t i = 0; i < chain->n; i++)
+		if (chain->v[i].mapped)
+			return true;
+	return false;
 }
 
 static struct writer *make_writer(struct exchange *x)
@@ -200,7 +213,7 @@ static struct writer *make_writer(struct exchange *x)
 	struct str raw = arena_str(x->call->arena, (struct str){ r->model.p, r->model.n });
 	struct writer_options o = {
 		.answer = x->call->answer, .arena = x->call->arena,
-		.model = r->model_name, .model_raw = raw.p, .model_mapped = x->target.mapped,
+		.model = r->model_name, .model_raw = raw.p, .model_mapped = is_mapped(&x->run.chain),
 		.stream = r->stream, .input_estimate = estimate_tokens(r, true),
 		.stream_settings = {
 			.commit_after_ms = c->commit_after * 1000LL,
@@ -282,9 +295,11 @@ static void fill_account(struct exchange *x)
 static int run_and_finish(struct exchange *x, struct fault *f)
 {
 	struct api_call *c = x->call;
-	struct run_options o = {
+	int rc;
+
+	x->run.on_member = note_member;
+	x->run.run = (struct run_options){
 		.request = &x->body.request,
-		.target = &x->target,
 		.arena = c->arena,
 		.waiter = &x->waiter,
 		.stream = x->body.request.stream,
@@ -294,10 +309,8 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 		.on_head = note_head,
 		.ctx = x,
 	};
-	int rc;
-
 	waiter_setup(x);
-	if (run_message(&o, &x->observer, &c->account.run, f))
+	if (run_chain(&x->run, &x->observer, &c->account.run, f))
 		rc = end_with_fault(x, f);
 	else
 		rc = writer_finish(x->writer);
@@ -317,8 +330,10 @@ static int prepare(struct exchange *x, bool always_stream, struct fault *f)
 		return -1;
 	if (always_stream)
 		x->body.request.stream = c->account.stream = true;
-	if (api_route_select(c, x->body.request.model_name, &x->target, f) || check_thread(x, f))
+	if (api_route(c, x->body.request.model_name, &x->body.request, &x->run, f) ||
+	    check_thread(x, f))
 		return -1;
+	x->target = &x->run.chain.v[0];
 	return chain_setup(x, f);
 }
 

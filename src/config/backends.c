@@ -272,24 +272,30 @@ static void check_key(struct loader *l, struct draft *d, struct origin *from)
 }
 
 /* Members to drop are body members without a value for dialects that write the body anew. */
-static void drop_to_body(struct loader *l, struct draft *d)
+static void drop_to_body(struct loader *l, struct backend *b)
 {
 	size_t n = 0, m = 0, i;
 	struct body_member *list;
 
-	if (strcmp(d->b.dialect, "openai-chat") || !d->b.drop_members)
+	if (strcmp(b->dialect, "openai-chat") || !b->drop_members)
 		return;
-	while (d->b.body && d->b.body[n].name)
+	while (b->body && b->body[n].name)
 		n++;
-	while (d->b.drop_members[m])
+	while (b->drop_members[m])
 		m++;
 	list = arena_alloc(l->arena, (n + m + 1) * sizeof(*list));
 	for (i = 0; list && i < n; i++)
-		list[i] = d->b.body[i];
+		list[i] = b->body[i];
 	for (i = 0; list && i < m; i++)
-		list[n + i] = (struct body_member){ d->b.drop_members[i], NULL };
+		list[n + i] = (struct body_member){ b->drop_members[i], NULL };
 	if (list)
-		d->b.body = list;
+		b->body = list;
+}
+
+void backend_settle(struct loader *l, struct backend *b)
+{
+	drop_empty(b);
+	drop_to_body(l, b);
 }
 
 static const char *missing_key(struct loader *l, const struct draft *d)
@@ -313,7 +319,7 @@ static const char *draft_lacks(struct loader *l, const struct draft *d, const st
 		return "has auth = \"header\" but no auth_header";
 	if (d->b.credential.kind != CREDENTIAL_KEY)
 		return credential_lacks(l, d);
-	if (d->b.passthrough || d->b.api_key)
+	if (d->b.passthrough || d->b.api_key || (d->b.api_keys && d->b.api_keys[0]))
 		return NULL;
 	if (key->problem)
 		return arena_printf(l->arena, "has no API key: %s", key->problem);
@@ -324,14 +330,13 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 {
 	struct origin *key = option_from(&d->set, "api_key");
 
-	drop_empty(&d->b);
+	backend_settle(l, &d->b);
 	host_to_url(l, d);
 	fix_base_url(l, d);
 	d->b.origin = lower_name(l, d->b.name);
 	d->b.anthropic_host = host_is(d->b.base_url, "api.anthropic.com");
 	d->b.passthrough = c->access_mode == ACCESS_PASSTHROUGH &&
 		same(d->b.name, c->passthrough_backend ? c->passthrough_backend : c->proxy_backend);
-	drop_to_body(l, d);
 	check_key(l, d, key);
 	credential_settle(l, d);
 	if (!d->b.tls_verify)

@@ -36,9 +36,9 @@ static void put_sample(struct buf *b, const struct option *o)
 	else if (o->value)
 		buf_printf(b, "\"%s\"", o->value);
 	else if (o->type == TYPE_LIST || o->type == TYPE_HEADERS || o->type == TYPE_RULES ||
-		 o->type == TYPE_KEYS)
+		 o->type == TYPE_KEYS || o->type == TYPE_SECRETS || o->type == TYPE_ROUTES)
 		buf_puts(b, "( )");
-	else if (o->type == TYPE_BODY)
+	else if (o->type == TYPE_BODY || o->type == TYPE_TARGETS)
 		buf_puts(b, "{ }");
 	else if (o->type == TYPE_INT || o->type == TYPE_SIZE)
 		buf_puts(b, "…");

@@ -9,10 +9,14 @@
 #include "config/option.h"
 
 #include "config/config.h"
+#include "config/routes.h"
 
 #define GLOBAL(member) offsetof(struct config, member)
 #define BACKEND(member) offsetof(struct backend, member)
 #define RULE(member) offsetof(struct model_rule, member)
+#define ROUTE(member) offsetof(struct route_rule, member)
+#define WHEN(member) offsetof(struct route_when, member)
+#define MEMBER(member) offsetof(struct member_row, member)
 #define KEY(member) offsetof(struct access_key, member)
 #define ROWS(t) t, sizeof(t) / sizeof((t)[0])
 
@@ -56,6 +60,27 @@ static const struct option global_rows[] = {
 		"claude-*haiku* to small, claude-* to big, unless the backend's own names are "
 		"Claude's",
 		"Rules from requested names to models; the first that matches wins." },
+
+	{ "routes", TYPE_ROUTES, GLOBAL(routes), NULL, 0, 0, NULL, NULL, NULL,
+		"Rules that decide by the request before models.map does; the first whose `when` "
+		"holds wins." },
+	{ "targets", TYPE_TARGETS, GLOBAL(targets), NULL, 0, 0, NULL, NULL, NULL,
+		"Named chains of backends and models: a member that fails before its first content "
+		"is followed by the next." },
+	{ "routing.direct", TYPE_BOOL, GLOBAL(direct), "true", 0, 0, "MESSAGES_DIRECT", NULL, NULL,
+		"Clients may name a backend themselves: \"NAME/model\", \"NAME,model\", or "
+		"/b/NAME before the path." },
+	{ "routing.failover_statuses", TYPE_LIST, GLOBAL(failover_statuses), NULL, 0, 0, NULL, NULL,
+		NULL,
+		"Further HTTP statuses of a backend that the next member may cure: \"404\". 408, 429, "
+		"5xx and a refused key of the gateway's own always count." },
+	{ "breaker.failures", TYPE_INT, GLOBAL(breaker_failures), "3", 1, 1000, NULL, NULL, NULL,
+		"Failures in a row after which a backend is passed over while there is another." },
+	{ "breaker.cooldown", TYPE_INT, GLOBAL(breaker_cooldown), "5", 1, DAY, NULL, NULL, NULL,
+		"Seconds until it is tried again, by one request; doubled each time that fails." },
+	{ "breaker.cooldown_max", TYPE_INT, GLOBAL(breaker_cooldown_max), "300", 1, DAY, NULL, NULL,
+		NULL,
+		"Most seconds that it becomes." },
 
 	{ "backends", TYPE_BACKENDS, 0, NULL, 0, 0, NULL, NULL, "the presets that have their key",
 		"Settings of each backend by its name: over a preset's, or all of it." },
@@ -184,6 +209,9 @@ static const struct option backend_rows[] = {
 	{ "credential.lifetime", TYPE_INT, BACKEND(credential.lifetime), "300", 1, DAY, NULL, NULL,
 		NULL,
 		"Seconds that a token is good for when nothing says how long." },
+	{ "api_keys", TYPE_SECRETS, BACKEND(api_keys), NULL, 0, 0, NULL, NULL, NULL,
+		"Further keys that take turns with api_key, written like it: ( \"env:A\", "
+		"\"file:B\" ). One that is refused or rate-limited rests." },
 	{ "model_big", TYPE_TEXT, BACKEND(model_big), NULL, 0, 0, NULL, NULL, "the preset's",
 		"What `big` stands for when this backend is in use." },
 	{ "model_small", TYPE_TEXT, BACKEND(model_small), NULL, 0, 0, NULL, NULL, "the preset's",
@@ -370,5 +398,67 @@ static const struct option key_rows[] = {
 };
 const struct option_table options_key = { "access.keys.", "Members of each key.", ROWS(key_rows) };
 
-const struct option_table *const options_all[] = { &options_global, &options_rule, &options_key,
-	&options_backend, NULL };
+static const struct option route_rows[] = {
+	{ "name", TYPE_TEXT, ROUTE(name), NULL, 0, 0, NULL, NULL, "its place",
+		"Name of the rule, in the log and for --route." },
+	{ "when", TYPE_WHEN, ROUTE(when), NULL, 0, 0, NULL, NULL, "always",
+		"What must hold, all of it." },
+	{ "to", TYPE_TO, ROUTE(to), NULL, 0, 0, NULL, NULL, NULL,
+		"A target's name, \"BACKEND/model\", \"BACKEND\" (the model as it was asked for), `big`, "
+		"`small` or a model of the backend in use; or a list of such and of members." },
+	{ "options", TYPE_OVERLAY, 0, NULL, 0, 0, NULL, NULL, NULL,
+		"A backend's options that hold for this rule: { max_tokens_max = 8192; }." },
+};
+const struct option_table options_route = { "routes.", "Members of each rule of `routes`.",
+	ROWS(route_rows) };
+
+static const struct option when_rows[] = {
+	{ "model", TYPE_LIST, WHEN(model), NULL, 0, 0, NULL, NULL, NULL,
+		"Requested name, or several; `*` and `?` match, case does not count." },
+	{ "family", TYPE_LIST, WHEN(family), NULL, 0, 0, NULL, NULL, NULL,
+		"Family in a Claude name: \"opus\", \"sonnet-4\", \"haiku-4.5\"." },
+	{ "background", TYPE_BOOL, WHEN(feature[FEATURE_BACKGROUND]), NULL, 0, 0, NULL, NULL, NULL,
+		"A haiku-class name, `small`, or a request that Claude Code marks as auxiliary." },
+	{ "tokens_over", TYPE_COUNT, WHEN(tokens_over), NULL, 0, INT32_MAX, NULL, NULL, NULL,
+		"More estimated input tokens than this." },
+	{ "thinking", TYPE_BOOL, WHEN(feature[FEATURE_THINKING]), NULL, 0, 0, NULL, NULL, NULL,
+		"Thinking is on, or an effort is given." },
+	{ "effort", TYPE_LIST, WHEN(effort), NULL, 0, 0, NULL, NULL, NULL,
+		"output_config.effort is one of these." },
+	{ "images", TYPE_BOOL, WHEN(feature[FEATURE_IMAGES]), NULL, 0, 0, NULL, NULL, NULL,
+		"The conversation has images." },
+	{ "documents", TYPE_BOOL, WHEN(feature[FEATURE_DOCUMENTS]), NULL, 0, 0, NULL, NULL, NULL,
+		"The conversation has documents." },
+	{ "web_search", TYPE_BOOL, WHEN(feature[FEATURE_WEB_SEARCH]), NULL, 0, 0, NULL, NULL, NULL,
+		"The request brings the web search tool." },
+	{ "agent", TYPE_BOOL, WHEN(feature[FEATURE_AGENT]), NULL, 0, 0, NULL, NULL, NULL,
+		"A sub-agent of Claude Code asks (x-claude-code-agent-id)." },
+	{ "class", TYPE_LIST, WHEN(request_class), NULL, 0, 0, NULL, NULL, NULL,
+		"x-claude-code-request-class is one of these: main, subagent, workflow, compaction, "
+		"auxiliary." },
+	{ "key", TYPE_LIST, WHEN(key), NULL, 0, 0, NULL, NULL, NULL,
+		"Name of the client's access key; `*` and `?` match." },
+	{ "group", TYPE_LIST, WHEN(group), NULL, 0, 0, NULL, NULL, NULL,
+		"Group of the client's access key; `*` and `?` match." },
+	{ "path", TYPE_LIST, WHEN(path), NULL, 0, 0, NULL, NULL, NULL,
+		"NAME of a path that begins with /b/NAME; other rules do not see such requests." },
+};
+const struct option_table options_when = { "routes.when.", "Conditions of a rule.",
+	ROWS(when_rows) };
+
+static const struct option member_rows[] = {
+	{ "backend", TYPE_TEXT, MEMBER(backend), NULL, 0, 0, NULL, NULL, "the one in use",
+		"Name of the backend." },
+	{ "model", TYPE_TEXT, MEMBER(model), NULL, 0, 0, NULL, NULL, "as it was asked for",
+		"`big`, `small` or a model of that backend." },
+	{ "weight", TYPE_INT, MEMBER(weight), "0", 0, 1000000, NULL, NULL, NULL,
+		"Share of the sessions that begin here; members without one are only fallen back "
+		"to." },
+	{ "options", TYPE_OVERLAY, 0, NULL, 0, 0, NULL, NULL, NULL,
+		"The backend's options that hold for this member." },
+};
+const struct option_table options_member = { "targets.NAME.",
+	"Members of a chain; a text says backend and model in one.", ROWS(member_rows) };
+
+const struct option_table *const options_all[] = { &options_global, &options_rule, &options_route,
+	&options_when, &options_member, &options_key, &options_backend, NULL };

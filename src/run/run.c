@@ -338,7 +338,7 @@ static int64_t backoff_ms(int attempt_number, const struct fault *f)
 static bool worth_retry(const struct run_options *o, const struct fault *f, int attempts,
 			int64_t again, int64_t deadline)
 {
-	if (attempts > o->target->backend->retries || !fault_retryable(f))
+	if (o->once || attempts > o->target->backend->retries || !fault_retryable(f))
 		return false;
 	if (f->retry_after > RETRY_AFTER_MAX || again >= deadline)
 		return false;
@@ -359,10 +359,16 @@ static int64_t whole_deadline(const struct backend *b)
 	return b->timeout > 0 ? clock_ms() + (int64_t)b->timeout * 1000 : CLOCK_NEVER;
 }
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 int run_message(const struct run_options *o, struct sink *sink, struct run_report *rep, struct fault *f)
 {
 	const struct backend *b = o->target->backend;
-	int64_t deadline = whole_deadline(b);
+	int64_t shared = o->deadline ? o->deadline : CLOCK_NEVER;
+	int64_t deadline = sooner(whole_deadline(b), shared);
 	bool strip = false;
 
 	*rep = (struct run_report){ 0 };
@@ -372,7 +378,7 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 
 		rep->attempts++;
 		/* The first attempt has the call's own timeout, which does not count waiting for a slow client. */
-		if (attempt(o, sink, strip, rep->attempts > 1 ? deadline : CLOCK_NEVER, rep, f) == 0)
+		if (attempt(o, sink, strip, rep->attempts > 1 ? deadline : shared, rep, f) == 0)
 			return send_end(sink, f);
 		sent = o->content_sent && o->content_sent(o->ctx);
 		if (!strip && !sent && b->strip_thinking_retry && signature_refused(f)) {
