@@ -21,6 +21,9 @@ static const struct { const char *name; const char *needs[3]; } kinds[] = {
 							"credential.client_secret" } },
 	[CREDENTIAL_ENTRA] = { "entra", { "credential.tenant", "credential.client_id",
 					  "credential.client_secret" } },
+	[CREDENTIAL_AWS] = { "aws", { NULL } },
+	[CREDENTIAL_AWS_KEYS] = { "aws-keys", { "credential.client_id",
+						"credential.client_secret" } },
 };
 
 /* "file:" and "exec:" of api_key. A file that can't be read now may be there later, but a start
@@ -64,6 +67,9 @@ void credential_settle(struct loader *l, struct draft *d)
 	const struct origin *kind = option_from(&d->set, "credential.kind");
 	struct credential_setting *s = &d->b.credential;
 
+	/* Keys as they stand cost nothing and are not to be shared in files. */
+	if (s->kind == CREDENTIAL_AWS && s->client_id && s->client_secret && !s->role)
+		s->kind = CREDENTIAL_AWS_KEYS;
 	if (s->kind != CREDENTIAL_KEY && (kind->kind != ORIGIN_PRESET || !d->b.api_key)) {
 		settle_source(l, d);
 		d->b.api_key = NULL;

@@ -40,9 +40,27 @@ static const struct preset_setting anthropic[] = {
 };
 static const char *const anthropic_tails[] = { "/messages", "/v1", NULL };
 
+/* What the two ways of Bedrock and the row that chooses share; the rest of the path is the
+ * dialect's. */
+static const struct preset_setting bedrock_dialect[] = {
+	{ "path_message", "/model/{model}" },
+	{ "path_count", "/model/{model}/count-tokens" },
+	{ "auth", "sigv4" },
+	{ "cache_control", "true" },
+	{ "tool_images", "true" },
+	{ "files", "true" },
+	{ "top_k", "true" },
+	{ "think_tags", "false" },
+	END
+};
+static const char *const bedrock_tails[] = { "/model", NULL };
+
 const struct dialect_preset dialects[] = {
 	{ "openai-chat", "/v1", openai_chat_tails, openai_chat },
 	{ "anthropic", NULL, anthropic_tails, anthropic },
+	{ "bedrock", NULL, bedrock_tails, bedrock_dialect },
+	{ "bedrock-anthropic", NULL, bedrock_tails, bedrock_dialect },
+	{ "bedrock-converse", NULL, bedrock_tails, bedrock_dialect },
 	{ NULL, NULL, NULL, NULL }
 };
 
@@ -545,6 +563,37 @@ static const struct preset_env databricks_env[] = {
 	END_ENV
 };
 
+/*
+ * Claude's models on Bedrock are reached through inference profiles alone. One beta that is not
+ * known there fails the whole request, so only those pass that have been seen to be taken; no API
+ * lists them.
+ */
+static const struct preset_setting bedrock[] = {
+	{ "base_url", "https://bedrock-runtime.{region}.amazonaws.com" },
+	{ "region", "us-east-1" },
+	{ "credential.kind", "aws" },
+	{ "model_big", "global.anthropic.claude-sonnet-5-5" },
+	{ "model_small", "global.anthropic.claude-haiku-5-5" },
+	{ "drop_members", "metadata, cache_control, container, mcp_servers, service_tier, thread, "
+		"diagnostics, speed, fallbacks, inference_geo" },
+	{ "pass_betas", "claude-code-*, interleaved-thinking-*, thinking-token-count-*, "
+		"context-management-2025-06-27, mid-conversation-system-2026-04-07, "
+		"per-turn-control-2026-07-01, mid-conversation-tool-changes-2026-07-01, "
+		"effort-2025-11-24, dangerous-tool-use-2026-09-03, tool-search-tool-2025-10-19, "
+		"thinking-binding-controls-2026-08-01, context-1m-2025-08-07" },
+	END
+};
+static const struct preset_env bedrock_env[] = {
+	{ "api_key", "AWS_BEARER_TOKEN_BEDROCK", NULL },
+	{ "base_url", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", NULL },
+	{ "region", "AWS_REGION AWS_DEFAULT_REGION", NULL },
+	{ "credential.client_id", "AWS_ACCESS_KEY_ID", NULL },
+	{ "credential.client_secret", "AWS_SECRET_ACCESS_KEY", NULL },
+	{ "credential.session", "AWS_SESSION_TOKEN", NULL },
+	{ "credential.profile", "AWS_PROFILE", NULL },
+	END_ENV
+};
+
 const struct preset presets[] = {
 	{ "OPENROUTER", "OpenRouter", "openai-chat", true, false, openrouter, openrouter_env },
 	{ "OPENAI", "OpenAI", "openai-chat", true, false, openai, openai_env },
@@ -569,6 +618,7 @@ const struct preset presets[] = {
 	{ "OLLAMA", "Ollama", "anthropic", false, false, ollama, ollama_env },
 	{ "LLAMACPP", "llama.cpp", "anthropic", false, false, llamacpp, llamacpp_env },
 	{ "VLLM", "vLLM", "anthropic", false, false, vllm, vllm_env },
+	{ "BEDROCK", "AWS Bedrock", "bedrock", true, false, bedrock, bedrock_env },
 	{ NULL, NULL, NULL, false, false, NULL, NULL }
 };
 

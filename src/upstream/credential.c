@@ -47,6 +47,8 @@ static const struct {
 	[CREDENTIAL_OAUTH] = { "oauth", &credential_oauth },
 	[CREDENTIAL_DATABRICKS] = { "databricks-m2m", &credential_databricks },
 	[CREDENTIAL_ENTRA] = { "entra", &credential_entra },
+	[CREDENTIAL_AWS] = { "aws", &credential_aws },
+	[CREDENTIAL_AWS_KEYS] = { "aws-keys", &credential_aws_keys },
 };
 
 struct entry {
@@ -190,7 +192,7 @@ static bool identify(const struct backend *b, unsigned char id[CREDENTIAL_ID_SIZ
 	const struct credential_setting *s = &b->credential;
 	const char *parts[] = { kinds[s->kind].name, b->name, b->base_url, s->source,
 				s->client_id, s->client_secret, s->host, s->tenant, s->scope,
-				s->token_url };
+				s->token_url, s->session, s->profile, s->role, b->region };
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
 
