@@ -8,7 +8,7 @@
 #include "base/str.h"
 
 enum framing { FRAMING_SSE, FRAMING_JSON };
-enum auth_kind { AUTH_NONE, AUTH_BEARER, AUTH_HEADER, AUTH_BASIC };
+enum auth_kind { AUTH_NONE, AUTH_BEARER, AUTH_HEADER, AUTH_BASIC, AUTH_SIGV4 };
 /* What becomes of role "system" entries in the middle of the conversation. */
 enum mid_system { MID_SYSTEM_KEEP, MID_SYSTEM_USER, MID_SYSTEM_HOIST };
 /* How thinking budget and effort are said to the backend. */
@@ -46,6 +46,8 @@ enum credential_kind {
 	CREDENTIAL_OAUTH,       /* OAuth 2.0 client credentials at any token_url */
 	CREDENTIAL_DATABRICKS,  /* the same of a Databricks workspace (M2M) */
 	CREDENTIAL_ENTRA,       /* the same of Microsoft Entra ID */
+	CREDENTIAL_AWS,         /* AWS: profile, web identity, container or instance role; assumed role */
+	CREDENTIAL_AWS_KEYS,    /* AWS: access key id, secret, session token as they stand */
 };
 
 /* "credential" of a backend: what its kind needs (config/credential.c checks). Never printed
@@ -58,6 +60,9 @@ struct credential_setting {
 	const char *tenant;
 	const char *scope;              /* NULL: the kind's usual one */
 	const char *token_url;          /* NULL: the kind's usual one */
+	const char *session;            /* AWS: session token beside the keys */
+	const char *profile;            /* AWS: of the credentials file */
+	const char *role;               /* AWS: ARN of the role to assume */
 	int lifetime;                   /* seconds, where the answer does not say */
 };
 
@@ -74,6 +79,7 @@ struct backend {
 	const char *path_count;         /* NULL: cannot count */
 	const char *path_models;        /* NULL: has no list */
 	enum auth_kind auth;
+	const char *region;             /* AWS: where base_url is; NULL elsewhere */
 	const char *auth_header;        /* header name for AUTH_HEADER, "x-api-key" */
 	const char *api_key;            /* resolved; NULL when none. Never printed. */
 	const char *api_key_from;       /* where it came from, for messages: "OPENROUTER_API_KEY in the environment" */
@@ -115,6 +121,7 @@ struct backend {
 	bool strip_schema_null;         /* drop null "required"/"type" and "$schema" from schemas */
 	bool think_tags;                /* "<think>…</think>" at the start of the text is thinking */
 	bool strip_thinking_retry;      /* one retry without thinking when a signature is refused */
+	bool count_wrapped;             /* gemini: a token count holds a whole request (AI Studio) */
 	bool tool_result_merge;         /* user text after tool results goes into the last of them (Mistral) */
 	bool billing_header;            /* keep Claude Code's x-anthropic-billing-header text */
 	int tool_name_max;              /* longest tool name, 64 */

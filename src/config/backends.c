@@ -179,6 +179,16 @@ static void host_to_url(struct loader *l, struct draft *d)
 				     host_is_bare(host) && d->b.host_suffix ? d->b.host_suffix : "");
 }
 
+/* "{region}" in a base URL. */
+static void region_to_url(struct loader *l, struct draft *d)
+{
+	const char *at = d->b.base_url ? strstr(d->b.base_url, "{region}") : NULL;
+
+	if (at && d->b.region)
+		d->b.base_url = arena_printf(l->arena, "%.*s%s%s", (int)(at - d->b.base_url),
+					     d->b.base_url, d->b.region, at + strlen("{region}"));
+}
+
 /* The host of a checked URL, without brackets and port. */
 static struct str url_host(const char *url)
 {
@@ -332,6 +342,7 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 
 	backend_settle(l, &d->b);
 	host_to_url(l, d);
+	region_to_url(l, d);
 	fix_base_url(l, d);
 	d->b.origin = lower_name(l, d->b.name);
 	d->b.anthropic_host = host_is(d->b.base_url, "api.anthropic.com");
@@ -372,6 +383,13 @@ static void draft_add(struct loader *l, struct drafts *all, const char *name,
 	all->n++;
 }
 
+/* Variables that much of the world has set for other reasons say nothing of a wish for a backend. */
+static bool says_nothing(const char *option)
+{
+	return !strcmp(option, "headers") || !strcmp(option, "region") ||
+	       !strcmp(option, "credential.session") || !strcmp(option, "credential.profile");
+}
+
 /* A preset that the file does not mention counts when it is named as the one to use, or its key or
  * address is in the environment. */
 static bool preset_wanted(struct loader *l, const struct preset *p, const struct config *c)
@@ -382,7 +400,7 @@ static bool preset_wanted(struct loader *l, const struct preset *p, const struct
 	if (same(p->name, c->proxy_backend) || same(p->name, c->passthrough_backend))
 		return true;
 	for (e = p->env; e->option; e++)
-		if (strcmp(e->option, "headers") && option_env(l, e->vars, &name))
+		if (!says_nothing(e->option) && option_env(l, e->vars, &name))
 			return true;
 	return false;
 }

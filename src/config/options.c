@@ -26,9 +26,10 @@
 static const char *const access_modes[] = { "auto", "keys", "local", "passthrough", "open", NULL };
 static const char *const log_levels[] = { "debug", "info", "warn", "error", "none", NULL };
 static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
-static const char *const auths[] = { "none", "bearer", "header", "basic", NULL };
+static const char *const auths[] = { "none", "bearer", "header", "basic", "sigv4",
+	NULL };
 static const char *const credentials[] = { "key", "file", "exec", "oauth", "databricks-m2m",
-	"entra", NULL };
+	"entra", "aws", "aws-keys", NULL };
 static const char *const mid_systems[] = { "keep", "user", "hoist", NULL };
 static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", "budget",
 	"switch", "parsed", NULL };
@@ -184,6 +185,9 @@ static const struct option backend_rows[] = {
 		"Credential: \"env:NAME\", \"file:PATH\" (read again when it changes), "
 		"\"exec:COMMAND\" (run again when its token expires), or the key itself (--check "
 		"warns)." },
+	{ "api_keys", TYPE_SECRETS, BACKEND(api_keys), NULL, 0, 0, NULL, NULL, NULL,
+		"Further keys that take turns with api_key, written like it: ( \"env:A\", "
+		"\"file:B\" ). One that is refused or rate-limited rests." },
 	{ "credential.kind", TYPE_WORD, BACKEND(credential.kind), "key", 0, 0, NULL, credentials,
 		"api_key",
 		"How the credential is got where it is more than api_key." },
@@ -206,12 +210,18 @@ static const struct option backend_rows[] = {
 	{ "credential.token_url", TYPE_URL, BACKEND(credential.token_url), NULL, 0, 0, NULL, NULL,
 		"the kind's own",
 		"OAuth kinds: where tokens are had." },
+	{ "credential.session", TYPE_SECRET, BACKEND(credential.session), NULL, 0, 0, NULL, NULL,
+		NULL,
+		"`aws`: session token that belongs to the keys, which are client_id and "
+		"client_secret." },
+	{ "credential.profile", TYPE_TEXT, BACKEND(credential.profile), NULL, 0, 0, NULL, NULL,
+		"default",
+		"`aws`: profile of ~/.aws/credentials." },
+	{ "credential.role", TYPE_TEXT, BACKEND(credential.role), NULL, 0, 0, NULL, NULL, NULL,
+		"`aws`: ARN of a role that is assumed with what was found." },
 	{ "credential.lifetime", TYPE_INT, BACKEND(credential.lifetime), "300", 1, DAY, NULL, NULL,
 		NULL,
 		"Seconds that a token is good for when nothing says how long." },
-	{ "api_keys", TYPE_SECRETS, BACKEND(api_keys), NULL, 0, 0, NULL, NULL, NULL,
-		"Further keys that take turns with api_key, written like it: ( \"env:A\", "
-		"\"file:B\" ). One that is refused or rate-limited rests." },
 	{ "model_big", TYPE_TEXT, BACKEND(model_big), NULL, 0, 0, NULL, NULL, "the preset's",
 		"What `big` stands for when this backend is in use." },
 	{ "model_small", TYPE_TEXT, BACKEND(model_small), NULL, 0, 0, NULL, NULL, "the preset's",
@@ -268,8 +278,10 @@ static const struct option backend_rows[] = {
 	{ "http2", TYPE_BOOL, BACKEND(http2), "false", 0, 0, NULL, NULL, NULL,
 		"Use HTTP/2 where the backend offers it." },
 	{ "auth", TYPE_WORD, BACKEND(auth), "bearer", 0, 0, NULL, auths, NULL,
-		"How the credential is sent: Authorization: Bearer, a header of its own, Basic, or "
-		"not at all." },
+		"How the credential is sent: Authorization: Bearer, a header of its own, Basic, AWS's "
+		"signature (a plain key as Bearer then), or not at all." },
+	{ "region", TYPE_TEXT, BACKEND(region), NULL, 0, 0, NULL, NULL, NULL,
+		"AWS region: what \"{region}\" in base_url stands for, and what is signed." },
 	{ "auth_header", TYPE_TEXT, BACKEND(auth_header), NULL, 0, 0, NULL, NULL, NULL,
 		"Name of that header for auth = \"header\"." },
 	{ "auth_user", TYPE_TEXT, BACKEND(auth_user), NULL, 0, 0, NULL, NULL, NULL,
