@@ -121,7 +121,7 @@ CONVERSE = [
 
 def sending(frames, pause=None):
     """A script that checks the signature and sends these bytes; the fourth when pause is set, or
-    after so many seconds."""
+    after so many seconds, as the end."""
     def script(call):
         try:
             check_signature(call)
@@ -133,6 +133,8 @@ def sending(frames, pause=None):
             if pause and number == 3:
                 time.sleep(pause) if isinstance(pause, float) else pause.wait(10)
             call.raw(data)
+        if isinstance(pause, float):
+            time.sleep(pause)
     return script
 
 
