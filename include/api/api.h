@@ -60,13 +60,23 @@ const struct api_route *api_routes(void); /* ends with a row without a method */
 void api_handle(void *ctx, struct front *f, bool busy);
 
 api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api_model, api_root,
-	api_hello, api_status, api_health, api_health_detailed;
+	api_hello, api_status, api_health, api_health_detailed, api_universal_stream,
+	api_universal_providers, api_universal_provider, api_universal_health;
 
 /* Answers with a fault and notes it in the account; returns as an api_handler does. */
 int api_fault(struct api_call *c, const struct fault *f);
 /* A whole JSON answer from a tree, which is freed (NULL: memory ended while it was built). */
 struct cJSON;
 int api_json(struct api_call *c, int status, struct cJSON *tree);
+/* Backends, routes and targets with their breakers and last errors (api/members.c). */
+void api_add_members(struct cJSON *root, const struct config *c);
+/* The models that one backend lists, under its own names. */
+int api_models_of(struct api_call *c, const struct backend *b);
+/* The backend that a client of an earlier system calls so; `name` itself when there is none. */
+const char *api_provider(struct api_call *c, const char *name);
+/* `messages.fcgi --route`: reads a request and prints what the router makes of it. headers:
+ * "name: value", NULL-terminated (api/explain.c). */
+int api_explain(const struct config_load *load, const char *const *headers, FILE *in, FILE *out);
 /* One line in the log. */
 void account_log(const struct api_call *c, bool quiet);
 void account_fault(struct account *a, const struct fault *f);

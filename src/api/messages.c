@@ -14,6 +14,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "ingress/ingress.h"
+#include "json/scan.h"
 #include "run/filters.h"
 
 #define ANSWER_MAX (64u << 20) /* bytes of a whole answer, from the backend or to the client */
@@ -28,6 +29,7 @@ struct exchange {
 	struct stopper *stopper;
 	struct sink observer, *next;
 	struct waiter waiter;
+	bool universal;      /* the body names its backend */
 	bool stopped;        /* the program ends */
 	bool drop_due;       /* the body can go as soon as no decoder is on the stack */
 	struct str pass;     /* the backend's headers for the client, "name: value\n" each */
@@ -320,6 +322,62 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 	return rc;
 }
 
+/* The backend that the body names; without one the router decides. */
+static int take_provider(struct exchange *x, struct fault *f)
+{
+	struct span name = span_unquote(json_get(span_json(x->body.request.body), "provider"));
+	struct buf text;
+
+	if (!span_given(name) || span_is_null(name))
+		return 0;
+	if (!span_is_string(name))
+		return fault_bad(f, "provider: Input should be a valid string");
+	buf_init(&text, 256);
+	span_put_text(&text, name);
+	x->call->provider = api_provider(x->call, arena_dup(x->call->arena, text.p ? text.p : "", text.n));
+	buf_release(&text);
+	return 0;
+}
+
+/* The list with `name` added, or (add false) without it. */
+static const char *const *list_with(struct arena *a, const char *const *old, const char *name,
+				    bool add)
+{
+	const char **list;
+	size_t n = 0, k = 0;
+
+	while (old && old[n])
+		n++;
+	list = arena_alloc(a, (n + 2) * sizeof(*list));
+	for (size_t i = 0; list && i < n; i++)
+		if (strcmp(old[i], name) != 0)
+			list[k++] = old[i];
+	if (list && add)
+		list[k] = name;
+	return list;
+}
+
+/* The member is ours: a backend that gets the body as it came, or takes members of that name (as
+ * OpenRouter does), must not see it. */
+static int hide_provider(struct exchange *x, struct fault *f)
+{
+	struct target_chain *chain = &x->run.chain;
+	struct arena *a = x->call->arena;
+
+	for (size_t i = 0; x->call->provider && i < chain->n; i++) {
+		struct backend *copy = arena_alloc(a, sizeof(*copy));
+
+		if (!copy)
+			return fault_no_memory(f);
+		*copy = *chain->v[i].backend;
+		copy->drop_members = list_with(a, copy->drop_members, "provider", true);
+		copy->pass_members = list_with(a, copy->pass_members, "provider", false);
+		copy->nways = 0;
+		chain->v[i].backend = copy;
+	}
+	return a->failed ? fault_no_memory(f) : 0;
+}
+
 /* Up to the call everything is a plain refusal; from there on the writer knows what has already
  * been said. */
 static int prepare(struct exchange *x, bool always_stream, struct fault *f)
@@ -330,14 +388,16 @@ static int prepare(struct exchange *x, bool always_stream, struct fault *f)
 		return -1;
 	if (always_stream)
 		x->body.request.stream = c->account.stream = true;
+	if (x->universal && take_provider(x, f))
+		return -1;
 	if (api_route(c, x->body.request.model_name, &x->body.request, &x->run, f) ||
-	    check_thread(x, f))
+	    hide_provider(x, f) || check_thread(x, f))
 		return -1;
 	x->target = &x->run.chain.v[0];
 	return chain_setup(x, f);
 }
 
-static int exchange_run(struct api_call *c, bool always_stream)
+static int exchange_run(struct api_call *c, bool always_stream, bool universal)
 {
 	struct exchange *x = arena_alloc(c->arena, sizeof(*x));
 	struct fault f = FAULT_INIT;
@@ -348,6 +408,7 @@ static int exchange_run(struct api_call *c, bool always_stream)
 		return api_fault(c, &f);
 	}
 	x->call = c;
+	x->universal = universal;
 	rc = prepare(x, always_stream, &f) ? api_fault(c, &f) : run_and_finish(x, &f);
 	chain_release(x);
 	api_body_release(&x->body);
@@ -356,10 +417,15 @@ static int exchange_run(struct api_call *c, bool always_stream)
 
 int api_messages(struct api_call *c)
 {
-	return exchange_run(c, false);
+	return exchange_run(c, false, false);
 }
 
 int api_messages_stream(struct api_call *c)
 {
-	return exchange_run(c, true);
+	return exchange_run(c, true, false);
+}
+
+int api_universal_stream(struct api_call *c)
+{
+	return exchange_run(c, true, true);
 }

@@ -51,8 +51,8 @@ static bool is_role(const char *name)
 	return strcmp(name, "big") == 0 || strcmp(name, "small") == 0;
 }
 
-/* Does some setting lead to this model? */
-static bool is_target(const struct config *c, const char *name)
+/* Does some setting lead to this model of the backend in use? */
+static bool is_model(const struct config *c, const char *name)
 {
 	const char *known[] = { c->model_big, c->model_small, c->model_default };
 
@@ -62,7 +62,16 @@ static bool is_target(const struct config *c, const char *name)
 		if (known[i] && strcmp(known[i], name) == 0)
 			return true;
 	for (size_t i = 0; i < c->nrules; i++)
-		if (strcmp(c->rules[i].to, name) == 0 || strcmp(c->rules[i].match, name) == 0)
+		if (strcmp(c->rules[i].to, name) == 0)
+			return true;
+	return false;
+}
+
+/* Is it a name that the model list shows? */
+static bool is_target(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->nrules; i++)
+		if (strcmp(c->rules[i].match, name) == 0)
 			return true;
 	for (size_t i = 0; i < c->ntargets; i++)
 		if (strcmp(c->targets[i].name, name) == 0)
@@ -71,7 +80,7 @@ static bool is_target(const struct config *c, const char *name)
 		for (size_t k = 0; c->routes[i].when.model && c->routes[i].when.model[k]; k++)
 			if (strcmp(c->routes[i].when.model[k], name) == 0)
 				return true;
-	return false;
+	return is_model(c, name);
 }
 
 static bool names_backend(const struct config *c, const char *name)
@@ -324,10 +333,15 @@ static int build(struct decision *d, struct target_chain *out, struct fault *f)
 static int nowhere(const struct decision *d, struct fault *f)
 {
 	struct str name = str_cut_utf8(str_of(d->ask->model), 200);
+	struct str path = str_cut_utf8(str_of(d->ask->path), 100);
+
+	if (!str_utf8(path))
+		path = STR("(not UTF-8)");
 
 	if (d->ask->path)
 		return fault_set(f, FAULT_BAD_REQUEST, 404, "not_found_error",
-				 "There is no backend or target of the name that follows /b/ here.");
+				 "There is no backend or target \"%.*s\" for clients here.",
+				 STR_ARGS(path));
 	return fault_set(f, FAULT_BAD_REQUEST, 404, "not_found_error",
 			 "model: %.*s (no rule matches this name and models.default is not set; "
 			 "GET /v1/models lists what there is)",
@@ -353,7 +367,7 @@ int route_decide(const struct config *c, const struct route_ask *ask, struct are
 	if (!d.name)
 		return fault_no_memory(f);
 	if (!by_routes(&d) && !(ask->path ? by_path(&d) : by_name(&d))) {
-		if (ask->path || (c->several && !own))
+		if (ask->path || (c->several && !own && !is_model(c, d.name)))
 			return nowhere(&d, f);
 		d.to = (struct route_target){ .v = &as_it_came, .n = 1 };
 		d.rule = "as it came";
