@@ -5,7 +5,9 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import struct
+import tempfile
 import threading
 import time
 import zlib
@@ -225,6 +227,22 @@ def test_bedrock_count():
         assert body["max_tokens"] > 0 and body["anthropic_version"], body
 
 
+def test_bedrock_count_converse():
+    with Bedrock(model="us.amazon.nova-pro-v1:0") as setup:
+        def script(call):
+            check_signature(call)
+            call.whole(200, {"inputTokens": 7})
+        setup.upstream.reset(script)
+        with setup.client(timeout=30) as client:
+            answer = client.ask("POST", "/v1/messages/count_tokens", {
+                "model": "claude-test", "messages": [{"role": "user", "content": "hi"}]})
+        assert answer.json == {"input_tokens": 7}, answer.body
+        call = setup.upstream.wait_call()
+        assert call.path == "/model/amazon.nova-pro-v1:0/count-tokens", call.path
+        assert call.json == {"input": {"converse": {"messages": [
+            {"role": "user", "content": [{"text": "hi"}]}]}}}, call.json
+
+
 # ---- Converse ----
 
 def test_bedrock_converse_stream():
@@ -394,3 +412,80 @@ def test_bedrock_instance():
             check_signature(setup.upstream.wait_call(), secret="s9", key_id="ASIA9")
     finally:
         imds.close()
+
+
+CHAIN = 'region = "%s"; credential = { kind = "aws"; %%s };' % REGION
+
+
+def used_by(env, more=""):
+    """The call that a gateway makes whose credential has to be found in this environment."""
+    with Bedrock(backend=CHAIN % more, env=env) as setup:
+        setup.upstream.reset(lambda call: call.whole(429, {"message": "x"}))
+        setup.ask()
+        return setup.upstream.wait_call()
+
+
+def temporary(text):
+    """A file that the gateway can read."""
+    file = tempfile.NamedTemporaryFile("w", prefix="messages-e2e-", dir="/tmp")
+    file.write(text)
+    file.flush()
+    os.chmod(file.name, 0o644)
+    return file
+
+
+def test_bedrock_profile():
+    with temporary("[default]\naws_access_key_id = A\naws_secret_access_key = a\n"
+                   "# [work]\n[work]\n aws_access_key_id=B\naws_secret_access_key = b/=\n"
+                   "aws_session_token = s=\n") as file:
+        env = {"AWS_SHARED_CREDENTIALS_FILE": file.name}
+        check_signature(used_by(env), secret="a", key_id="A")
+        call = used_by(env, 'profile = "work";')
+        check_signature(call, secret="b/=", key_id="B")
+        assert call.headers["x-amz-security-token"] == "s="
+        with Bedrock(backend=CHAIN % 'profile = "none";', env=env) as setup:
+            text = error_of(setup.ask(), 502, "api_error")
+            assert "[none]" in text and not setup.upstream.calls, text
+
+
+def test_bedrock_container():
+    agent = Upstream()
+
+    def answer(call):
+        assert call.headers["authorization"] == "pod token", call.headers
+        call.whole(200, {"AccessKeyId": "ASIA5", "SecretAccessKey": "s5", "Token": "t5",
+                         "Expiration": "2036-01-01T00:00:00Z"})
+    agent.script = answer
+    try:
+        with temporary("pod token\n") as file:
+            call = used_by({
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:%d/v1/x" % agent.port,
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": file.name, "HOME": "/nowhere"})
+            check_signature(call, secret="s5", key_id="ASIA5")
+    finally:
+        agent.close()
+
+
+def test_bedrock_web_identity():
+    sts = Upstream()
+
+    def issue(call):
+        assert "authorization" not in call.headers, call.headers
+        assert b"WebIdentityToken=jwt.%2B.x" in call.body, call.body
+        call.whole(200, role_answer("AssumeRoleWithWebIdentity", 3))
+    sts.script = issue
+    try:
+        with temporary("jwt.+.x\n") as file:
+            call = used_by({"AWS_WEB_IDENTITY_TOKEN_FILE": file.name,
+                            "AWS_ROLE_ARN": "arn:aws:iam::1:role/r"},
+                           'token_url = "http://127.0.0.1:%d/";' % sts.port)
+            check_signature(call, secret="role-secret", key_id="ASIA3")
+    finally:
+        sts.close()
+
+
+def test_bedrock_nowhere():
+    with Bedrock(backend=CHAIN % "", env={"HOME": "/nowhere",
+                                          "AWS_EC2_METADATA_DISABLED": "true"}) as setup:
+        text = error_of(setup.ask(), 502, "api_error")
+        assert "AWS_ACCESS_KEY_ID" in text and not setup.upstream.calls, text
