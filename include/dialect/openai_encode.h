@@ -127,4 +127,19 @@ void openai_put_format(struct openai_encoder *e);   /* openai_tools.c */
 void openai_put_options(struct openai_encoder *e);  /* openai_options.c */
 const struct model_traits *openai_model_traits(const char *model);
 
+/* For dialects that differ in the body alone. path: appended to base_url; NULL: no such endpoint.
+ * body is not called for OP_MODELS. */
+int openai_encode_as(const struct encode_context *c, enum op op, const char *path,
+		     void (*body)(struct openai_encoder *e), struct outgoing *out,
+		     struct fault *f) MUST_CHECK;
+/* The members that the config puts into each body, and those that clients may. */
+void openai_put_own_members(struct openai_encoder *e);
+/* How many tools go out; notes those that don't. */
+size_t openai_count_tools(struct openai_encoder *e);
+bool openai_tool_sent(const struct tool *t);
+const struct tool *openai_find_tool(const struct message_request *r, struct span name);
+void openai_put_schema(struct openai_encoder *e, struct span schema);
+/* Limits, sampling, reasoning and caller for the Responses API. */
+void openai_put_responses_options(struct openai_encoder *e);
+
 #endif

@@ -75,7 +75,10 @@ struct backend {
 	const char *preset;             /* preset it begins with; NULL: none */
 	const char *dialect;            /* name of the dialect table row */
 	const char *base_url;           /* without a slash at its end, "https://openrouter.ai/api/v1" */
+	const char *base_path;          /* appended to a base_url that has no path; NULL: the dialect's */
 	const char *path_message;       /* appended to base_url: "/chat/completions" */
+	const char *path_responses;     /* the same for openai-responses: "/responses" */
+	const char *const *responses_models;    /* dialect "openai": models that it is used for (glob); NULL-terminated */
 	const char *path_count;         /* NULL: cannot count */
 	const char *path_models;        /* NULL: has no list */
 	enum auth_kind auth;

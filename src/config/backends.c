@@ -55,6 +55,15 @@ static const char *group_text(const struct draft *d, const char *name)
 	return text;
 }
 
+static const char *dialect_names(struct loader *l)
+{
+	const char *names = dialects[0].name;
+
+	for (const struct dialect_preset *d = dialects + 1; d->name && names; d++)
+		names = arena_printf(l->arena, "%s, %s", names, d->name);
+	return names ? names : "";
+}
+
 static const struct dialect_preset *draft_dialect(struct loader *l, struct draft *d)
 {
 	const char *name = group_text(d, "dialect");
@@ -67,14 +76,12 @@ static const struct dialect_preset *draft_dialect(struct loader *l, struct draft
 	if (dp)
 		return dp;
 	if (name)
-		report_error(l->report, &at,
-			     "backends.%s.dialect: \"%s\" is none of openai-chat, anthropic",
-			     d->b.name, name);
+		report_error(l->report, &at, "backends.%s.dialect: \"%s\" is none of %s",
+			     d->b.name, name, dialect_names(l));
 	else
 		report_error(l->report, &at,
-			     "backends.%s needs a dialect (openai-chat or anthropic): no preset "
-			     "has this name",
-			     d->b.name);
+			     "backends.%s needs a dialect (%s): no preset has this name",
+			     d->b.name, dialect_names(l));
 	return NULL;
 }
 
@@ -139,11 +146,12 @@ static void fix_base_url(struct loader *l, struct draft *d)
 {
 	const struct dialect_preset *dp = dialect_preset_find(d->b.dialect);
 	struct str url = str_of(d->b.base_url);
-	const char *host;
+	const char *host, *bare;
 	size_t i;
 
 	if (!url.n || !dp)
 		return;
+	bare = d->b.base_path ? d->b.base_path : dp->bare;
 	take_slashes(&url);
 	for (i = 0; dp->tails[i]; i++)
 		if (take_tail(&url, dp->tails[i]))
@@ -151,7 +159,7 @@ static void fix_base_url(struct loader *l, struct draft *d)
 	host = strstr(d->b.base_url, "://");
 	host = host ? host + 3 : d->b.base_url;
 	d->b.base_url = arena_printf(l->arena, "%.*s%s", STR_ARGS(url),
-		dp->bare && !memchr(host, '/', (size_t)(url.p + url.n - host)) ? dp->bare : "");
+		bare && !memchr(host, '/', (size_t)(url.p + url.n - host)) ? bare : "");
 }
 
 /* "adb-123.4" or a name without a dot is a workspace of the preset's own domain. */
@@ -287,7 +295,7 @@ static void drop_to_body(struct loader *l, struct backend *b)
 	size_t n = 0, m = 0, i;
 	struct body_member *list;
 
-	if (strcmp(b->dialect, "openai-chat") || !b->drop_members)
+	if (strncmp(b->dialect, "openai", 6) || !b->drop_members)
 		return;
 	while (b->body && b->body[n].name)
 		n++;

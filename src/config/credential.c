@@ -10,20 +10,25 @@
 #include "config/emit.h"
 #include "config/secret.h"
 
-/* By enum credential_kind: what has to be set, and what is used in its place where that is not. */
-static const struct { const char *name; const char *needs[3]; } kinds[] = {
-	[CREDENTIAL_KEY] = { "key", { NULL } },
-	[CREDENTIAL_FILE] = { "file", { "credential.source" } },
-	[CREDENTIAL_EXEC] = { "exec", { "credential.source" } },
-	[CREDENTIAL_OAUTH] = { "oauth", { "credential.token_url", "credential.client_id",
-					  "credential.client_secret" } },
-	[CREDENTIAL_DATABRICKS] = { "databricks-m2m", { "credential.client_id",
-							"credential.client_secret" } },
-	[CREDENTIAL_ENTRA] = { "entra", { "credential.tenant", "credential.client_id",
-					  "credential.client_secret" } },
-	[CREDENTIAL_AWS] = { "aws", { NULL } },
-	[CREDENTIAL_AWS_KEYS] = { "aws-keys", { "credential.client_id",
+/* By enum credential_kind: what has to be set; whether what is got can only be a Bearer token, even
+ * where keys are sent in another way. */
+static const struct {
+	const char *name;
+	bool bearer;
+	const char *needs[3];
+} kinds[] = {
+	[CREDENTIAL_KEY] = { "key", false, { NULL } },
+	[CREDENTIAL_FILE] = { "file", false, { "credential.source" } },
+	[CREDENTIAL_EXEC] = { "exec", false, { "credential.source" } },
+	[CREDENTIAL_OAUTH] = { "oauth", true, { "credential.token_url", "credential.client_id",
 						"credential.client_secret" } },
+	[CREDENTIAL_DATABRICKS] = { "databricks-m2m", true, { "credential.client_id",
+							      "credential.client_secret" } },
+	[CREDENTIAL_ENTRA] = { "entra", true, { "credential.tenant", "credential.client_id",
+						"credential.client_secret" } },
+	[CREDENTIAL_AWS] = { "aws", false, { NULL } },
+	[CREDENTIAL_AWS_KEYS] = { "aws-keys", false, { "credential.client_id",
+						       "credential.client_secret" } },
 };
 
 /* "file:" and "exec:" of api_key. A file that can't be read now may be there later, but a start
@@ -32,7 +37,9 @@ static void from_key(struct loader *l, struct draft *d, const struct origin *key
 {
 	struct credential_setting *s = &d->b.credential;
 
-	if (!key->ref || !d->b.api_key)
+	/* Keys that take turns are followed by reading the configuration again. */
+	if (!key->ref || !d->b.api_key ||
+	    (d->b.api_keys && d->b.api_keys[0] && strncmp(key->ref, "exec:", 5)))
 		return;
 	if (strncmp(key->ref, "env:", 4))
 		*option_from(&d->set, "credential.kind") =
@@ -72,6 +79,8 @@ void credential_settle(struct loader *l, struct draft *d)
 		s->kind = CREDENTIAL_AWS_KEYS;
 	if (s->kind != CREDENTIAL_KEY && (kind->kind != ORIGIN_PRESET || !d->b.api_key)) {
 		settle_source(l, d);
+		if (kinds[s->kind].bearer)
+			d->b.auth = AUTH_BEARER;
 		d->b.api_key = NULL;
 		d->b.api_key_from = arena_printf(l->arena, "its credential (%s)",
 						 kinds[s->kind].name);

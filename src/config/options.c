@@ -177,7 +177,8 @@ static const struct option backend_rows[] = {
 		"Preset whose settings this backend begins with, for a second one of the same "
 		"provider." },
 	{ "dialect", TYPE_TEXT, BACKEND(dialect), NULL, 0, 0, NULL, NULL, "the preset's",
-		"Wire format: `openai-chat` or `anthropic`." },
+		"Wire format: `openai-chat`, `openai-responses`, `openai` (either of them, see "
+		"responses_models), `anthropic`." },
 	{ "base_url", TYPE_URL, BACKEND(base_url), NULL, 0, 0, NULL, NULL, "the preset's",
 		"Where the API begins. openai-chat: a URL without a path gets /v1; anthropic: an "
 		"ending /v1 is taken off." },
@@ -290,8 +291,17 @@ static const struct option backend_rows[] = {
 		"Host that base_url is made from where that is not set." },
 	{ "host_suffix", TYPE_TEXT, BACKEND(host_suffix), NULL, 0, 0, NULL, NULL, NULL,
 		"Appended to a host without a domain." },
+	{ "base_path", TYPE_TEXT, BACKEND(base_path), NULL, 0, 0, NULL, NULL, "the dialect's",
+		"Appended to a base_url without a path: \"/v1\"." },
 	{ "path_message", TYPE_TEXT, BACKEND(path_message), NULL, 0, 0, NULL, NULL, "the dialect's",
 		"Appended to base_url for a message." },
+	{ "path_responses", TYPE_TEXT, BACKEND(path_responses), NULL, 0, 0, NULL, NULL,
+		"the dialect's",
+		"Appended to base_url for a message of the dialect openai-responses." },
+	{ "responses_models", TYPE_LIST, BACKEND(responses_models), NULL, 0, 0, NULL, NULL,
+		"the preset's",
+		"Dialect `openai`: models that openai-responses is used for, openai-chat for the "
+		"others; `*` and `?` match." },
 	{ "path_count", TYPE_TEXT, BACKEND(path_count), NULL, 0, 0, NULL, NULL, "the dialect's",
 		"Appended to base_url to count tokens; \"\" when the backend cannot." },
 	{ "path_models", TYPE_TEXT, BACKEND(path_models), NULL, 0, 0, NULL, NULL, "the dialect's",

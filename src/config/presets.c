@@ -20,6 +20,25 @@ static const struct preset_setting openai_chat[] = {
 };
 static const char *const openai_chat_tails[] = { "/chat/completions", NULL };
 
+/* Results of tools may hold images there. Effort is the only way to say thinking. */
+static const struct preset_setting openai_responses[] = {
+	{ "path_responses", "/responses" },
+	{ "path_models", "/models" },
+	{ "mid_system", "keep" },
+	{ "reasoning", "effort" },
+	{ "tool_images", "true" },
+	{ "files", "true" },
+	{ "think_tags", "false" },
+	END
+};
+static const struct preset_setting openai_either[] = {
+	{ "path_message", "/chat/completions" },
+	{ "path_responses", "/responses" },
+	{ "path_models", "/models" },
+	END
+};
+static const char *const openai_tails[] = { "/chat/completions", "/responses", NULL };
+
 /* Messages-compatible servers all take x-api-key; the API's own version of the path begins at the
  * host. */
 static const struct preset_setting anthropic[] = {
@@ -57,6 +76,8 @@ static const char *const bedrock_tails[] = { "/model", NULL };
 
 const struct dialect_preset dialects[] = {
 	{ "openai-chat", "/v1", openai_chat_tails, openai_chat },
+	{ "openai-responses", "/v1", openai_tails, openai_responses },
+	{ "openai", "/v1", openai_tails, openai_either },
 	{ "anthropic", NULL, anthropic_tails, anthropic },
 	{ "bedrock", NULL, bedrock_tails, bedrock_dialect },
 	{ "bedrock-anthropic", NULL, bedrock_tails, bedrock_dialect },
@@ -105,14 +126,20 @@ static const struct preset_env openrouter_env[] = {
 	END_ENV
 };
 
-/* gpt-6.1-sol and gpt-6-astra can't be told not to think, so they have no tools in chat
- * completions: they are no defaults here. */
+/*
+ * Chat completions has no tools for models that think (tools_or_reasoning), and nothing of their
+ * thoughts. So these go to the Responses API: all that think, by their names, and those that only
+ * it has.
+ */
+#define OPENAI_RESPONSES "gpt-5, gpt-5-*, gpt-5.*, gpt-6*, gpt-7*, o1*, o3*, o4*, *codex*, "\
+	"computer-use-*"
 static const struct preset_setting openai[] = {
 	{ "base_url", "https://api.openai.com/v1" },
 	{ "model_big", "gpt-6-sol" },
 	{ "model_small", "gpt-6-luna" },
 	{ "mid_system", "keep" },
 	{ "reasoning", "effort" },
+	{ "responses_models", OPENAI_RESPONSES },
 	{ "tools_or_reasoning", "true" },
 	{ "session_member", "prompt_cache_key" },
 	{ "files", "true" },
@@ -594,14 +621,46 @@ static const struct preset_env bedrock_env[] = {
 	END_ENV
 };
 
+/*
+ * The v1 API, where the deployment is the model's name. The dated one that it replaces is had with
+ * base_path = "" and path_message = "/openai/deployments/{model}/chat/completions?api-version=…".
+ */
+static const struct preset_setting azure_openai[] = {
+	{ "host_suffix", ".openai.azure.com" },
+	{ "base_path", "/openai/v1" },
+	{ "auth", "header" },
+	{ "auth_header", "api-key" },
+	{ "mid_system", "keep" },
+	{ "reasoning", "effort" },
+	{ "responses_models", OPENAI_RESPONSES },
+	{ "tools_or_reasoning", "true" },
+	{ "session_member", "prompt_cache_key" },
+	{ "files", "true" },
+	{ "user", "true" },
+	{ "think_tags", "false" },
+	{ "credential.kind", "entra" },
+	END
+};
+static const struct preset_env azure_openai_env[] = {
+	{ "api_key", "AZURE_OPENAI_API_KEY", NULL },
+	{ "base_url", "AZURE_OPENAI_ENDPOINT", NULL },
+	{ "host", "AZURE_OPENAI_RESOURCE", NULL },
+	{ "model_big", "AZURE_OPENAI_DEPLOYMENT", NULL },
+	{ "credential.tenant", "AZURE_TENANT_ID", NULL },
+	{ "credential.client_id", "AZURE_CLIENT_ID", NULL },
+	{ "credential.client_secret", "AZURE_CLIENT_SECRET", NULL },
+	END_ENV
+};
+
 const struct preset presets[] = {
 	{ "OPENROUTER", "OpenRouter", "openai-chat", true, false, openrouter, openrouter_env },
-	{ "OPENAI", "OpenAI", "openai-chat", true, false, openai, openai_env },
+	{ "OPENAI", "OpenAI", "openai", true, false, openai, openai_env },
 	{ "LITELLM_OPENROUTER", "LiteLLM with OpenRouter's models", "openai-chat", false, false,
 		litellm_openrouter, litellm_env },
 	{ "LITELLM_MESSAGES", "LiteLLM, Messages API", "anthropic", false, true, litellm_messages,
 		litellm_env },
 	{ "ANTHROPIC", "Anthropic", "anthropic", true, true, anthropic_api, anthropic_env },
+	{ "AZURE_OPENAI", "Azure OpenAI", "openai", true, false, azure_openai, azure_openai_env },
 	{ "AZURE_DATABRICKS", "Databricks", "openai-chat", true, false, databricks, databricks_env },
 	{ "MISTRAL", "Mistral", "openai-chat", true, false, mistral, mistral_env },
 	{ "GROQ", "Groq", "openai-chat", true, false, groq, groq_env },
@@ -637,7 +696,6 @@ const struct preset_variant preset_variants[] = {
 };
 
 const struct preset_absent presets_absent[] = {
-	{ "AZURE_OPENAI", "AZURE_OPENAI_API_KEY AZURE_OPENAI_ENDPOINT" },
 	{ "GEMINI", "GEMINI_API_KEY GOOGLE_API_KEY" },
 	{ "VERTEX", "VERTEX_PROJECT VERTEX_PROJECT_ID" },
 	{ "BEDROCK", "AWS_BEARER_TOKEN_BEDROCK" },

@@ -3,10 +3,13 @@
 #include "dialect/bedrock.h"
 #include "dialect/gemini.h"
 #include "dialect/openai.h"
+#include "dialect/responses.h"
 #include "dialect/vertex.h"
 
 static const struct dialect *const dialects[] = {
 	&dialect_openai_chat,
+	&dialect_responses,
+	&dialect_openai,
 	&dialect_anthropic,
 	&dialect_bedrock,
 	&dialect_bedrock_anthropic,

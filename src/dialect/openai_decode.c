@@ -199,8 +199,8 @@ static enum stop_reason stop_of_error(struct span error)
 }
 
 /* body holds the error in any of the known shapes; error is its member of that name. */
-static NOINLINE enum flow answer_failed(struct openai_decoder *d, struct sink *s, struct str body,
-			       struct span error)
+NOINLINE enum flow openai_answer_failed(struct openai_decoder *d, struct sink *s,
+					struct str body, struct span error)
 {
 	enum stop_reason stop = d->content ? stop_of_error(error) : STOP_NOT_GIVEN;
 	struct fault f = FAULT_INIT;
@@ -418,7 +418,7 @@ static enum flow read_choice(struct openai_decoder *d, struct sink *s, struct sp
 	if (flow)
 		return flow;
 	if (is_failure(v[CHOICE_ERROR]))
-		return answer_failed(d, s, (struct str){ choice.p, choice.n }, v[CHOICE_ERROR]);
+		return openai_answer_failed(d, s, (struct str){ choice.p, choice.n }, v[CHOICE_ERROR]);
 	return note_finish(d, s, v);
 }
 
@@ -449,12 +449,12 @@ static enum flow read_chunk(struct openai_decoder *d, struct sink *s, struct spa
 
 	openai_pick(chunk, top_names, TOP_FIELDS, top);
 	if (is_error(top))
-		return answer_failed(d, s, (struct str){ chunk.p, chunk.n }, top[TOP_ERROR]);
+		return openai_answer_failed(d, s, (struct str){ chunk.p, chunk.n }, top[TOP_ERROR]);
 	if (span_is_object(top[TOP_X_GROQ])) {
 		struct span error = json_get(top[TOP_X_GROQ], "error");
 
 		if (is_failure(error))
-			return answer_failed(d, s, (struct str){ top[TOP_X_GROQ].p, top[TOP_X_GROQ].n },
+			return openai_answer_failed(d, s, (struct str){ top[TOP_X_GROQ].p, top[TOP_X_GROQ].n },
 					     error);
 		read_usage(d, json_get(top[TOP_X_GROQ], "usage"));
 	}
@@ -471,7 +471,7 @@ static enum flow read_chunk(struct openai_decoder *d, struct sink *s, struct spa
 }
 
 /* A text that is no JSON object where one must be. */
-static enum flow not_json(struct openai_decoder *d, struct sink *s, const char *what, struct str text)
+enum flow openai_not_json(struct openai_decoder *d, struct sink *s, const char *what, struct str text)
 {
 	struct fault said = FAULT_INIT, f = FAULT_INIT;
 
@@ -509,9 +509,9 @@ enum flow openai_decode_event(void *state, struct str name, struct str data, str
 		return FLOW_GO;
 	}
 	if (json_check(data, NULL, NULL))
-		return not_json(d, s, "a stream event", data);
+		return openai_not_json(d, s, "a stream event", data);
 	if (str_is(name, "error"))
-		return answer_failed(d, s, data, json_get(chunk, "error"));
+		return openai_answer_failed(d, s, data, json_get(chunk, "error"));
 	return read_chunk(d, s, chunk, false);
 }
 
@@ -523,7 +523,7 @@ enum flow openai_decode_body(void *state, struct str body, struct sink *s)
 	enum flow flow;
 
 	if (!span_is_object(answer) || json_check(body, NULL, NULL))
-		return not_json(d, s, "an answer", body);
+		return openai_not_json(d, s, "an answer", body);
 	flow = read_chunk(d, s, answer, true);
 	if (flow)
 		return flow;

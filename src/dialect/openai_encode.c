@@ -190,6 +190,12 @@ static void put_passed_members(struct openai_encoder *e)
 	}
 }
 
+void openai_put_own_members(struct openai_encoder *e)
+{
+	put_own_members(e);
+	put_passed_members(e);
+}
+
 static void put_body(struct openai_encoder *e)
 {
 	segs_puts(e->body, "{");
@@ -200,8 +206,7 @@ static void put_body(struct openai_encoder *e)
 	openai_put_options(e);
 	openai_put_format(e);
 	put_stream(e);
-	put_own_members(e);
-	put_passed_members(e);
+	openai_put_own_members(e);
 	segs_puts(e->body, "}");
 }
 
@@ -214,7 +219,9 @@ static const char *family_name(const struct target *t)
 							      : t->model;
 }
 
-static int encode_message(const struct encode_context *c, struct outgoing *out, struct fault *f)
+static int encode_message(const struct encode_context *c,
+			  void (*body)(struct openai_encoder *e), struct outgoing *out,
+			  struct fault *f)
 {
 	struct openai_encoder e = {
 		.context = c,
@@ -238,7 +245,7 @@ static int encode_message(const struct encode_context *c, struct outgoing *out, 
 		return -1;
 	}
 	buf_init(&e.scratch, 0);
-	put_body(&e);
+	body(&e);
 	out->stream = true;
 	if (e.scratch.failed || out->body.failed || c->arena->failed) {
 		buf_release(&e.scratch);
@@ -248,12 +255,11 @@ static int encode_message(const struct encode_context *c, struct outgoing *out, 
 	return 0;
 }
 
-int openai_encode(const struct encode_context *c, enum op op, struct outgoing *out, struct fault *f)
+int openai_encode_as(const struct encode_context *c, enum op op, const char *path,
+		     void (*body)(struct openai_encoder *e), struct outgoing *out,
+		     struct fault *f)
 {
 	const struct backend *b = c->target->backend;
-	const char *path = op == OP_MESSAGE  ? b->path_message
-			   : op == OP_MODELS ? b->path_models
-					     : NULL;
 
 	if (!path)
 		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error",
@@ -262,6 +268,16 @@ int openai_encode(const struct encode_context *c, enum op op, struct outgoing *o
 	out->url = dialect_url(c->arena, c->target, path, op == OP_MESSAGE);
 	put_headers(c, op, out);
 	if (op == OP_MESSAGE)
-		return encode_message(c, out, f);
+		return encode_message(c, body, out, f);
 	return c->arena->failed ? fault_no_memory(f) : 0;
+}
+
+int openai_encode(const struct encode_context *c, enum op op, struct outgoing *out, struct fault *f)
+{
+	const struct backend *b = c->target->backend;
+	const char *path = op == OP_MESSAGE  ? b->path_message
+			   : op == OP_MODELS ? b->path_models
+					     : NULL;
+
+	return openai_encode_as(c, op, path, put_body, out, f);
 }

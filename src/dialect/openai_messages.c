@@ -16,7 +16,6 @@
 #define BILLING_MARK "x-anthropic-billing-header:"
 #define PARAGRAPH "\\n\\n" /* between texts that become one string, as JSON string content */
 #define NEW_LINE "\\n"
-#define NO_RESULT "[No result was recorded for this call.]"
 #define NO_OUTPUT "(no output)"
 #define FAILED "[The call failed.]"
 #define BETWEEN "I have the results."
@@ -112,7 +111,7 @@ static void put_mid_system(struct openai_encoder *e, const struct group *g, bool
 
 /* ---- assistant ---- */
 
-static void add_assistant_block(struct parts *ps, const struct block *b, bool glued)
+void openai_assistant_block(struct parts *ps, const struct block *b, bool glued)
 {
 	size_t before = ps->n;
 
@@ -126,7 +125,7 @@ static void add_assistant_block(struct parts *ps, const struct block *b, bool gl
 }
 
 /* Neighbouring texts of one turn are pieces of one text, cut where a citation begins or ends. */
-static bool continues_text(const struct item *last, const struct item *it)
+bool openai_continues_text(const struct item *last, const struct item *it)
 {
 	return last->turn == it->turn && last->block->type == BLOCK_TEXT &&
 	       it->block->type == BLOCK_TEXT;
@@ -137,7 +136,7 @@ static void add_assistant_texts(struct parts *ps, const struct group *g)
 	for (size_t i = 0; i < g->n; i++) {
 		const struct item *it = &g->items[i];
 
-		add_assistant_block(ps, it->block, i && continues_text(it - 1, it));
+		openai_assistant_block(ps, it->block, i && openai_continues_text(it - 1, it));
 	}
 }
 
@@ -227,7 +226,7 @@ static bool begins_with_error(const struct block *b)
 }
 
 /* What a result says, as parts; the API's is_error has no counterpart but words. */
-static void add_result(struct parts *ps, const struct block *b)
+void openai_result_parts(struct parts *ps, const struct block *b)
 {
 	size_t at = ps->n;
 
@@ -290,7 +289,7 @@ static void add_orphan(struct parts *ps, const struct block *result)
 
 	parts_piece(ps, p, upstream_id(ps->e, result->id));
 	parts_piece(ps, p, LITERAL(", recorded without its call]"));
-	add_result(ps, result);
+	openai_result_parts(ps, result);
 }
 
 static void add_reminder(struct parts *ps, const struct block *b)
@@ -376,7 +375,7 @@ static void put_results(struct openai_encoder *e, const struct call *calls, size
 
 		parts_init(&ps, e, WANT_TEXT | (e->backend->tool_images ? WANT_IMAGES : 0));
 		if (calls[i].result)
-			add_result(&ps, calls[i].result->block);
+			openai_result_parts(&ps, calls[i].result->block);
 		else
 			parts_note(&ps, NO_RESULT);
 		if (merge && i + 1 == n)

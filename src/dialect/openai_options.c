@@ -548,3 +548,38 @@ void openai_put_options(struct openai_encoder *e)
 	put_thinking(e);
 	put_caller(e);
 }
+
+/* ---- the same in the words of the Responses API ---- */
+
+/* Efforts are the same; "summary" asks for the thoughts that a reader may see. */
+static void put_reasoning_object(struct openai_encoder *e)
+{
+	const char *effort = mode_of(e) == THINKING_DISABLED ? e->model->effort_off
+							     : effort_or_budget(e);
+	bool shown = e->request->thinking == THINKING_ENABLED ||
+		     e->request->thinking == THINKING_ADAPTIVE;
+
+	if (e->backend->reasoning == REASONING_NONE || e->model->flags & TRAIT_NO_REASONING ||
+	    (!effort && !shown) || !openai_member(e, "reasoning"))
+		return;
+	segs_puts(e->body, "{");
+	if (effort) {
+		segs_puts(e->body, "\"effort\":\"");
+		segs_puts(e->body, effort);
+		segs_puts(e->body, shown ? "\"," : "\"");
+	}
+	segs_puts(e->body, shown ? "\"summary\":\"auto\"}" : "}");
+}
+
+void openai_put_responses_options(struct openai_encoder *e)
+{
+	/* 16 is the least that is taken (developers.openai.com/api/reference, max_output_tokens). */
+	int64_t limit = output_limit(e);
+
+	if (openai_member(e, "max_output_tokens"))
+		segs_put_int(e->body, limit < 16 ? 16 : limit);
+	put_sampling(e);
+	e->out->enforce_stop = e->request->nstop_sequences > 0;
+	put_reasoning_object(e);
+	put_caller(e);
+}

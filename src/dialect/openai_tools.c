@@ -7,7 +7,7 @@
 #include "json/edit.h"
 #include "json/scan.h"
 
-static bool sent(const struct tool *t)
+bool openai_tool_sent(const struct tool *t)
 {
 	return !t->server && span_given(t->name);
 }
@@ -41,7 +41,7 @@ static enum edit_action strip_null(void *ctx, const struct span *path, unsigned 
 	return EDIT_KEEP;
 }
 
-static void put_schema(struct openai_encoder *e, struct span schema)
+void openai_put_schema(struct openai_encoder *e, struct span schema)
 {
 	const struct edit_rule rule = { .member = strip_null };
 	struct buf b;
@@ -72,7 +72,7 @@ static void put_tool(struct openai_encoder *e, const struct tool *t)
 	}
 	segs_puts(s, ",\"parameters\":");
 	if (span_is_object(t->input_schema))
-		put_schema(e, t->input_schema);
+		openai_put_schema(e, t->input_schema);
 	else
 		segs_puts(s, "{\"type\":\"object\",\"properties\":{}}");
 	if (span_given(t->strict) && !openai_leaves_out(e, "tools.strict")) {
@@ -82,10 +82,10 @@ static void put_tool(struct openai_encoder *e, const struct tool *t)
 	segs_puts(s, "}}");
 }
 
-static const struct tool *find_tool(const struct message_request *r, struct span name)
+const struct tool *openai_find_tool(const struct message_request *r, struct span name)
 {
 	for (size_t i = 0; i < r->ntools; i++) {
-		if (sent(&r->tools[i]) && span_eq(r->tools[i].name, name))
+		if (openai_tool_sent(&r->tools[i]) && span_eq(r->tools[i].name, name))
 			return &r->tools[i];
 	}
 	return NULL;
@@ -100,7 +100,7 @@ static void put_choice(struct openai_encoder *e)
 		return;
 	if (openai_choice_stays_open(e)) {
 		segs_puts(s, "\"auto\"");
-	} else if (r->tool_choice == CHOICE_TOOL && find_tool(r, r->tool_choice_name)) {
+	} else if (r->tool_choice == CHOICE_TOOL && openai_find_tool(r, r->tool_choice_name)) {
 		segs_puts(s, "{\"type\":\"function\",\"function\":{\"name\":");
 		openai_put_name(e, r->tool_choice_name);
 		segs_puts(s, "}}");
@@ -116,26 +116,33 @@ static void put_choice(struct openai_encoder *e)
 	}
 }
 
-void openai_put_tools(struct openai_encoder *e)
+size_t openai_count_tools(struct openai_encoder *e)
 {
 	const struct message_request *r = e->request;
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->ntools; i++) {
-		n += sent(&r->tools[i]);
-		if (!sent(&r->tools[i]))
+		n += openai_tool_sent(&r->tools[i]);
+		if (!openai_tool_sent(&r->tools[i]))
 			openai_dropped(e, span_given(r->tools[i].type) ? r->tools[i].type
 								       : r->tools[i].name);
 	}
 	if (span_given(r->mcp_servers))
 		openai_dropped(e, span_utf8(STR("mcp_servers")));
-	if (!n)
+	return n;
+}
+
+void openai_put_tools(struct openai_encoder *e)
+{
+	const struct message_request *r = e->request;
+
+	if (!openai_count_tools(e))
 		return;
 	if (openai_member(e, "tools")) {
 		const char *comma = "[";
 
 		for (size_t i = 0; i < r->ntools; i++) {
-			if (!sent(&r->tools[i]))
+			if (!openai_tool_sent(&r->tools[i]))
 				continue;
 			segs_puts(e->body, comma);
 			put_tool(e, &r->tools[i]);
@@ -165,6 +172,6 @@ void openai_put_format(struct openai_encoder *e)
 		return;
 	segs_puts(e->body,
 		  "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"output\",\"schema\":");
-	put_schema(e, schema);
+	openai_put_schema(e, schema);
 	segs_puts(e->body, ",\"strict\":true}}");
 }
