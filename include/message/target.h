@@ -48,13 +48,14 @@ enum credential_kind {
 	CREDENTIAL_ENTRA,       /* the same of Microsoft Entra ID */
 	CREDENTIAL_AWS,         /* AWS: profile, web identity, container or instance role; assumed role */
 	CREDENTIAL_AWS_KEYS,    /* AWS: access key id, secret, session token as they stand */
+	CREDENTIAL_GOOGLE,      /* Google: service account, the user's own login, metadata server */
 };
 
 /* "credential" of a backend: what its kind needs (config/credential.c checks). Never printed
  * where it is secret. */
 struct credential_setting {
 	enum credential_kind kind;
-	const char *source;             /* FILE: the path; EXEC: the command */
+	const char *source;             /* FILE, GOOGLE: the path; EXEC: the command */
 	const char *client_id, *client_secret;
 	const char *host;               /* of the workspace; NULL: base_url's */
 	const char *tenant;
@@ -82,7 +83,8 @@ struct backend {
 	const char *path_count;         /* NULL: cannot count */
 	const char *path_models;        /* NULL: has no list */
 	enum auth_kind auth;
-	const char *region;             /* AWS: where base_url is; NULL elsewhere */
+	const char *region;             /* AWS, Google: where base_url is; NULL elsewhere */
+	const char *project;            /* Google: whose base_url it is; NULL elsewhere */
 	const char *auth_header;        /* header name for AUTH_HEADER, "x-api-key" */
 	const char *api_key;            /* resolved; NULL when none. Never printed. */
 	const char *api_key_from;       /* where it came from, for messages: "OPENROUTER_API_KEY in the environment" */

@@ -93,6 +93,6 @@ int credential_fault(const struct backend *b, struct fault *f, const char *fmt, 
 	PRINTF_LIKE(3, 4);
 
 extern const struct credential_provider credential_file, credential_exec, credential_oauth,
-	credential_databricks, credential_entra, credential_aws, credential_aws_keys;
+	credential_databricks, credential_entra, credential_aws, credential_aws_keys, credential_google;
 
 #endif

@@ -187,14 +187,33 @@ static void host_to_url(struct loader *l, struct draft *d)
 				     host_is_bare(host) && d->b.host_suffix ? d->b.host_suffix : "");
 }
 
-/* "{region}" in a base URL. */
-static void region_to_url(struct loader *l, struct draft *d)
+/* "{region}" and "{project}" in a base URL; "{region-}" is what stands before Google's host: nothing
+ * for its location "global". One that is not set stays, and is told of then. */
+static void places_to_url(struct loader *l, struct draft *d)
 {
-	const char *at = d->b.base_url ? strstr(d->b.base_url, "{region}") : NULL;
+	bool global = d->b.region && !strcmp(d->b.region, "global");
+	const struct { const char *place, *value, *behind; } places[] = {
+		{ "{region}", d->b.region, "" },
+		{ "{region-}", global ? "" : d->b.region, global ? "" : "-" },
+		{ "{project}", d->b.project, "" },
+	};
+	const char *at;
 
-	if (at && d->b.region)
-		d->b.base_url = arena_printf(l->arena, "%.*s%s%s", (int)(at - d->b.base_url),
-					     d->b.base_url, d->b.region, at + strlen("{region}"));
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		while (places[i].value && !strchr(places[i].value, '{') && d->b.base_url &&
+		       (at = strstr(d->b.base_url, places[i].place)))
+			d->b.base_url = arena_printf(l->arena, "%.*s%s%s%s",
+						     (int)(at - d->b.base_url), d->b.base_url,
+						     places[i].value, places[i].behind,
+						     at + strlen(places[i].place));
+	}
+}
+
+/* The option whose place in the base URL was left open; NULL: none. */
+static const char *place_open(const struct backend *b)
+{
+	return strstr(b->base_url, "{project}") ? "project" :
+	       strstr(b->base_url, "{region") ? "region" : NULL;
 }
 
 /* The host of a checked URL, without brackets and port. */
@@ -295,7 +314,7 @@ static void drop_to_body(struct loader *l, struct backend *b)
 	size_t n = 0, m = 0, i;
 	struct body_member *list;
 
-	if (strncmp(b->dialect, "openai", 6) || !b->drop_members)
+	if ((strncmp(b->dialect, "openai", 6) && strcmp(b->dialect, "gemini")) || !b->drop_members)
 		return;
 	while (b->body && b->body[n].name)
 		n++;
@@ -316,6 +335,20 @@ void backend_settle(struct loader *l, struct backend *b)
 	drop_to_body(l, b);
 }
 
+static const char *missing_place(struct loader *l, const struct draft *d, const char *option)
+{
+	const struct preset_env *e;
+
+	for (e = d->preset ? d->preset->env : NULL; e && e->option; e++)
+		if (!strcmp(e->option, option))
+			return arena_printf(l->arena,
+					    "has no %s: set %.*s in the environment, or "
+					    "backends.%s.%s",
+					    option, (int)strcspn(e->vars, " "), e->vars, d->b.name,
+					    option);
+	return arena_printf(l->arena, "has no %s for its base_url", option);
+}
+
 static const char *missing_key(struct loader *l, const struct draft *d)
 {
 	const struct preset_env *e;
@@ -333,6 +366,8 @@ static const char *draft_lacks(struct loader *l, const struct draft *d, const st
 {
 	if (!d->b.base_url)
 		return "has no base_url";
+	if (place_open(&d->b))
+		return missing_place(l, d, place_open(&d->b));
 	if (d->b.auth == AUTH_HEADER && !d->b.auth_header)
 		return "has auth = \"header\" but no auth_header";
 	if (d->b.credential.kind != CREDENTIAL_KEY)
@@ -350,7 +385,7 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 
 	backend_settle(l, &d->b);
 	host_to_url(l, d);
-	region_to_url(l, d);
+	places_to_url(l, d);
 	fix_base_url(l, d);
 	d->b.origin = lower_name(l, d->b.name);
 	d->b.anthropic_host = host_is(d->b.base_url, "api.anthropic.com");
@@ -395,7 +430,8 @@ static void draft_add(struct loader *l, struct drafts *all, const char *name,
 static bool says_nothing(const char *option)
 {
 	return !strcmp(option, "headers") || !strcmp(option, "region") ||
-	       !strcmp(option, "credential.session") || !strcmp(option, "credential.profile");
+	       !strcmp(option, "credential.session") || !strcmp(option, "credential.profile") ||
+	       !strcmp(option, "credential.source");
 }
 
 /* A preset that the file does not mention counts when it is named as the one to use, or its key or

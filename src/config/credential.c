@@ -29,6 +29,7 @@ static const struct {
 	[CREDENTIAL_AWS] = { "aws", false, { NULL } },
 	[CREDENTIAL_AWS_KEYS] = { "aws-keys", false, { "credential.client_id",
 						       "credential.client_secret" } },
+	[CREDENTIAL_GOOGLE] = { "google", true, { NULL } },
 };
 
 /* "file:" and "exec:" of api_key. A file that can't be read now may be there later, but a start
@@ -60,7 +61,7 @@ static void settle_source(struct loader *l, struct draft *d)
 {
 	struct credential_setting *s = &d->b.credential;
 
-	if (s->kind != CREDENTIAL_FILE || !s->source)
+	if ((s->kind != CREDENTIAL_FILE && s->kind != CREDENTIAL_GOOGLE) || !s->source)
 		return;
 	s->source = path_resolve(l, s->source);
 	if (s->source && !path_exposed(l, "credential.source", s->source,

@@ -29,7 +29,7 @@ static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
 static const char *const auths[] = { "none", "bearer", "header", "basic", "sigv4",
 	NULL };
 static const char *const credentials[] = { "key", "file", "exec", "oauth", "databricks-m2m",
-	"entra", "aws", "aws-keys", NULL };
+	"entra", "aws", "aws-keys", "google", NULL };
 static const char *const mid_systems[] = { "keep", "user", "hoist", NULL };
 static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", "budget",
 	"switch", "parsed", NULL };
@@ -193,7 +193,8 @@ static const struct option backend_rows[] = {
 		"api_key",
 		"How the credential is got where it is more than api_key." },
 	{ "credential.source", TYPE_TEXT, BACKEND(credential.source), NULL, 0, 0, NULL, NULL, NULL,
-		"`file`: its path; `exec`: the command, run without a shell." },
+		"`file`: its path; `exec`: the command, run without a shell; `google`: the JSON "
+		"file of a service account, else the machine's own." },
 	{ "credential.client_id", TYPE_TEXT, BACKEND(credential.client_id), NULL, 0, 0, NULL, NULL,
 		NULL,
 		"OAuth kinds: the client, which Databricks calls service principal." },
@@ -282,7 +283,10 @@ static const struct option backend_rows[] = {
 		"How the credential is sent: Authorization: Bearer, a header of its own, Basic, AWS's "
 		"signature (a plain key as Bearer then), or not at all." },
 	{ "region", TYPE_TEXT, BACKEND(region), NULL, 0, 0, NULL, NULL, NULL,
-		"AWS region: what \"{region}\" in base_url stands for, and what is signed." },
+		"AWS region or Google location: what \"{region}\" in base_url stands for, and what "
+		"AWS's signature names." },
+	{ "project", TYPE_TEXT, BACKEND(project), NULL, 0, 0, NULL, NULL, NULL,
+		"Google project: what \"{project}\" in base_url stands for." },
 	{ "auth_header", TYPE_TEXT, BACKEND(auth_header), NULL, 0, 0, NULL, NULL, NULL,
 		"Name of that header for auth = \"header\"." },
 	{ "auth_user", TYPE_TEXT, BACKEND(auth_user), NULL, 0, 0, NULL, NULL, NULL,
@@ -357,6 +361,8 @@ static const struct option backend_rows[] = {
 	{ "tool_result_merge", TYPE_BOOL, BACKEND(tool_result_merge), "false", 0, 0, NULL, NULL,
 		NULL,
 		"User text right after tool results goes into the last of them." },
+	{ "count_wrapped", TYPE_BOOL, BACKEND(count_wrapped), "true", 0, 0, NULL, NULL, NULL,
+		"A token count holds a whole request (gemini)." },
 	{ "session_member", TYPE_TEXT, BACKEND(session_member), NULL, 0, 0, NULL, NULL, NULL,
 		"Member of the body that gets the client's session id, for prompt caches." },
 	{ "beta_header", TYPE_TEXT, BACKEND(beta_header), NULL, 0, 0, NULL, NULL, NULL,

@@ -74,6 +74,39 @@ static const struct preset_setting bedrock_dialect[] = {
 };
 static const char *const bedrock_tails[] = { "/model", NULL };
 
+/* Descriptions of functions hold names of 63 characters at most; five stop sequences. A refused
+ * signature is worth one try without any. */
+static const struct preset_setting gemini_dialect[] = {
+	{ "path_message", "/models/{model}:streamGenerateContent?alt=sse" },
+	{ "path_count", "/models/{model}:countTokens" },
+	{ "path_models", "/models?pageSize=1000" },
+	{ "auth", "header" },
+	{ "auth_header", "x-goog-api-key" },
+	{ "stop_max", "5" },
+	{ "top_k", "true" },
+	{ "files", "true" },
+	{ "think_tags", "false" },
+	{ "tool_name_max", "63" },
+	{ "max_tokens_max", "65536" },
+	{ "strip_thinking_retry", "true" },
+	END
+};
+static const char *const gemini_tails[] = { "/models", NULL };
+
+static const struct preset_setting vertex_anthropic_dialect[] = {
+	{ "path_message", "/models/{model}:{streamRawPredict|rawPredict}" },
+	{ "path_count", "/models/count-tokens:rawPredict" },
+	{ "cache_control", "true" },
+	{ "stop_max", "1000" },
+	{ "tool_images", "true" },
+	{ "files", "true" },
+	{ "top_k", "true" },
+	{ "user", "true" },
+	{ "think_tags", "false" },
+	{ "tool_name_max", "128" },
+	END
+};
+
 const struct dialect_preset dialects[] = {
 	{ "openai-chat", "/v1", openai_chat_tails, openai_chat },
 	{ "openai-responses", "/v1", openai_tails, openai_responses },
@@ -82,6 +115,8 @@ const struct dialect_preset dialects[] = {
 	{ "bedrock", NULL, bedrock_tails, bedrock_dialect },
 	{ "bedrock-anthropic", NULL, bedrock_tails, bedrock_dialect },
 	{ "bedrock-converse", NULL, bedrock_tails, bedrock_dialect },
+	{ "gemini", "/v1beta", gemini_tails, gemini_dialect },
+	{ "vertex-anthropic", NULL, gemini_tails, vertex_anthropic_dialect },
 	{ NULL, NULL, NULL, NULL }
 };
 
@@ -621,6 +656,52 @@ static const struct preset_env bedrock_env[] = {
 	END_ENV
 };
 
+static const struct preset_setting gemini[] = {
+	{ "base_url", "https://generativelanguage.googleapis.com/v1beta" },
+	{ "model_big", "gemini-3.1-pro-preview" },
+	{ "model_small", "gemini-3.8-flash" },
+	END
+};
+static const struct preset_env gemini_env[] = {
+	{ "api_key", "GEMINI_API_KEY GOOGLE_API_KEY", NULL },
+	{ "base_url", "GEMINI_BASE_URL", NULL },
+	END_ENV
+};
+
+static const struct preset_setting vertex[] = {
+	{ "base_url", "https://{region-}aiplatform.googleapis.com/v1/projects/{project}"
+		"/locations/{region}/publishers/google" },
+	{ "region", "global" },
+	{ "credential.kind", "google" },
+	{ "auth", "bearer" },
+	{ "path_models", "" },
+	{ "count_wrapped", "false" },
+	{ "model_big", "gemini-3.1-pro-preview" },
+	{ "model_small", "gemini-3.8-flash" },
+	END
+};
+static const struct preset_setting vertex_claude[] = {
+	{ "base_url", "https://{region-}aiplatform.googleapis.com/v1/projects/{project}"
+		"/locations/{region}/publishers/anthropic" },
+	{ "region", "global" },
+	{ "credential.kind", "google" },
+	{ "mid_system", "keep" },
+	{ "model_big", "claude-sonnet-5-5" },
+	{ "model_small", "claude-haiku-5-5" },
+	{ "drop_members", "container, mcp_servers, service_tier, thread, diagnostics, speed, "
+		"fallbacks, inference_geo, safeguards" },
+	{ "strip_thinking_retry", "true" },
+	END
+};
+static const struct preset_env vertex_env[] = {
+	{ "project", "VERTEX_PROJECT VERTEX_PROJECT_ID", NULL },
+	{ "region", "VERTEX_LOCATION VERTEX_REGION GOOGLE_CLOUD_LOCATION CLOUD_ML_REGION", NULL },
+	{ "base_url", "VERTEX_BASE_URL", NULL },
+	{ "api_key", "VERTEX_ACCESS_TOKEN", NULL },
+	{ "credential.source", "GOOGLE_APPLICATION_CREDENTIALS", NULL },
+	END_ENV
+};
+
 /*
  * The v1 API, where the deployment is the model's name. The dated one that it replaces is had with
  * base_path = "" and path_message = "/openai/deployments/{model}/chat/completions?api-version=…".
@@ -678,10 +759,15 @@ const struct preset presets[] = {
 	{ "LLAMACPP", "llama.cpp", "anthropic", false, false, llamacpp, llamacpp_env },
 	{ "VLLM", "vLLM", "anthropic", false, false, vllm, vllm_env },
 	{ "BEDROCK", "AWS Bedrock", "bedrock", true, false, bedrock, bedrock_env },
+	{ "GEMINI", "Google Gemini", "gemini", true, false, gemini, gemini_env },
+	{ "VERTEX", "Google Vertex", "gemini", true, false, vertex, vertex_env },
+	{ "VERTEX_ANTHROPIC", "Claude on Google Vertex", "vertex-anthropic", true, true,
+		vertex_claude, vertex_env },
 	{ NULL, NULL, NULL, false, false, NULL, NULL }
 };
 
 const struct preset_variant preset_variants[] = {
+	{ "VERTEX", "vertex-anthropic", vertex_claude },
 	{ "OPENROUTER", "anthropic", openrouter_messages },
 	{ "AZURE_DATABRICKS", "anthropic", databricks_messages },
 	{ "ALIBABA", "anthropic", alibaba_messages },
@@ -696,8 +782,6 @@ const struct preset_variant preset_variants[] = {
 };
 
 const struct preset_absent presets_absent[] = {
-	{ "GEMINI", "GEMINI_API_KEY GOOGLE_API_KEY" },
-	{ "VERTEX", "VERTEX_PROJECT VERTEX_PROJECT_ID" },
 	{ "BEDROCK", "AWS_BEARER_TOKEN_BEDROCK" },
 	{ NULL, NULL }
 };

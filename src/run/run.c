@@ -302,6 +302,8 @@ static const struct { const char *part, *other; } refusals[] = {
 	{ "bound to a different conversation", NULL },
 	{ "thinking.signature", "field required" },
 	{ "thinking block", "cannot be modified" },
+	{ "thought signature", NULL },          /* Gemini */
+	{ "thought_signature", NULL },
 };
 
 /* Some mark the names in these sentences with backticks, others don't. */

@@ -49,6 +49,7 @@ static const struct {
 	[CREDENTIAL_ENTRA] = { "entra", &credential_entra },
 	[CREDENTIAL_AWS] = { "aws", &credential_aws },
 	[CREDENTIAL_AWS_KEYS] = { "aws-keys", &credential_aws_keys },
+	[CREDENTIAL_GOOGLE] = { "google", &credential_google },
 };
 
 struct entry {
