@@ -1,7 +1,7 @@
 /*
- * AWS Bedrock's runtime. Three rows of the table: "bedrock-anthropic" is InvokeModel with a Messages
- * body, for Claude; "bedrock-converse" is Converse, for every model; "bedrock" takes the first for
- * models that it knows as Claude by their name, the second for others.
+ * AWS Bedrock's runtime. Three rows of the table: "bedrock-anthropic" is InvokeModel with a
+ * Messages body, for Claude; "bedrock-converse" is Converse, for every model; "bedrock" takes the
+ * first for models that it knows as Claude by their name, the second for others.
  */
 #ifndef DIALECT_BEDROCK_H
 #define DIALECT_BEDROCK_H

@@ -8,8 +8,9 @@
 #include "upstream/credential.h"
 #include "upstream/upstream.h"
 
-/* own: the backend's credential, not read when the call has its caller's key. *out is to be freed with curl_slist_free_all. -1 with a fault: no memory, or a credential that
- * can't stand in a header. */
+/* own: the backend's credential, not read when the call has its caller's key. *out is to be freed
+ * with curl_slist_free_all. -1 with a fault: no memory, or a credential that can't stand in a
+ * header. */
 int auth_headers(const struct upstream_call *c, const struct credential *own,
 		 struct curl_slist **out, struct fault *f) MUST_CHECK;
 

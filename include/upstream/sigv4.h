@@ -1,8 +1,8 @@
 /*
  * AWS Signature Version 4 for one request. Made here and not by libcurl: what that signs of a path
  * with "%2F" or ":" in it, as every model id has, differs by release (up to 8.8 it is refused, up
- * to 8.14 for some ids); it hashes no body that is read piece by piece; and up to 8.21 a handle goes
- * on signing for the next host (CVE-2026-86409).
+ * to 8.14 for some ids); it hashes no body that is read piece by piece; and up to 8.21 a handle
+ * goes on signing for the next host (CVE-2026-86409).
  */
 #ifndef UPSTREAM_SIGV4_H
 #define UPSTREAM_SIGV4_H

@@ -16,7 +16,8 @@ bool bedrock_claude(const char *model)
 /* ---- addresses ---- */
 
 /* "eu.anthropic.claude-…" is the inference profile of "anthropic.claude-…". */
-static const char *const regions[] = { "us.", "us-gov.", "eu.", "apac.", "jp.", "au.", "ca.", "global." };
+static const char *const regions[] = { "us.", "us-gov.", "eu.", "apac.", "jp.", "au.", "ca.",
+					"global." };
 
 static const char *without_region(const char *model)
 {
@@ -42,9 +43,9 @@ const char *bedrock_url(const struct encode_context *c, enum op op, const char *
 /* ---- errors ---- */
 
 /*
- * An exception's name and the status that it would have. In a stream the name is all there is; some
- * say more than the status beside them. Names come with a service in front ("…#Name") and an address
- * behind (":http…").
+ * An exception's name and the status that it would have. In a stream the name is all there is;
+ * some say more than the status beside them. Names come with a service in front ("…#Name") and an
+ * address behind (":http…").
  */
 static const struct { const char *name; int status; } exceptions[] = {
 	{ "AccessDeniedException", 403 },

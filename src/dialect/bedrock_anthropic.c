@@ -1,7 +1,7 @@
 /*
- * Claude through Bedrock's InvokeModel: a Messages body without model and stream, and a stream whose
- * frames hold the API's own events in base64. Both are the anthropic dialect's business; here they
- * are only wrapped and unwrapped.
+ * Claude through Bedrock's InvokeModel: a Messages body without model and stream, and a stream
+ * whose frames hold the API's own events in base64. Both are the anthropic dialect's business; here
+ * they are only wrapped and unwrapped.
  */
 #include <openssl/evp.h>
 #include <string.h>

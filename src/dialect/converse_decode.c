@@ -58,8 +58,8 @@ static NOINLINE enum flow malformed(struct decoder *d, struct sink *s, struct sp
 	struct fault f = FAULT_INIT;
 
 	fault_set(&f, FAULT_TRANSIENT, 502, "api_error",
-		  "backend %s: the model's answer can't be used (%.*s)", d->c->target->backend->name,
-		  (int)(reason.n < 100 ? reason.n : 100), reason.p);
+		  "backend %s: the model's answer can't be used (%.*s)",
+		  d->c->target->backend->name, (int)(reason.n < 100 ? reason.n : 100), reason.p);
 	return sink_fault(s, &f);
 }
 

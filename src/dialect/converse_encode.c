@@ -5,6 +5,7 @@
  * own, and what Converse has no member for goes to the model in additionalModelRequestFields.
  */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dialect/bedrock.h"
@@ -96,11 +97,11 @@ static const char *document_name(struct converse *v, struct span title)
 	}
 	while (n && name[n - 1] == ' ')
 		n--;
-	v->documents++;
-	if (v->documents > 1)
-		return arena_printf(v->e.arena, "%.*s (%u)", (int)(n ? n : 8), n ? name : "document",
-				    v->documents);
-	return arena_printf(v->e.arena, "%.*s", (int)(n ? n : 8), n ? name : "document");
+	if (!n)
+		n = (size_t)snprintf(name, sizeof(name), "document");
+	if (++v->documents > 1)
+		return arena_printf(v->e.arena, "%.*s (%u)", (int)n, name, v->documents);
+	return arena_dup(v->e.arena, name, n);
 }
 
 static void put_text_part(struct converse *v, const struct part *p)

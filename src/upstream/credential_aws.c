@@ -1,9 +1,9 @@
 /*
  * AWS credentials, looked for where the AWS SDKs look, in their order: keys of the configuration or
- * the environment, web identity (EKS), the profile's keys in the shared files, the container's
+ * the environment, web identity (EKS), the profile's keys in the shared file, the container's
  * endpoint (ECS, EKS pod identity), the instance's metadata service (version 2 alone). A role, when
- * one is configured, is assumed with what was found. Where a source exists but fails, its failure is
- * the answer: the next one would sign as somebody else.
+ * one is configured, is assumed with what was found. Where a source exists but fails, its failure
+ * is the answer: the next one would sign as somebody else.
  */
 #include "upstream/credential.h"
 
@@ -319,8 +319,7 @@ static int from_instance(const struct backend *b, struct waiter *w, struct crede
 	buf_init(&text, 65536);
 	buf_init(&header, 65536);
 	buf_init(&url, 65536);
-	buf_printf(&url, "%.*s/latest/api/token", (int)(strlen(host) - (str_ends(str_of(host), "/"))),
-		   host);
+	buf_printf(&url, "%s%slatest/api/token", host, str_ends(str_of(host), "/") ? "" : "/");
 	rc = metadata(b, "PUT", buf_cstr(&url), "X-aws-ec2-metadata-token-ttl-seconds: 300", w,
 		      &text, f);
 	if (!rc) {

@@ -51,7 +51,8 @@ static int hash_body(const struct sigv4_request *r, char out[2 * DIGEST + 1])
 	int rc = -1;
 
 	if (ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
-	    (r->body ? hash_segs(ctx, r->body) == 0 : EVP_DigestUpdate(ctx, r->text.p, r->text.n)) &&
+	    (r->body ? hash_segs(ctx, r->body) == 0 :
+	     EVP_DigestUpdate(ctx, r->text.p, r->text.n)) &&
 	    EVP_DigestFinal_ex(ctx, md, NULL))
 		rc = 0;
 	EVP_MD_CTX_free(ctx);
@@ -204,7 +205,8 @@ static int derive_key(const struct signing *s, const char *secret, unsigned char
 	buf_puts(&b, "AWS4");
 	buf_puts(&b, secret);
 	rc = b.failed || mac(b.p, b.n, (struct str){ s->date, 8 }, out) ||
-	     mac(out, DIGEST, str_of(r->region), out) || mac(out, DIGEST, str_of(r->service), out) ||
+	     mac(out, DIGEST, str_of(r->region), out) ||
+	     mac(out, DIGEST, str_of(r->service), out) ||
 	     mac(out, DIGEST, STR("aws4_request"), out);
 	if (b.p)
 		OPENSSL_cleanse(b.p, b.n);

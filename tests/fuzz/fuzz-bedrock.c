@@ -1,8 +1,8 @@
 /*
- * Bedrock's decoders with the order keeper behind them. The first byte chooses: 'b' a whole Converse
- * body, 'c' chunks of InvokeModel, a line the base64 of each; anything else events of Converse, a
- * line "NAME JSON" each. Whatever comes, every text must be sound JSON string content, and the keeper
- * must see to a legal sequence.
+ * Bedrock's decoders with the order keeper behind them. The first byte chooses: 'b' a whole
+ * Converse body, 'c' chunks of InvokeModel, a line the base64 of each; anything else events of
+ * Converse, a line "NAME JSON" each. Whatever comes, every text must be sound JSON string content,
+ * and the keeper must see to a legal sequence.
  */
 #include <stdlib.h>
 #include <string.h>

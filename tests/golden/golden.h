@@ -44,7 +44,8 @@ int case_upstream(const struct golden_case *c, const char *recorded, struct aren
 
 bool case_framed(const struct golden_case *c); /* it is an AWS event stream */
 
-/* frames.c: one line as a message of an AWS event stream; chunk: it is an event of the Messages API. */
+/* frames.c: one line as a message of an AWS event stream; chunk: it is an event of the Messages
+ * API. */
 void frame_line(struct buf *b, struct str line, bool chunk);
 
 /* options.c: 0, or -1 with the line that is wrong printed. */

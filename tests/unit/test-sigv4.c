@@ -65,15 +65,17 @@ static void test_lines(void **state)
 	r.nheaders = 3;
 	r.text = STR("{}");
 	line = line_of(&r, &session, "Authorization: ", &b);
-	assert_non_null(strstr(line, "Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "));
-	assert_non_null(strstr(line, "SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date;"
-				     "x-amz-security-token;x-amzn-bedrock-trace, "));
+	assert_non_null(strstr(line, "Credential=AKIDEXAMPLE/20150830/us-east-1/service/"
+				     "aws4_request, "));
+	assert_non_null(strstr(line, "SignedHeaders=content-type;host;x-amz-content-sha256;"
+				     "x-amz-date;x-amz-security-token;x-amzn-bedrock-trace, "));
 	assert_null(strstr(line, key.token));
 	buf_release(&b);
 	assert_string_equal(line_of(&r, &session, "X-Amz-Security-Token", &b),
 			    "X-Amz-Security-Token: TOKEN//==");
 	buf_release(&b);
-	assert_string_equal(line_of(&r, &session, "X-Amz-Date", &b), "X-Amz-Date: 20150830T123600Z");
+	assert_string_equal(line_of(&r, &session, "X-Amz-Date", &b),
+			    "X-Amz-Date: 20150830T123600Z");
 	buf_release(&b);
 	assert_string_equal(line_of(&r, &session, "X-Amz-Content-Sha256", &b),
 			    "X-Amz-Content-Sha256: 44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e83"
