@@ -185,7 +185,8 @@ static bool own_state(struct converse *v, const struct block *b)
 	/* Claude's own signatures are the same wherever it runs. */
 	if (rc == 0 && v->claude)
 		rc = span_put_text(state, b->signature) ? -1 : 1;
-	return rc == 1 && state->n;
+	/* Anyone can write a state of ours: what goes out must be text all the same. */
+	return rc == 1 && state->n && str_utf8(buf_str(state));
 }
 
 static void put_reasoning(struct converse *v, const struct block *b, bool *first)
