@@ -50,12 +50,15 @@ class Issuer:
     def start(self, backend=None, **more):
         self.gateway = harness.Gateway(self.upstream, backend="retries = 0; " +
                                        (backend or M2M % self.upstream.port), **more)
-        # api_key of the harness would be a plain key.
+        self.plain_key()
+        return self
+
+    def plain_key(self):
+        """Takes out the harness's own api_key, which would be a plain key."""
         with open(self.gateway.config) as f:
             text = f.read()
         with open(self.gateway.config, "w") as f:
             f.write(text.replace('api_key = "upstream-secret"; ', ""))
-        return self
 
     def ask(self, **more):
         """One request in a process of its own; the status and the body."""
