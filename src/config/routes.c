@@ -117,6 +117,9 @@ static void add_text(struct loader *l, struct chain *c, const config_setting_t *
 	struct route_target t;
 	const char *rest;
 
+	text = arena_printf(l->arena, "%s", text); /* outlives the file's tree */
+	if (!text)
+		return;
 	if (!config_named(&c->s->c, text, &rest) && names_unusable(l, c, at, text))
 		return;
 	if (!config_target(&c->s->c, text, l->arena, &t)) {

@@ -19,30 +19,35 @@ static const char *mark(struct loader *l, const struct backend *b)
 			    digest[2], digest[3], digest[4], digest[5]);
 }
 
+/* The first of the list is the key where there is no other. */
+static void promote(struct loader *l, struct backend *b)
+{
+	if (b->api_key || !b->api_keys || !b->api_keys[0])
+		return;
+	b->api_key = b->api_keys[0];
+	b->api_key_from = arena_printf(l->arena, "api_keys of backend %s", b->name);
+	b->api_keys++;
+}
+
 void backend_keys(struct loader *l, struct backend *b)
 {
-	struct backend one = *b, *ways;
-	size_t n = 0, i = 0;
+	struct backend one, *ways;
+	size_t n = 0;
 
-	while (b->api_keys && b->api_keys[n])
-		n++;
-	if (n && !b->api_key) {
-		b->api_key = one.api_key = b->api_keys[0];
-		b->api_key_from = one.api_key_from = arena_printf(l->arena, "api_keys[0] of backend %s",
-								  b->name);
-		i = 1;
-	}
-	b->key_mark = one.key_mark = mark(l, b);
+	promote(l, b);
+	b->key_mark = mark(l, b);
 	b->ways = NULL;
 	b->nways = 0;
-	one.api_keys = NULL;
-	one.ways = NULL;
-	ways = i < n ? arena_alloc(l->arena, (n - i + 1) * sizeof(*ways)) : NULL;
+	while (b->api_keys && b->api_keys[n])
+		n++;
+	ways = n ? arena_alloc(l->arena, (n + 1) * sizeof(*ways)) : NULL;
 	if (!ways)
 		return;
+	one = *b;
+	one.api_keys = NULL;
 	ways[b->nways++] = one;
 	one.credential = (struct credential_setting){ .kind = CREDENTIAL_KEY };
-	for (; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		one.api_key = b->api_keys[i];
 		one.api_key_from =
 			arena_printf(l->arena, "api_keys[%zu] of backend %s", i, b->name);

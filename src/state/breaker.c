@@ -68,10 +68,11 @@ uint64_t breaker_failed(uint64_t word, int64_t now, const struct breaker_rule *r
 	struct breaker b = breaker_read(word);
 
 	b.failures = more(b.failures);
-	/* Calls that were on their way when it opened say nothing new. */
-	if (b.phase == BREAKER_OPEN)
+	/* Calls that were on their way when it opened say nothing new; one that was made because
+	 * there was no other way, and after the time, is as good as a prober. */
+	if (b.phase == BREAKER_OPEN && !is_over(&b, now))
 		return word;
-	if (b.phase == BREAKER_PROBING || b.failures >= (unsigned)r->failures)
+	if (b.phase != BREAKER_CLOSED || b.failures >= (unsigned)r->failures)
 		return open_for(&b, now, cooldown(&b, r));
 	return breaker_word(&b);
 }
@@ -81,7 +82,7 @@ uint64_t breaker_rest(uint64_t word, int64_t now, int64_t ms, const struct break
 	struct breaker b = breaker_read(word);
 
 	b.failures = more(b.failures);
-	if (ms < 0 && b.phase == BREAKER_OPEN)
+	if (ms < 0 && b.phase == BREAKER_OPEN && !is_over(&b, now))
 		return word;
 	return open_for(&b, now, ms < 0 ? cooldown(&b, r) : ms < 1000 ? 1000 : ms);
 }
