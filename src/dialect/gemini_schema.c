@@ -6,7 +6,7 @@
  * from the first layer that has the keyword.
  *
  * Recursive, but bounded: in depth by DEPTH_MAX, in layers by LAYERS_MAX, in bytes by SCHEMA_MAX.
- * What lies too deep, such as a schema that refers to itself, becomes an object that may hold
+ * What lies too deep, and a $ref to a schema that it stands in, becomes an object that may hold
  * anything.
  */
 #include <string.h>
@@ -56,6 +56,8 @@ struct writer {
 	struct span root;
 	struct span *names;     /* of the properties written so far, of all objects that are open */
 	size_t nnames, names_cap;
+	const char *open[(DEPTH_MAX + 1) * LAYERS_MAX]; /* what $refs above led to */
+	size_t nopen;
 	unsigned depth;
 };
 
@@ -63,6 +65,9 @@ struct layers {
 	struct span word[WORDS];
 	struct span properties[LAYERS_MAX], required[LAYERS_MAX];
 	size_t nproperties, nrequired, n;
+	const char *refs[LAYERS_MAX];   /* where its $refs led to */
+	size_t nrefs;
+	bool recursive;                 /* one of them led to a schema around this one */
 };
 
 /* What an alternative has from the schema around it. */
@@ -105,7 +110,9 @@ static struct span resolve(const struct writer *w, struct span ref)
 		return SPAN_ABSENT;
 	path.p++;
 	path.n--;
-	if (path.n && !str_split(&path, '/', &step))
+	if (!path.n)
+		return at;
+	if (!str_split(&path, '/', &step))
 		return SPAN_ABSENT;
 	while (span_given(at) && str_split(&path, '/', &step))
 		at = step_into(at, step);
@@ -113,6 +120,18 @@ static struct span resolve(const struct writer *w, struct span ref)
 }
 
 static void add_layer(const struct writer *w, struct layers *l, struct span schema);
+
+static void add_ref(const struct writer *w, struct layers *l, struct span ref)
+{
+	struct span target = resolve(w, ref);
+
+	for (size_t i = 0; i < w->nopen; i++)
+		l->recursive = l->recursive || w->open[i] == target.p;
+	if (l->recursive || !span_given(target) || l->nrefs == LAYERS_MAX)
+		return;
+	l->refs[l->nrefs++] = target.p;
+	add_layer(w, l, target);
+}
 
 static void add_all(const struct writer *w, struct layers *l, struct span list)
 {
@@ -161,7 +180,7 @@ static void add_layer(const struct writer *w, struct layers *l, struct span sche
 			return;
 	}
 	if (span_given(ref))
-		add_layer(w, l, resolve(w, ref));
+		add_ref(w, l, ref);
 	if (span_given(all_of))
 		add_all(w, l, all_of);
 }
@@ -235,7 +254,7 @@ static unsigned kinds_guessed(const struct layers *l, bool *nullable)
 
 	if (found)
 		return found;
-	if (l->nproperties || span_given(first_of(l, WORD_ADDITIONAL)))
+	if (l->nproperties || l->recursive || span_given(first_of(l, WORD_ADDITIONAL)))
 		return KIND_OBJECT;
 	if (span_given(first_of(l, WORD_ITEMS)) || span_given(first_of(l, WORD_PREFIX_ITEMS)))
 		return KIND_ARRAY;
@@ -561,6 +580,7 @@ static bool put_alternatives(struct writer *w, const struct layers *l, struct ar
 
 static void put_schema(struct writer *w, struct span schema, const struct around *around)
 {
+	size_t open = w->nopen;
 	struct around here = *around;
 	struct layers l;
 
@@ -572,6 +592,8 @@ static void put_schema(struct writer *w, struct span schema, const struct around
 	}
 	w->depth++;
 	read_layers(w, &l, schema);
+	for (size_t i = 0; i < l.nrefs; i++)
+		w->open[w->nopen++] = l.refs[i];
 	if (span_is_string(first_of(&l, WORD_DESCRIPTION)))
 		here.description = first_of(&l, WORD_DESCRIPTION);
 	if (span_true(first_of(&l, WORD_NULLABLE)))
@@ -581,6 +603,7 @@ static void put_schema(struct writer *w, struct span schema, const struct around
 
 		put_kinds(w, &l, found, &here);
 	}
+	w->nopen = open;
 	w->depth--;
 }
 
@@ -607,7 +630,8 @@ bool gemini_schema(struct buf *b, struct arena *a, struct span schema)
 {
 	size_t empty = sizeof("{\"type\":\"object\"}") - 1;
 	struct buf made;
-	struct writer w = { .b = &made, .arena = a, .root = schema };
+	struct writer w = { .b = &made, .arena = a, .root = schema, .open = { schema.p },
+			    .nopen = 1 };
 	bool says;
 
 	buf_init(&made, SCHEMA_MAX);
