@@ -40,6 +40,7 @@ struct api_call {
 	struct access_result access;
 	struct account account;
 	const char *rest; /* what a path pattern's '*' matched, decoded */
+	const char *model; /* that a path stands for, whatever the body says; or NULL */
 	const char *provider; /* backend that the body of an earlier system's client names; or NULL */
 	bool busy;
 };
@@ -60,7 +61,8 @@ const struct api_route *api_routes(void); /* ends with a row without a method */
 void api_handle(void *ctx, struct front *f, bool busy);
 
 api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api_model, api_root,
-	api_hello, api_status, api_health, api_health_detailed, api_universal_stream,
+	api_databricks_messages, api_databricks_stream, api_databricks_sonnet_4,
+	api_databricks_sonnet_3_7, api_hello, api_status, api_health, api_health_detailed, api_universal_stream,
 	api_universal_providers, api_universal_provider, api_universal_health;
 
 /* Answers with a fault and notes it in the account; returns as an api_handler does. */

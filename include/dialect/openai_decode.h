@@ -60,6 +60,8 @@ struct openai_decoder {
 	size_t plain_bytes, detail_bytes;       /* reasoning received in either form */
 	bool thinking;                  /* a thinking block is open and has no signature yet */
 
+	struct span citations;          /* pages that the answer rests on; openai_citations.c */
+
 	enum think_state think;
 	unsigned tag_at;                /* bytes of the tag that have matched so far */
 };
@@ -100,6 +102,12 @@ enum flow openai_reasoning(struct openai_decoder *d, struct sink *s, struct span
 enum flow openai_thinking_text(struct openai_decoder *d, struct sink *s, struct span text);
 /* Other content comes, or nothing more: sends the signature that the thinking so far lacks. */
 enum flow openai_thinking_end(struct openai_decoder *d, struct sink *s);
+
+/* openai_citations.c: the list of one chunk; -1 when memory ends. */
+int openai_note_citations(struct openai_decoder *d, struct span list) MUST_CHECK;
+enum flow openai_citations_end(struct openai_decoder *d, struct sink *s);
+/* One citation of the API's; at: number of the source in the answer. */
+int citation_put(struct buf *b, struct span source, struct span title, struct span text, size_t at);
 
 /* Text of the answer; takes a leading <think> element out where the backend writes one. */
 enum flow openai_text(struct openai_decoder *d, struct sink *s, struct span text);

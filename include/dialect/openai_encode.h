@@ -7,6 +7,7 @@
 #define DIALECT_OPENAI_ENCODE_H
 
 #include "dialect/dialect.h"
+#include "json/edit.h"
 
 /* What a model family asks for beside its backend; openai_options.c holds the table. */
 struct model_traits {
@@ -38,6 +39,7 @@ struct openai_encoder {
 	struct segs *body; /* &out->body */
 	bool first;        /* no top-level member has been written yet */
 	struct buf scratch;
+	struct call_ids *ids;   /* openai_ids.c; NULL until the first one */
 	size_t dropped_cap;
 };
 
@@ -48,6 +50,11 @@ bool openai_member(struct openai_encoder *e, const char *key);
 void openai_dropped(struct openai_encoder *e, struct span what);
 void openai_put_name(struct openai_encoder *e, struct span name); /* short form, as a JSON string */
 void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat);
+/* openai_ids.c: an id in the backend's call_id_length characters; STR_NONE when memory ends. */
+struct str openai_short_id(struct openai_encoder *e, struct str id);
+/* openai_tools.c, an edit rule's function: leaves out what strict validators refuse in a schema. */
+enum edit_action openai_strip_null(void *ctx, const struct span *path, unsigned depth,
+				   struct span value, struct str *with);
 
 /* openai_parts.c: content as a list of parts, written as one string or as an array. */
 enum part_kind { PART_TEXT, PART_IMAGE, PART_FILE, PART_JSON };
@@ -119,6 +126,10 @@ bool openai_choice_stays_open(const struct openai_encoder *e);
 /* Every turn of the history that calls tools has thinking in a form that the backend takes back;
  * Claude refuses the others while it thinks. */
 bool openai_thinking_complete(struct openai_encoder *e); /* openai_reasoning.c */
+
+int64_t openai_output_limit(const struct openai_encoder *e);    /* openai_options.c */
+bool openai_tool_sent(const struct tool *t);                    /* openai_tools.c */
+void openai_put_tool(struct openai_encoder *e, const struct tool *t);
 
 /* The members of the body, one function a group. */
 void openai_put_messages(struct openai_encoder *e); /* openai_messages.c */

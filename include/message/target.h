@@ -133,13 +133,14 @@ struct backend {
 	int call_id_length;             /* call ids are so many letters and digits (Mistral: 9); 0: any id */
 	bool tool_result_name;          /* tool messages carry the tool's "name" (Mistral) */
 	bool plain_parts;               /* "image_url" is a string, PDF goes as "document_url" (Mistral) */
+	bool tool_plan;                 /* text beside calls goes as "tool_plan" (Cohere) */
 	const char *prefill_member;     /* marks an assistant message at the end ("prefix", "partial"); NULL: none */
 	const char *required_word;      /* tool_choice for a call of any tool: "required", "any" */
 	enum forced_tool forced_tool;
 	const char *temperature_zero;   /* what 0 becomes where that is refused; NULL: 0 */
 	const char *const *pass_members;/* openai-chat: members of the client's body that go on as they are; NULL-terminated */
 	bool plain_thinking;            /* anthropic: knows thinking on and off, not adaptive; no effort beside "disabled" */
-	bool server_tools;              /* anthropic: runs the API's own tools; false: they are left out */
+	bool drop_server_tools;         /* anthropic: tools that only the API itself runs are left out */
 	const char *auth_user;          /* Basic: the user where the key is only a password ("token") */
 	const char *host;               /* what base_url is made from where it is not set: "adb-123.4" */
 	const char *host_suffix;        /* appended to a host without a domain: ".azuredatabricks.net" */

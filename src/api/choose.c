@@ -21,7 +21,7 @@ int api_route(struct api_call *c, const char *model, const struct message_reques
 	const struct config *cf = c->config;
 	const char *named = route_path_name(c->request->prefix, c->arena);
 	struct route_ask ask = {
-		.model = model,
+		.model = c->model ? c->model : model,
 		.request = r,
 		.tokens = quick_estimate,
 		.key = c->access.key_name,

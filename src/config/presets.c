@@ -107,10 +107,22 @@ static const struct preset_setting vertex_anthropic_dialect[] = {
 	END
 };
 
+static const struct preset_setting cohere[] = {
+	{ "path_message", "/v2/chat" },
+	{ "path_models", "/v1/models" },
+	{ "replay", "parts" },
+	{ "tool_plan", "true" },
+	{ "think_tags", "false" },
+	{ "top_k", "true" },
+	END
+};
+static const char *const cohere_tails[] = { "/chat", "/v2", "/v1", NULL };
+
 const struct dialect_preset dialects[] = {
 	{ "openai-chat", "/v1", openai_chat_tails, openai_chat },
 	{ "openai-responses", "/v1", openai_tails, openai_responses },
 	{ "openai", "/v1", openai_tails, openai_either },
+	{ "cohere", NULL, cohere_tails, cohere },
 	{ "anthropic", NULL, anthropic_tails, anthropic },
 	{ "bedrock", NULL, bedrock_tails, bedrock_dialect },
 	{ "bedrock-anthropic", NULL, bedrock_tails, bedrock_dialect },
@@ -246,7 +258,7 @@ static const struct preset_env anthropic_env[] = {
 	{ "path_models", "" }, \
 	{ "auth", "bearer" }, \
 	{ "drop_betas", "*" }, \
-	{ "server_tools", "false" }, \
+	{ "drop_server_tools", "true" }, \
 	{ "strip_schema_null", "true" }, \
 	{ "plain_thinking", "true" }
 
@@ -579,6 +591,7 @@ static const struct preset_env vllm_env[] = {
  * it. Its Claude 5.5 think through its Messages endpoint only. */
 static const struct preset_setting databricks[] = {
 	{ "host_suffix", ".azuredatabricks.net" },
+	{ "base_path", "" },
 	{ "auth_user", "token" },
 	{ "path_message", "/serving-endpoints/{model}/invocations" },
 	{ "path_models", "/api/2.0/serving-endpoints" },
@@ -609,7 +622,7 @@ static const struct preset_setting databricks_messages[] = {
 	{ "model_small", "databricks-claude-haiku-5-5" },
 	{ "model_prefix", "databricks-" },
 	{ "drop_betas", "*" },
-	{ "server_tools", "false" },
+	{ "drop_server_tools", "true" },
 	{ "strip_schema_null", "true" },
 	{ "strip_thinking_retry", "true" },
 	{ "drop_members", "safeguards, diagnostics, thread, context_management, container, mcp_servers, "
@@ -733,6 +746,18 @@ static const struct preset_env azure_openai_env[] = {
 	END_ENV
 };
 
+static const struct preset_setting cohere_api[] = {
+	{ "base_url", "https://api.cohere.com" },
+	{ "model_big", "command-a-03-2025" },
+	{ "model_small", "command-r7b-12-2024" },
+	END
+};
+static const struct preset_env cohere_env[] = {
+	{ "api_key", "COHERE_API_KEY CO_API_KEY", NULL },
+	{ "base_url", "COHERE_BASE_URL", NULL },
+	END_ENV
+};
+
 const struct preset presets[] = {
 	{ "OPENROUTER", "OpenRouter", "openai-chat", true, false, openrouter, openrouter_env },
 	{ "OPENAI", "OpenAI", "openai", true, false, openai, openai_env },
@@ -743,6 +768,7 @@ const struct preset presets[] = {
 	{ "ANTHROPIC", "Anthropic", "anthropic", true, true, anthropic_api, anthropic_env },
 	{ "AZURE_OPENAI", "Azure OpenAI", "openai", true, false, azure_openai, azure_openai_env },
 	{ "AZURE_DATABRICKS", "Databricks", "openai-chat", true, false, databricks, databricks_env },
+	{ "COHERE", "Cohere", "cohere", true, false, cohere_api, cohere_env },
 	{ "MISTRAL", "Mistral", "openai-chat", true, false, mistral, mistral_env },
 	{ "GROQ", "Groq", "openai-chat", true, false, groq, groq_env },
 	{ "XAI", "xAI", "openai-chat", true, false, xai, xai_env },

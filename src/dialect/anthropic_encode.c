@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "dialect/anthropic.h"
+#include "dialect/anthropic_quirks.h"
+#include "dialect/openai_encode.h"
 #include "json/edit.h"
 #include "json/scan.h"
 
@@ -213,6 +215,20 @@ static void splice_billing(const struct encode_context *c, struct splices *s)
 		splice_elements(s, l.elements, l.gone, r->nsystem);
 }
 
+/* Tools that only the API itself runs. */
+static void splice_server_tools(const struct encode_context *c, struct splices *s)
+{
+	const struct message_request *r = c->request;
+	struct list l = list_new(s, r->ntools);
+
+	for (size_t i = 0; !s->failed && i < r->ntools; i++) {
+		l.elements[i] = r->tools[i].raw;
+		l.gone[i] = r->tools[i].server;
+	}
+	if (!s->failed)
+		splice_elements(s, l.elements, l.gone, r->ntools);
+}
+
 /* A member that the body lacks goes in front of all others; a Messages body is never empty. */
 static void splice_member(const struct encode_context *c, struct splices *s, const char *name,
 			  const char *json)
@@ -335,6 +351,7 @@ static bool member_refused(const struct backend *b, struct str path)
 
 struct refusal {
 	const struct backend *backend;
+	const struct anthropic_quirks *quirks;
 	const struct anthropic_wrapped *wrapped;        /* NULL: the API itself */
 	char path[256];
 };
@@ -369,6 +386,16 @@ static bool wrapped_elsewhere(const struct anthropic_wrapped *w, const char *mem
 	       (!w->stream && !strcmp(member, "stream"));
 }
 
+/* Inside a tool's schema, the rest of which is the user's. */
+static enum edit_action schema_member(const struct backend *b, const struct span *path,
+				      unsigned depth, struct span value, struct str *with)
+{
+	if (!b->strip_schema_null || depth < 2 || !span_is(path[0], "tools") ||
+	    !span_is(path[1], "input_schema"))
+		return EDIT_KEEP;
+	return openai_strip_null(NULL, path + 2, depth - 2, value, with);
+}
+
 static enum edit_action refuse_member(void *ctx, const struct span *path, unsigned depth,
 				      struct span value, struct str *with)
 {
@@ -376,7 +403,7 @@ static enum edit_action refuse_member(void *ctx, const struct span *path, unsign
 	const struct backend *b = r->backend;
 
 	if (!dotted_path(r, path, depth))
-		return EDIT_KEEP;
+		return schema_member(b, path, depth, value, with);
 	if (member_refused(b, str_of(r->path)) ||
 	    (r->wrapped && depth == 0 && wrapped_elsewhere(r->wrapped, r->path)))
 		return EDIT_DROP;
@@ -388,7 +415,7 @@ static enum edit_action refuse_member(void *ctx, const struct span *path, unsign
 		*with = str_of(b->body[i].json);
 		return EDIT_REPLACE;
 	}
-	return EDIT_KEEP;
+	return anthropic_quirks_member(r->quirks, r->path, with);
 }
 
 /* The client's betas without what this backend refuses, separated by commas. */
@@ -439,9 +466,9 @@ static void put_wrapped(const struct encode_context *c, const struct anthropic_w
 }
 
 static int rewrite_refused(const struct encode_context *c, const struct anthropic_wrapped *w,
-			   struct outgoing *out)
+			   const struct anthropic_quirks *q, struct outgoing *out)
 {
-	struct refusal r = { .backend = c->target->backend, .wrapped = w };
+	struct refusal r = { .backend = c->target->backend, .quirks = q, .wrapped = w };
 	struct edit_rule rule = { .member = refuse_member, .ctx = &r };
 	struct buf flat, made;
 	int rc = -1;
@@ -469,6 +496,7 @@ static int encode_body(const struct encode_context *c, enum op op,
 {
 	const struct message_request *r = c->request;
 	const struct backend *b = c->target->backend;
+	struct anthropic_quirks q;
 	struct splices s = { .arena = c->arena, .body = r->body,
 			     .verified = b->anthropic_host || w };
 
@@ -482,6 +510,11 @@ static int encode_body(const struct encode_context *c, enum op op,
 		buf_release(&name);
 		splice_add(&s, r->model.p, r->model.n, model);
 	}
+	anthropic_quirks_read(c, &q);
+	if (q.thinking_added)
+		splice_member(c, &s, "thinking", q.thinking);
+	if (b->drop_server_tools && !q.tools_gone)
+		splice_server_tools(c, &s);
 	if (op == OP_MESSAGE) {
 		splice_stream(c, &s);
 		splice_max_tokens(c, &s);
@@ -494,8 +527,8 @@ static int encode_body(const struct encode_context *c, enum op op,
 	edit_splice(&out->body, r->body, s.v, s.n);
 	if (s.failed || out->body.failed)
 		return -1;
-	if (w || b->drop_members || b->drop_betas || b->body)
-		return rewrite_refused(c, w, out);
+	if (w || b->drop_members || b->drop_betas || b->body || q.any)
+		return rewrite_refused(c, w, &q, out);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* The table of dialects: a new wire format is a file and a row here. */
 #include "dialect/anthropic.h"
+#include "dialect/cohere.h"
 #include "dialect/bedrock.h"
 #include "dialect/gemini.h"
 #include "dialect/openai.h"
@@ -11,6 +12,7 @@ static const struct dialect *const dialects[] = {
 	&dialect_responses,
 	&dialect_openai,
 	&dialect_anthropic,
+	&dialect_cohere,
 	&dialect_bedrock,
 	&dialect_bedrock_anthropic,
 	&dialect_bedrock_converse,

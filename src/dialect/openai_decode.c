@@ -15,12 +15,13 @@
 
 enum {
 	TOP_ID, TOP_MODEL, TOP_CHOICES, TOP_USAGE, TOP_ERROR, TOP_OBJECT, TOP_TYPE, TOP_BASE_RESP,
-	TOP_X_GROQ, TOP_FIELDS,
+	TOP_X_GROQ, TOP_CITATIONS, TOP_RESULTS, TOP_FIELDS,
 };
 static const char *const top_names[TOP_FIELDS] = {
 	[TOP_ID] = "id", [TOP_MODEL] = "model", [TOP_CHOICES] = "choices", [TOP_USAGE] = "usage",
 	[TOP_ERROR] = "error", [TOP_OBJECT] = "object", [TOP_TYPE] = "type",
 	[TOP_BASE_RESP] = "base_resp", [TOP_X_GROQ] = "x_groq",
+	[TOP_CITATIONS] = "citations", [TOP_RESULTS] = "search_results",        /* Perplexity */
 };
 
 enum {
@@ -459,6 +460,9 @@ static enum flow read_chunk(struct openai_decoder *d, struct sink *s, struct spa
 		read_usage(d, json_get(top[TOP_X_GROQ], "usage"));
 	}
 	read_usage(d, top[TOP_USAGE]);
+	if (openai_note_citations(d, span_is_array(top[TOP_RESULTS]) ? top[TOP_RESULTS]
+								     : top[TOP_CITATIONS]))
+		return openai_no_memory(s);
 	if (!json_each(top[TOP_CHOICES], &it))
 		return FLOW_GO;
 	flow = send_start(d, s, top);
@@ -562,6 +566,8 @@ int openai_decode_end(void *state, struct sink *s, enum flow *flow, struct fault
 		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s closed the stream before its answer was complete", name);
 	*flow = openai_text_end(d, s);
+	if (!*flow)
+		*flow = openai_citations_end(d, s);
 	if (!*flow)
 		*flow = openai_thinking_end(d, s);
 	if (!*flow && openai_calls_end(d, s, flow))

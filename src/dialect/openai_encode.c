@@ -73,7 +73,10 @@ void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat)
 	if (id_to_upstream(&e->scratch, id) ||
 	    (repeat && buf_printf(&e->scratch, "_%u", repeat + 1)))
 		e->body->failed = true;
-	put_scratch(e);
+	if (e->backend->call_id_length)
+		segs_string(e->body, span_utf8(openai_short_id(e, buf_str(&e->scratch))));
+	else
+		put_scratch(e);
 }
 
 /* ---- headers ---- */

@@ -189,17 +189,41 @@ static bool says_something(const struct parts *ps)
 	return false;
 }
 
+/* Cohere's form: what is said beside calls is their plan, and the content holds thinking alone. */
+static void put_plan(struct openai_encoder *e, struct parts *thinking, struct parts *plan)
+{
+	if (thinking->n) {
+		segs_puts(e->body, ",\"content\":");
+		parts_write(thinking, PARAGRAPH);
+	}
+	if (plan->n) {
+		segs_puts(e->body, ",\"tool_plan\":");
+		parts_write(plan, PARAGRAPH);
+	}
+}
+
+static void put_content(struct openai_encoder *e, struct parts *ps)
+{
+	segs_puts(e->body, ",\"content\":");
+	if (ps->n)
+		parts_write(ps, PARAGRAPH);
+	else
+		segs_puts(e->body, "null");
+}
+
 /* last: nothing comes behind it, so it is the beginning of the answer. */
 static void put_assistant(struct openai_encoder *e, const struct group *g, const struct call *calls,
 			  size_t ncalls, bool last, bool *first)
 {
 	size_t nthinking;
 	const struct block **thinking = thinking_of(e, g, &nthinking);
-	struct parts ps;
+	bool plan = ncalls && e->backend->tool_plan;
+	struct parts ps, beside;
 
 	parts_init(&ps, e, WANT_TEXT);
+	parts_init(&beside, e, WANT_TEXT);
 	openai_add_reasoning(&ps, thinking, nthinking);
-	add_assistant_texts(&ps, g);
+	add_assistant_texts(plan ? &beside : &ps, g);
 	if (!says_something(&ps) && !ncalls)
 		return;
 	begin_message(e, "assistant", first);
@@ -207,11 +231,10 @@ static void put_assistant(struct openai_encoder *e, const struct group *g, const
 	if (last && !ncalls && e->backend->prefill_member)
 		segs_puts(e->body,
 			  arena_printf(e->arena, ",\"%s\":true", e->backend->prefill_member));
-	segs_puts(e->body, ",\"content\":");
-	if (ps.n)
-		parts_write(&ps, PARAGRAPH);
+	if (plan)
+		put_plan(e, &ps, &beside);
 	else
-		segs_puts(e->body, "null");
+		put_content(e, &ps);
 	if (ncalls)
 		put_calls(e, calls, ncalls);
 	segs_puts(e->body, "}");

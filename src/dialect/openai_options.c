@@ -92,7 +92,7 @@ const struct model_traits *openai_model_traits(const char *model)
 
 /* What max_tokens will be. 0, a cache pre-warm, has no counterpart: one token is the least that can
  * be asked for. */
-static int64_t output_limit(const struct openai_encoder *e)
+int64_t openai_output_limit(const struct openai_encoder *e)
 {
 	const struct backend *b = e->backend;
 	int64_t n = e->request->max_tokens;
@@ -112,7 +112,7 @@ static void put_limit(struct openai_encoder *e)
 		member =
 			e->model->flags & TRAIT_COMPLETION ? "max_completion_tokens" : "max_tokens";
 	if (openai_member(e, member))
-		segs_put_int(e->body, output_limit(e));
+		segs_put_int(e->body, openai_output_limit(e));
 }
 
 /* ---- sampling and stop ---- */
@@ -308,7 +308,8 @@ static enum thinking_mode mode_of(const struct openai_encoder *e)
 	bool known = e->model->effort_off || e->backend->reasoning == REASONING_THINKING ||
 		     e->backend->reasoning == REASONING_SWITCH;
 
-	if (e->backend->forced_tool == FORCED_UNTHINKING && forces_tool(r))
+	if (e->backend->forced_tool == FORCED_UNTHINKING && forces_tool(r) &&
+	    !(e->model->flags & TRAIT_MUST_THINK))
 		return THINKING_DISABLED;
 	if (r->thinking == THINKING_NOT_GIVEN && known && r->max_tokens < BUDGET_MIN &&
 	    !span_given(effort_of(r)))
@@ -344,7 +345,7 @@ static void put_thinking_object(struct openai_encoder *e)
  * is not enough for any. */
 static int64_t budget_within(const struct openai_encoder *e)
 {
-	int64_t budget = e->request->thinking_budget, limit = output_limit(e);
+	int64_t budget = e->request->thinking_budget, limit = openai_output_limit(e);
 
 	if (budget >= limit)
 		budget = limit - limit / 4;
@@ -447,7 +448,7 @@ static const char *plain_effort(struct openai_encoder *e)
  * fits. */
 static int64_t budget_or_half(const struct openai_encoder *e)
 {
-	int64_t half = output_limit(e) / 2;
+	int64_t half = openai_output_limit(e) / 2;
 
 	if (e->request->thinking == THINKING_ENABLED && e->request->thinking_budget)
 		return budget_within(e);
@@ -574,7 +575,7 @@ static void put_reasoning_object(struct openai_encoder *e)
 void openai_put_responses_options(struct openai_encoder *e)
 {
 	/* 16 is the least that is taken (developers.openai.com/api/reference, max_output_tokens). */
-	int64_t limit = output_limit(e);
+	int64_t limit = openai_output_limit(e);
 
 	if (openai_member(e, "max_output_tokens"))
 		segs_put_int(e->body, limit < 16 ? 16 : limit);

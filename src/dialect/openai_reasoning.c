@@ -215,19 +215,25 @@ bool openai_thinking_complete(struct openai_encoder *e)
 
 void openai_add_reasoning(struct parts *ps, const struct block *const *blocks, size_t n)
 {
-	static const char thinking[] =
-		"{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":";
 	struct openai_encoder *e = ps->e;
+	/* Cohere takes it as a string, and only while the model thinks. */
+	bool plain = e->backend->tool_plan;
+	struct str open = plain ? STR("{\"type\":\"thinking\",\"thinking\":")
+				: STR("{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\","
+				      "\"text\":");
 
-	for (size_t i = 0; i < n && !e->context->strip_thinking; i++) {
+	if (e->context->strip_thinking || (plain && e->request->thinking != THINKING_ENABLED &&
+					   e->request->thinking != THINKING_ADAPTIVE))
+		return;
+	for (size_t i = 0; i < n; i++) {
 		struct span items;
 		struct part *p;
 
 		if (e->backend->replay == REPLAY_PARTS && !span_blank(blocks[i]->text) &&
 		    blocks[i]->type == BLOCK_THINKING) {
-			p = parts_json(ps, span_json(STR(thinking)));
+			p = parts_json(ps, span_json(open));
 			parts_piece(ps, p, blocks[i]->text);
-			parts_piece(ps, p, span_json(STR("}]}")));
+			parts_piece(ps, p, span_json(plain ? STR("}") : STR("}]}")));
 		} else if (e->backend->replay == REPLAY_SUMMARY) {
 			items = signed_items(e, blocks[i], AS_SUMMARY);
 			if (!items.n)

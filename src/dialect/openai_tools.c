@@ -4,7 +4,6 @@
  * the API itself runs are left out and noted.
  */
 #include "dialect/openai_encode.h"
-#include "json/edit.h"
 #include "json/scan.h"
 
 bool openai_tool_sent(const struct tool *t)
@@ -23,7 +22,7 @@ static bool is_data(struct span key)
 
 /* Strict validators refuse "required": null and "type": null, and some "$schema". A property may be
  * called by any of these names. */
-static enum edit_action strip_null(void *ctx, const struct span *path, unsigned depth,
+enum edit_action openai_strip_null(void *ctx, const struct span *path, unsigned depth,
 				   struct span value, struct str *with)
 {
 	struct span key = path[depth];
@@ -43,7 +42,7 @@ static enum edit_action strip_null(void *ctx, const struct span *path, unsigned 
 
 void openai_put_schema(struct openai_encoder *e, struct span schema)
 {
-	const struct edit_rule rule = { .member = strip_null };
+	const struct edit_rule rule = { .member = openai_strip_null };
 	struct buf b;
 
 	if (!e->backend->strip_schema_null) {
@@ -60,7 +59,7 @@ void openai_put_schema(struct openai_encoder *e, struct span schema)
 
 /* ---- tools ---- */
 
-static void put_tool(struct openai_encoder *e, const struct tool *t)
+void openai_put_tool(struct openai_encoder *e, const struct tool *t)
 {
 	struct segs *s = e->body;
 
@@ -75,7 +74,8 @@ static void put_tool(struct openai_encoder *e, const struct tool *t)
 		openai_put_schema(e, t->input_schema);
 	else
 		segs_puts(s, "{\"type\":\"object\",\"properties\":{}}");
-	if (span_given(t->strict) && !openai_leaves_out(e, "tools.strict")) {
+	if (span_given(t->strict) && !e->backend->tool_plan &&
+	    !openai_leaves_out(e, "tools.strict")) {
 		segs_puts(s, ",\"strict\":");
 		segs_value(s, t->strict);
 	}
@@ -145,7 +145,7 @@ void openai_put_tools(struct openai_encoder *e)
 			if (!openai_tool_sent(&r->tools[i]))
 				continue;
 			segs_puts(e->body, comma);
-			put_tool(e, &r->tools[i]);
+			openai_put_tool(e, &r->tools[i]);
 			comma = ",";
 		}
 		segs_puts(e->body, "]");

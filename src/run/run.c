@@ -342,6 +342,8 @@ static bool worth_retry(const struct run_options *o, const struct fault *f, int 
 {
 	if (o->once || attempts > o->target->backend->retries || !fault_retryable(f))
 		return false;
+	if (f->once && attempts > 1)
+		return false;
 	if (f->retry_after > RETRY_AFTER_MAX || again >= deadline)
 		return false;
 	return !o->content_sent || !o->content_sent(o->ctx);
