@@ -27,7 +27,7 @@ struct credential {
 
 void credential_release(struct credential *c);
 /* Sets c (released before) to copies of these; p NULL: none. `obtained` is now. -1 with the fault:
- * no memory, or a text that can't stand in a header. */
+ * no memory. */
 int credential_fill(struct credential *c, struct str token, struct str key_id, struct str session,
 		    int64_t expires, struct fault *f) MUST_CHECK;
 

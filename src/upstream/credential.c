@@ -140,9 +140,6 @@ int credential_fill(struct credential *c, struct str token, struct str key_id, s
 	struct credential made = { .obtained = clock_wall_ms(), .expires = expires };
 	char *at;
 
-	if (!printable(token) || !printable(key_id) || !printable(session))
-		return fault_set(f, FAULT_AUTH, 502, "api_error",
-				 "a credential that was got holds a control character");
 	made.memory = at = malloc(token.n + key_id.n + session.n + 3);
 	if (!at)
 		return fault_no_memory(f);
@@ -263,6 +260,11 @@ static int fetch(const struct backend *b, const struct entry *e, struct waiter *
 {
 	if (provider_of(b)->fetch(b, w, out, f))
 		return -1;
+	if (!printable(str_of(out->token)) || !printable(str_of(out->key_id)) ||
+	    !printable(str_of(out->session))) {
+		credential_release(out);
+		return credential_fault(b, f, "holds a control character");
+	}
 	log_info("backend %s: credential (%s) renewed", b->name,
 		 kinds[b->credential.kind].name);
 	if (shared)
@@ -313,6 +315,7 @@ static int renew_entry(const struct backend *b, struct entry *e, struct waiter *
 	if (r == 0) {
 		credential_release(&e->now);
 		e->now = made;
+		e->again = 0;
 	} else if (f->class != FAULT_CANCELLED) {
 		e->again = clock_ms() + AGAIN_MS;
 		e->failures++;
