@@ -2,6 +2,7 @@
 processes of the gateway that know of each other only through the host table."""
 import collections
 import json
+import socket
 import subprocess
 import threading
 import time
@@ -61,7 +62,7 @@ def recover(s):
 def check_failover(server):
     with Pair(server, SAFE % (100, 1)) as s:
         for script in (fails(500), fails(503), fails(529), fails(429), fails(408), fails(401),
-                       fails(402), lambda call: call.sock.close(),
+                       fails(402), lambda call: call.sock.shutdown(socket.SHUT_RDWR),
                        lambda call: call.whole(200, FAILURE)):
             for stream in (False, True):
                 recover(s)
