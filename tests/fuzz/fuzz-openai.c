@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dialect/cohere.h"
 #include "dialect/openai.h"
 #include "dialect/responses.h"
 #include "json/scan.h"
