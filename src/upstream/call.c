@@ -502,14 +502,17 @@ static void note_connected(struct call *c)
 {
 	curl_off_t us = 0;
 
-	if (c->t.stage != STAGE_CONNECT)
+	/* A server that is quick answers before we look: then the head has been seen already. */
+	if (c->t.stage != STAGE_CONNECT && c->connect_ms >= 0)
 		return;
 	curl_easy_getinfo(c->slot->easy, CURLINFO_PRETRANSFER_TIME_T, &us);
 	if (us == 0)
 		return;
+	c->connect_ms = us / 1000;
+	if (c->t.stage != STAGE_CONNECT)
+		return;
 	c->t.stage = STAGE_REQUEST;
 	c->active = clock_ms();
-	c->connect_ms = us / 1000;
 }
 
 static enum upstream_result drive(struct call *c, struct fault *f, CURLcode *code)
@@ -526,12 +529,13 @@ static enum upstream_result drive(struct call *c, struct fault *f, CURLcode *cod
 			*code = CURLE_OUT_OF_MEMORY;
 			return failed(c, FAILED_CURL, *code, f);
 		}
+		/* Also when all has happened in one go. */
+		note_connected(c);
 		if (over(c, code)) {
 			if (c->t.stopped)
 				return UPSTREAM_STOPPED;
 			return *code == CURLE_OK ? UPSTREAM_DONE : failed(c, FAILED_CURL, *code, f);
 		}
-		note_connected(c);
 		if (woken && before == c->callbacks && look_for_errors(c))
 			return UPSTREAM_CANCELLED;
 		if (tell_time(c))
