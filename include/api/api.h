@@ -41,6 +41,7 @@ struct api_call {
 	struct account account;
 	const char *rest; /* what a path pattern's '*' matched, decoded */
 	const char *model; /* that a path stands for, whatever the body says; or NULL */
+	int64_t estimate; /* of the request's tokens, 0: not made yet (api_estimate) */
 	const char *provider; /* backend that the body of an earlier system's client names; or NULL */
 	bool busy;
 };
@@ -111,6 +112,8 @@ void api_note_member(struct api_call *c, const struct target *t);
  * docs/count-tokens.md. quick: long texts are judged by a sample, for the figure that
  * stands in message_start until the backend has said its own. */
 int64_t estimate_tokens(const struct message_request *r, bool quick);
+/* The quick one, made once per request: rules and message_start both want it. */
+int64_t api_estimate(struct api_call *c, const struct message_request *r);
 /* Tokens of one text. */
 int64_t estimate_text(struct str utf8);
 

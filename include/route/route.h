@@ -17,7 +17,7 @@ struct route_ask {
 	const char *model;
 	const struct message_request *request;  /* NULL: by the name alone */
 	/* Estimates the request's tokens; asked once, and only when a rule wants to know. */
-	int64_t (*tokens)(const struct message_request *r);
+	int64_t (*tokens)(void *ctx, const struct message_request *r);
 	const char *key, *group;        /* of the client's access key */
 	const char *agent;              /* x-claude-code-agent-id */
 	const char *request_class;      /* x-claude-code-request-class */
@@ -25,7 +25,7 @@ struct route_ask {
 	const char *path;               /* NAME of /b/NAME */
 	/* For --route: is told each rule in order, and why it does not hold (NULL: it does). */
 	void (*trace)(void *ctx, const char *rule, const char *why_not);
-	void *ctx;
+	void *ctx;                      /* of both functions */
 };
 
 /* The chain borrows from the config snapshot, the arena and ask->model. -1 with the fault:

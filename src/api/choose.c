@@ -3,9 +3,16 @@
  */
 #include "api/api.h"
 
-static int64_t quick_estimate(const struct message_request *r)
+int64_t api_estimate(struct api_call *c, const struct message_request *r)
 {
-	return estimate_tokens(r, true);
+	if (!c->estimate)
+		c->estimate = estimate_tokens(r, true);
+	return c->estimate;
+}
+
+static int64_t ask_estimate(void *ctx, const struct message_request *r)
+{
+	return api_estimate(ctx, r);
 }
 
 void api_note_member(struct api_call *c, const struct target *t)
@@ -23,7 +30,8 @@ int api_route(struct api_call *c, const char *model, const struct message_reques
 	struct route_ask ask = {
 		.model = c->model ? c->model : model,
 		.request = r,
-		.tokens = quick_estimate,
+		.tokens = ask_estimate,
+		.ctx = c,
 		.key = c->access.key_name,
 		.group = c->access.group,
 		.agent = http_header(c->request, "x-claude-code-agent-id"),

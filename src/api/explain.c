@@ -13,7 +13,7 @@
 
 #define READ_PIECE 65536
 
-static int64_t exact_estimate(const struct message_request *r)
+static int64_t exact_estimate(void *ctx, const struct message_request *r)
 {
 	return estimate_tokens(r, false);
 }

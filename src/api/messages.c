@@ -216,7 +216,7 @@ static struct writer *make_writer(struct exchange *x)
 	struct writer_options o = {
 		.answer = x->call->answer, .arena = x->call->arena,
 		.model = r->model_name, .model_raw = raw.p, .model_mapped = is_mapped(&x->run.chain),
-		.stream = r->stream, .input_estimate = estimate_tokens(r, true),
+		.stream = r->stream, .input_estimate = api_estimate(x->call, r),
 		.stream_settings = {
 			.commit_after_ms = c->commit_after * 1000LL,
 			.ping_ms = c->ping_interval * 1000LL,

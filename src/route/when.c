@@ -168,7 +168,7 @@ static bool more_tokens(const struct route_ask *a, int64_t limit, struct route_f
 	if ((int64_t)a->request->body.n <= limit * BYTES_PER_TOKEN)
 		return false;
 	if (facts->tokens < 0)
-		facts->tokens = a->tokens(a->request);
+		facts->tokens = a->tokens(a->ctx, a->request);
 	return facts->tokens > limit;
 }
 

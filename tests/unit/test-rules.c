@@ -21,12 +21,16 @@ static const char settings[] =
 	"proxy_backend = \"MAIN\";\n"
 	"models = { big = \"big-model\"; small = \"small-model\";\n"
 	"  map = ( { match = \"claude-*haiku*\"; to = \"small\"; },\n"
-	"          { match = \"claude-*\"; to = \"big\"; }, { match = \"mapped\"; to = \"LAB/llama\"; } ); };\n"
+	"          { match = \"claude-*\"; to = \"big\"; },\n"
+	"          { match = \"mapped\"; to = \"LAB/llama\"; } ); };\n"
 	"backends = {\n"
-	"  MAIN = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:1\"; api_key = \"k\"; };\n"
-	"  LAB = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:2\"; model_big = \"lab-big\";\n"
-	"          api_keys = ( \"k1\", \"k2\", \"k3\" ); headers = ( { name = \"X-A\"; value = \"1\"; } ); };\n"
-	"  CLAUDE = { dialect = \"anthropic\"; base_url = \"https://api.anthropic.com\"; api_key = \"k\"; };\n"
+	"  MAIN = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:1\";\n"
+	"           api_key = \"k\"; };\n"
+	"  LAB = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:2\";\n"
+	"          model_big = \"lab-big\"; api_keys = ( \"k1\", \"k2\", \"k3\" );\n"
+	"          headers = ( { name = \"X-A\"; value = \"1\"; } ); };\n"
+	"  CLAUDE = { dialect = \"anthropic\"; base_url = \"https://api.anthropic.com\";\n"
+	"             api_key = \"k\"; };\n"
 	"};\n"
 	"targets = { safe = ( \"LAB/llama\", { backend = \"MAIN\"; model = \"fallback\"; } );\n"
 	"  shared = ( { backend = \"LAB\"; model = \"a\"; weight = 3; },\n"
@@ -96,7 +100,7 @@ static int teardown(void **state)
 	return rmdir(dir);
 }
 
-static int64_t tokens(const struct message_request *r)
+static int64_t tokens(void *ctx, const struct message_request *r)
 {
 	return estimate_tokens(r, true);
 }
@@ -112,7 +116,8 @@ static int decide(const struct given *g, struct target_chain *out, struct fault 
 	struct message_request *r = arena_alloc(&arena, sizeof(*r));
 	struct route_ask ask = g->ask;
 	const char *body = arena_printf(&arena,
-		"{\"model\":\"%s\",\"max_tokens\":10,\"messages\":[{\"role\":\"user\",\"content\":%s}]%s%s}",
+		"{\"model\":\"%s\",\"max_tokens\":10,"
+		"\"messages\":[{\"role\":\"user\",\"content\":%s}]%s%s}",
 		g->model, g->content ? g->content : "\"hi\"", g->more ? "," : "",
 		g->more ? g->more : "");
 
