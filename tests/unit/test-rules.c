@@ -129,7 +129,9 @@ static int decide(const struct given *g, struct target_chain *out, struct fault 
 	return route_decide(config, &ask, &arena, out, f);
 }
 
-#define IMAGE "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"AA==\"}}"
+#define IMAGE                                                                       \
+	"{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\"," \
+	"\"data\":\"AA==\"}}"
 
 static void test_table(void **state)
 {
