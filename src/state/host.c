@@ -101,8 +101,19 @@ static struct table *open_existing(const char *path, bool *fresh)
 	return t;
 }
 
+/* link() never takes a name from another process that is using it; rename() does, which is for
+ * files that are not ours to use. */
+static int give_name(const char *tmp, const char *path, bool replace)
+{
+	int rc = replace ? rename(tmp, path) : link(tmp, path);
+
+	if (rc < 0 && !replace && errno == EEXIST)
+		rc = 0;
+	return rc;
+}
+
 /* Writes a fresh table beside `path` and gives it that name. */
-static int make_fresh(const char *path)
+static int make_fresh(const char *path, bool replace)
 {
 	char tmp[4096], id[ID_SIZE];
 	int fd, rc;
@@ -119,8 +130,8 @@ static int make_fresh(const char *path)
 	rc = ftruncate(fd, sizeof(struct table));
 	if (rc == 0)
 		rc = write(fd, &our_head, sizeof(our_head)) == (ssize_t)sizeof(our_head) ?
-			     rename(tmp, path) : -1;
-	if (rc < 0) {
+			     give_name(tmp, path, replace) : -1;
+	if (rc < 0 || !replace) {
 		int saved = errno;
 
 		unlink(tmp);
@@ -130,8 +141,8 @@ static int make_fresh(const char *path)
 	return rc;
 }
 
-/* Two processes may start afresh at once: the later rename wins, and the other finds that out by
- * opening again. */
+/* Processes may start afresh at once: the first one's file is everybody's. A file that is still
+ * not ours at the second look is replaced. */
 static struct table *open_file(const char *path)
 {
 	for (int tries = 0; tries < 3; tries++) {
@@ -140,7 +151,7 @@ static struct table *open_file(const char *path)
 
 		if (t)
 			return t;
-		if (!fresh || make_fresh(path) < 0)
+		if (!fresh || make_fresh(path, tries > 0) < 0)
 			return NULL;
 	}
 	return NULL;
