@@ -15,12 +15,14 @@
 #include "config.h"
 #include "front/front.h"
 #include "state/host.h"
+#include "upstream/credential.h"
 
 #define STACK_BYTES (256 * 1024)
 #define FDS_PER_WORKER 4
 #define FDS_RESERVED 32
 #define KEEP_SECONDS 30                 /* so long a kept FastCGI connection may be quiet */
 #define EXIT_USAGE 2
+#define HEADERS_MAX 16
 
 static const char usage[] =
 "messages.fcgi " PACKAGE_VERSION ": the Anthropic Messages API as a FastCGI and CGI program\n"
@@ -34,12 +36,14 @@ static const char usage[] =
 "  --check             validate the configuration and say what will be used\n"
 "  --print-config      the configuration in force, secrets left out\n"
 "  --new-key NAME      make an access key and show the lines that allow it\n"
+"  --route             read a request and say which rule, backends and models it gets\n"
 "  --options FORMAT    every option, as text, markdown, man or conf\n"
 "  import-env FILE     write a configuration from a .env file\n"
 "  env [--url BASE]    the line that starts Claude Code against this gateway\n"
 "  --version, --help\n"
 "\n"
 "Options:\n"
+"  --header 'NAME: V'  a header of the request, for --route\n"
 "  --config FILE       the configuration (else MESSAGES_CONF, .htmessages.conf beside\n"
 "                      the program, the user's, the system's)\n";
 
@@ -102,6 +106,7 @@ static int start(const struct config_load *load)
 	if (host_open(c->state_dir))
 		log_warn("state.dir %s: %s; this process keeps its state to itself", c->state_dir,
 			 strerror(errno));
+	credential_setup(c->state_dir);
 	config_unref(c);
 	if (upstream_setup())
 		return fail("libcurl", "could not be started"), -1;
@@ -111,6 +116,7 @@ static int start(const struct config_load *load)
 static void finish(void)
 {
 	upstream_cleanup();
+	credential_cleanup();
 	host_close();
 	config_stop();
 }
@@ -171,6 +177,8 @@ struct options {
 	struct config_load load;
 	const char *url;
 	const char *argument;
+	const char *headers[HEADERS_MAX + 1];
+	size_t nheaders;
 };
 
 static int run_check(const struct options *o)
@@ -186,6 +194,11 @@ static int run_print(const struct options *o)
 static int run_new_key(const struct options *o)
 {
 	return config_new_key(o->argument, stdout);
+}
+
+static int run_route(const struct options *o)
+{
+	return api_explain(&o->load, o->headers, stdin, stdout);
 }
 
 static int run_options(const struct options *o)
@@ -224,6 +237,7 @@ static const struct command {
 	{ "--check", false, run_check },
 	{ "--print-config", false, run_print },
 	{ "--new-key", true, run_new_key },
+	{ "--route", false, run_route },
 	{ "--options", true, run_options },
 	{ "import-env", true, run_import },
 	{ "env", false, run_env },
@@ -271,6 +285,9 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 			o->load.path = value;
 		} else if ((value = option_value("--url", argc, argv, &i))) {
 			o->url = value;
+		} else if (o->nheaders < HEADERS_MAX &&
+			   (value = option_value("--header", argc, argv, &i))) {
+			o->headers[o->nheaders++] = value;
 		} else if (!found || *command) {
 			return usage_error(found ? "one command at a time, not" : "does not know",
 					   arg);

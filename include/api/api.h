@@ -13,7 +13,7 @@
 #include "message/event.h"
 #include "message/request.h"
 #include "route/route.h"
-#include "run/run.h"
+#include "run/chain.h"
 
 /* What a request came to, filled on the way and written as one line at its end (api/account.c). */
 struct account {
@@ -40,6 +40,9 @@ struct api_call {
 	struct access_result access;
 	struct account account;
 	const char *rest; /* what a path pattern's '*' matched, decoded */
+	const char *model; /* that a path stands for, whatever the body says; or NULL */
+	int64_t estimate; /* of the request's tokens, 0: not made yet (api_estimate) */
+	const char *provider; /* backend that the body of an earlier system's client names; or NULL */
 	bool busy;
 };
 
@@ -59,13 +62,24 @@ const struct api_route *api_routes(void); /* ends with a row without a method */
 void api_handle(void *ctx, struct front *f, bool busy);
 
 api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api_model, api_root,
-	api_hello, api_status, api_health, api_health_detailed;
+	api_databricks_messages, api_databricks_stream, api_databricks_sonnet_4,
+	api_databricks_sonnet_3_7, api_hello, api_status, api_health, api_health_detailed, api_universal_stream,
+	api_universal_providers, api_universal_provider, api_universal_health;
 
 /* Answers with a fault and notes it in the account; returns as an api_handler does. */
 int api_fault(struct api_call *c, const struct fault *f);
 /* A whole JSON answer from a tree, which is freed (NULL: memory ended while it was built). */
 struct cJSON;
 int api_json(struct api_call *c, int status, struct cJSON *tree);
+/* Backends, routes and targets with their breakers and last errors (api/members.c). */
+void api_add_members(struct cJSON *root, const struct config *c);
+/* The models that one backend lists, under its own names. */
+int api_models_of(struct api_call *c, const struct backend *b);
+/* The backend that a client of an earlier system calls so; `name` itself when there is none. */
+const char *api_provider(struct api_call *c, const char *name);
+/* `messages.fcgi --route`: reads a request and prints what the router makes of it. headers:
+ * "name: value", NULL-terminated (api/explain.c). */
+int api_explain(const struct config_load *load, const char *const *headers, FILE *in, FILE *out);
 /* One line in the log. */
 void account_log(const struct api_call *c, bool quiet);
 void account_fault(struct account *a, const struct fault *f);
@@ -87,14 +101,19 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 void api_body_drop(struct api_call *c, struct api_body *b);
 void api_body_release(struct api_body *b);
 
-/* Where the request goes, with the caller's key where that is passed on. */
-int api_route_select(struct api_call *c, const char *model, struct target *t,
-		     struct fault *f) MUST_CHECK;
+/* Where the request goes, with the caller's key where that is passed on (api/choose.c). r: NULL
+ * where there is only a name. Fills o->chain and what belongs to it. */
+int api_route(struct api_call *c, const char *model, const struct message_request *r,
+	      struct chain_options *o, struct fault *f) MUST_CHECK;
+/* The account and the log speak of this member from now on. */
+void api_note_member(struct api_call *c, const struct target *t);
 
 /* Estimated input tokens of a request (api/estimate.c); its error is measured in
  * docs/count-tokens.md. quick: long texts are judged by a sample, for the figure that
  * stands in message_start until the backend has said its own. */
 int64_t estimate_tokens(const struct message_request *r, bool quick);
+/* The quick one, made once per request: rules and message_start both want it. */
+int64_t api_estimate(struct api_call *c, const struct message_request *r);
 /* Tokens of one text. */
 int64_t estimate_text(struct str utf8);
 

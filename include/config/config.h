@@ -8,6 +8,7 @@
 #define CONFIG_CONFIG_H
 
 #include <stdio.h>
+#include "base/arena.h"
 #include "base/buf.h"
 #include "message/target.h"
 
@@ -23,6 +24,49 @@ struct access_key {
 /* glob on the requested name -> "big", "small" or a model */
 struct model_rule { const char *match, *to; };
 
+/* What a rule can ask of a request; each has a row of its name in the options table. */
+enum route_feature {
+	FEATURE_BACKGROUND,             /* haiku-class: titles, summaries and the like */
+	FEATURE_THINKING,               /* thinking is on, or an effort is given */
+	FEATURE_IMAGES,
+	FEATURE_DOCUMENTS,
+	FEATURE_WEB_SEARCH,             /* it brings the web search tool */
+	FEATURE_AGENT,                  /* a sub-agent of Claude Code asks */
+	FEATURES
+};
+
+/* All that is given must hold; of a list one is enough. Lists are NULL-terminated or NULL. */
+struct route_when {
+	const char *const *model;       /* globs on the requested name */
+	const char *const *family;      /* "opus", "sonnet-4", "haiku-4.5" */
+	const char *const *effort;
+	const char *const *request_class; /* x-claude-code-request-class */
+	const char *const *key, *const *group; /* globs on the client key's name and group */
+	const char *const *path;        /* NAME of /b/NAME/v1/messages */
+	int64_t tokens_over;            /* estimated input tokens; 0: any */
+	bool feature[FEATURES];
+	unsigned asked, wanted;         /* bits of feature: which are given, which must be so */
+};
+
+/* One member of a chain. */
+struct route_member {
+	const struct backend *backend;  /* its options laid over it */
+	const char *model;              /* NULL: as it was asked for */
+	int weight;                     /* share of the requests that begin here; 0: fallback */
+};
+
+struct route_target {
+	const char *name;               /* NULL: written where it is used */
+	const struct route_member *v;
+	size_t n;
+};
+
+struct route_rule {
+	const char *name;               /* NULL: none */
+	struct route_when when;
+	struct route_target to;
+};
+
 struct config {
 	const char *source;             /* path of the file, NULL when there was none */
 	int64_t generation;             /* counts loads in this process */
@@ -36,6 +80,15 @@ struct config {
 	const char *model_big, *model_small, *model_default;    /* NULL when not set */
 	const struct model_rule *rules;
 	size_t nrules;
+	const struct route_rule *routes;
+	size_t nroutes;
+	const struct route_target *targets;
+	size_t ntargets;
+	bool direct;                    /* clients may name a backend: "NAME/model" */
+	/* More than one backend was set up by the file: an unknown name is an error then. */
+	bool several;
+	const char *const *failover_statuses; /* further ones that the next member may cure */
+	int breaker_failures, breaker_cooldown, breaker_cooldown_max; /* count, seconds */
 
 	enum access_mode access_mode;   /* never ACCESS_UNSET after load */
 	bool access_mode_given;         /* written down, not the default */
@@ -86,6 +139,15 @@ void config_stop(void);
 
 /* NULL when unknown */
 const struct backend *config_backend(const struct config *c, const char *name);
+/* What a text names: a target, a backend ("NAME": the model as it was asked for), a backend's model
+ * ("NAME/model" or "NAME,model"), `big` or `small` of either, else a model of the backend in use
+ * (config/targets.c). Names of backends and targets are exact here, so that a provider's own
+ * "openai/gpt" is no backend. False: the role it names has no model, or there is no backend. */
+bool config_target(const struct config *c, const char *text, struct arena *a,
+		   struct route_target *out);
+/* The backend that text begins with, as "NAME/…" or "NAME,…", or is; *rest is what follows, NULL
+ * when nothing does. NULL: none. */
+const struct backend *config_named(const struct config *c, const char *text, const char **rest);
 
 /* Commands: each returns the exit status, 0 when all is well. */
 /* --check (config/check.c). feature tells whether the linked libcurl has one ("http2", "https", …);

@@ -24,6 +24,15 @@ struct drafts {
 
 /* Every backend of the group and every preset that counts, complete. False without memory. */
 bool drafts_fill(struct loader *l, struct drafts *all, const struct config *c);
+/* What follows from a backend's options, for one of the list and for one with a target's options
+ * laid over it: empty texts say "none", members to drop. */
+void backend_settle(struct loader *l, struct backend *b);
+/* Its ways and its key's mark (config/turns.c). */
+void backend_keys(struct loader *l, struct backend *b);
+/* Decides the credential's kind, once all values are there and api_key was checked. */
+void credential_settle(struct loader *l, struct draft *d);
+/* What its kind needs and is not set, as a sentence for people; NULL when all is there. */
+const char *credential_lacks(struct loader *l, const struct draft *d);
 /* Where the file speaks of it; else its preset. */
 struct origin draft_origin(struct loader *l, const struct draft *d);
 

@@ -12,6 +12,7 @@
 struct emit {
 	FILE *out;
 	unsigned depth;         /* groups that are open */
+	bool sample;            /* groups are comments, as what stands in them */
 	char group[64];         /* the innermost one that emit_path opened, "" for none */
 };
 

@@ -31,9 +31,16 @@ enum option_type {
 	TYPE_BODY,      /* const struct body_member * */
 	TYPE_TIME,      /* int64_t, wall ms; RFC 3339 */
 	TYPE_HASHES,    /* const char *[2]: SHA-256 in hex, one or two */
+	TYPE_SECRETS,   /* const char *const *, NULL-terminated; a list of what TYPE_SECRET is */
+	/* What is below is read by the loader itself, which knows the structs. */
 	TYPE_RULES,     /* the list models.map */
 	TYPE_KEYS,      /* the list access.keys */
 	TYPE_BACKENDS,  /* the group backends */
+	TYPE_ROUTES,    /* the list routes */
+	TYPE_TARGETS,   /* the group targets */
+	TYPE_TO,        /* a text, a group, or a list of them: members of a chain */
+	TYPE_WHEN,      /* a group of conditions */
+	TYPE_OVERLAY,   /* a group of a backend's options */
 };
 
 struct option {
@@ -59,6 +66,7 @@ struct option_table {
 };
 
 extern const struct option_table options_global, options_backend, options_rule, options_key;
+extern const struct option_table options_route, options_when, options_member;
 /* All of them, NULL-terminated, in the order in which they are documented. */
 extern const struct option_table *const options_all[];
 

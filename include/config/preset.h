@@ -30,11 +30,21 @@ struct dialect_preset {
 	const struct preset_setting *settings;
 };
 
+/* Another way into the same provider: what its preset sets when the file names this dialect for
+ * it. */
+struct preset_variant {
+	const char *preset, *dialect;
+	const struct preset_setting *settings;  /* instead of the preset's own */
+};
+extern const struct preset_variant preset_variants[];   /* preset NULL ends */
+
 /* name NULL ends; the first that has what it needs is used when none is named */
 extern const struct preset presets[];
 extern const struct dialect_preset dialects[];  /* name NULL ends */
 const struct preset *preset_find(const char *name);
 const struct dialect_preset *dialect_preset_find(const char *name);
+/* The settings of a preset when it is spoken to in this dialect. */
+const struct preset_setting *preset_settings(const struct preset *p, const char *dialect);
 
 /* Names of backends and variables of the earlier Python system that this version knows but does not
  * serve. */

@@ -9,8 +9,6 @@
 
 #define SECRET_FILE_MAX (64 * 1024)
 
-/* True for names that a web server fills from the request: HTTP_*, QUERY_STRING, REDIRECT_* … */
-bool secret_from_client(const char *variable);
 /* The secret that `text` names, or itself. NULL when there is none: at->problem then says why.
  * Refused names are reported as errors. at->ref is set unless it is a literal. */
 const char *secret_resolve(struct loader *l, const char *what, const char *text, struct origin *at);

@@ -35,6 +35,8 @@ bool find_read(struct loader *l, const char *path, config_t *cfg);
 /* The parts of a load. root is NULL when there is no file. */
 void load_backends(struct loader *l, struct snapshot *s, const config_setting_t *root);
 void load_rules(struct loader *l, struct snapshot *s, const config_setting_t *root);
+/* After load_backends and load_rules. */
+void load_routes(struct loader *l, struct snapshot *s, const config_setting_t *root);
 void load_keys(struct loader *l, struct snapshot *s, const config_setting_t *root);
 void load_limits(struct loader *l, struct snapshot *s);
 

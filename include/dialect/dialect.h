@@ -68,6 +68,10 @@ struct dialect {
 	int (*decode_models)(struct arena *a, struct str body, void (*add)(void *ctx, const struct model_info *m), void *ctx);
 };
 
+/* The backend's base URL and one of its paths (dialect/url.c). "{model}" in the path is the model's name, percent-encoded as a
+ * segment; "{a|b}" is a where a stream is asked for, else b. NULL when memory ends. */
+const char *dialect_url(struct arena *a, const struct target *t, const char *path, bool stream);
+
 const struct dialect *dialect_find(const char *name);   /* NULL when unknown */
 const struct dialect *const *dialect_all(void);         /* NULL-terminated */
 

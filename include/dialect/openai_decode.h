@@ -60,6 +60,8 @@ struct openai_decoder {
 	size_t plain_bytes, detail_bytes;       /* reasoning received in either form */
 	bool thinking;                  /* a thinking block is open and has no signature yet */
 
+	struct span citations;          /* pages that the answer rests on; openai_citations.c */
+
 	enum think_state think;
 	unsigned tag_at;                /* bytes of the tag that have matched so far */
 };
@@ -70,10 +72,24 @@ void openai_pick(struct span obj, const char *const *names, size_t n, struct spa
 /* The message can't be finished: sends f; never FLOW_GO. */
 enum flow openai_fault(struct sink *s, const struct fault *f);
 enum flow openai_no_memory(struct sink *s);
+/* body holds an error in any of the known shapes; error is its member of that name, if any. */
+enum flow openai_answer_failed(struct openai_decoder *d, struct sink *s, struct str body,
+			       struct span error);
+/* A text that is no JSON object where one must be; what: "an answer". */
+enum flow openai_not_json(struct openai_decoder *d, struct sink *s, const char *what,
+			  struct str text);
 
 /* One element of "tool_calls", or "function_call"; whole: it is complete and no part of another
  * one. */
 enum flow openai_tool_call(struct openai_decoder *d, struct sink *s, struct span call, bool whole);
+/* What one event says of a call. */
+struct openai_fragment {
+	int64_t index;                  /* -1: none */
+	struct span id, name;           /* absent when empty */
+	struct span arguments;          /* SPAN_STR or SPAN_UTF8; absent when empty */
+};
+enum flow openai_call_fragment(struct openai_decoder *d, struct sink *s,
+			       const struct openai_fragment *f, bool whole);
 /* Text begins: the call before it is as good as complete when its arguments look so. */
 enum flow openai_calls_settle(struct openai_decoder *d, struct sink *s);
 /* Ends every call. -1 when one never got a name. */
@@ -86,6 +102,12 @@ enum flow openai_reasoning(struct openai_decoder *d, struct sink *s, struct span
 enum flow openai_thinking_text(struct openai_decoder *d, struct sink *s, struct span text);
 /* Other content comes, or nothing more: sends the signature that the thinking so far lacks. */
 enum flow openai_thinking_end(struct openai_decoder *d, struct sink *s);
+
+/* openai_citations.c: the list of one chunk; -1 when memory ends. */
+int openai_note_citations(struct openai_decoder *d, struct span list) MUST_CHECK;
+enum flow openai_citations_end(struct openai_decoder *d, struct sink *s);
+/* One citation of the API's; at: number of the source in the answer. */
+int citation_put(struct buf *b, struct span source, struct span title, struct span text, size_t at);
 
 /* Text of the answer; takes a leading <think> element out where the backend writes one. */
 enum flow openai_text(struct openai_decoder *d, struct sink *s, struct span text);

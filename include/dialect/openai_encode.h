@@ -7,6 +7,7 @@
 #define DIALECT_OPENAI_ENCODE_H
 
 #include "dialect/dialect.h"
+#include "json/edit.h"
 
 /* What a model family asks for beside its backend; openai_options.c holds the table. */
 struct model_traits {
@@ -23,6 +24,9 @@ enum {
 	TRAIT_MUST_THINK = 16,      /* refuses to be told not to think */
 	TRAIT_CLAUDE = 32,          /* takes thinking signatures of the API back */
 	TRAIT_TOOLS_OR_EFFORT = 64, /* OpenAI's own host: tools with reasoning_effort "none" only */
+	TRAIT_TAGS = 128,           /* writes its thinking into the text unless told otherwise */
+	TRAIT_PROMPT_MODE = 256,    /* thinks by "prompt_mode" (Mistral) */
+	TRAIT_EFFORT_ONLY = 512,    /* knows no "thinking" beside its effort */
 };
 
 struct openai_encoder {
@@ -35,6 +39,7 @@ struct openai_encoder {
 	struct segs *body; /* &out->body */
 	bool first;        /* no top-level member has been written yet */
 	struct buf scratch;
+	struct call_ids *ids;   /* openai_ids.c; NULL until the first one */
 	size_t dropped_cap;
 };
 
@@ -45,15 +50,20 @@ bool openai_member(struct openai_encoder *e, const char *key);
 void openai_dropped(struct openai_encoder *e, struct span what);
 void openai_put_name(struct openai_encoder *e, struct span name); /* short form, as a JSON string */
 void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat);
+/* openai_ids.c: an id in the backend's call_id_length characters; STR_NONE when memory ends. */
+struct str openai_short_id(struct openai_encoder *e, struct str id);
+/* openai_tools.c, an edit rule's function: leaves out what strict validators refuse in a schema. */
+enum edit_action openai_strip_null(void *ctx, const struct span *path, unsigned depth,
+				   struct span value, struct str *with);
 
 /* openai_parts.c: content as a list of parts, written as one string or as an array. */
-enum part_kind { PART_TEXT, PART_IMAGE, PART_FILE };
+enum part_kind { PART_TEXT, PART_IMAGE, PART_FILE, PART_JSON };
 struct part {
 	enum part_kind kind;
 	bool glued; /* belongs to the part before: no separator between them */
 	const char
 		*lead; /* PART_TEXT: stands before the text, JSON string content; NULL: nothing */
-	struct span *pieces; /* PART_TEXT: the text */
+	struct span *pieces; /* PART_TEXT: the text; PART_JSON: values one after the other */
 	size_t npieces, cap;
 	const struct block *block; /* PART_IMAGE, PART_FILE: the source is in there */
 	struct span cache_control;
@@ -67,11 +77,13 @@ struct parts {
 };
 /* What parts_add takes; where texts are wanted, media that is not becomes a sentence that says so.
  */
-enum { WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7 };
+/* WANT_FILE_URLS: with WANT_FILES, for backends that fetch documents. */
+enum { WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7, WANT_FILE_URLS = 8 };
 
 void parts_init(struct parts *ps, struct openai_encoder *e, unsigned want);
 struct part *parts_text(struct parts *ps, struct span text); /* NULL when memory ends */
 void parts_piece(struct parts *ps, struct part *p, struct span text);
+struct part *parts_json(struct parts *ps, struct span json);
 void parts_note(struct parts *ps,
 		const char *cstr); /* a text of our own; cstr is static or the arena's */
 void parts_add(struct parts *ps, const struct block *b);
@@ -84,6 +96,8 @@ void parts_cache(struct parts *ps,
  * message looks like must not depend on them, or no prefix would ever match.
  */
 void parts_write(struct parts *ps, const char *glue);
+/* A PART_TEXT as the content of a JSON string. */
+void parts_write_text(struct segs *s, const struct part *p);
 
 /* openai_history.c: text for blocks that only the API itself has. */
 void history_server_block(struct parts *ps, const struct block *b);
@@ -102,11 +116,41 @@ struct span history_other_text(
 void openai_put_reasoning(struct openai_encoder *e, const struct block *const *blocks, size_t n,
 			  bool calls);
 
+/* The same for backends that want it as parts of the content, in front of all others. */
+void openai_add_reasoning(struct parts *ps, const struct block *const *blocks, size_t n);
+
+/* The body options leave this member out; also for members further in ("tools.strict"). */
+bool openai_leaves_out(const struct openai_encoder *e, const char *key);
+/* A demanded tool call that the backend would refuse: the choice stays open. */
+bool openai_choice_stays_open(const struct openai_encoder *e);
+/* Every turn of the history that calls tools has thinking in a form that the backend takes back;
+ * Claude refuses the others while it thinks. */
+bool openai_thinking_complete(struct openai_encoder *e); /* openai_reasoning.c */
+
+int64_t openai_output_limit(const struct openai_encoder *e);    /* openai_options.c */
+bool openai_tool_sent(const struct tool *t);                    /* openai_tools.c */
+void openai_put_tool(struct openai_encoder *e, const struct tool *t);
+
 /* The members of the body, one function a group. */
 void openai_put_messages(struct openai_encoder *e); /* openai_messages.c */
 void openai_put_tools(struct openai_encoder *e);    /* openai_tools.c */
 void openai_put_format(struct openai_encoder *e);   /* openai_tools.c */
 void openai_put_options(struct openai_encoder *e);  /* openai_options.c */
 const struct model_traits *openai_model_traits(const char *model);
+
+/* For dialects that differ in the body alone. path: appended to base_url; NULL: no such endpoint.
+ * body is not called for OP_MODELS. */
+int openai_encode_as(const struct encode_context *c, enum op op, const char *path,
+		     void (*body)(struct openai_encoder *e), struct outgoing *out,
+		     struct fault *f) MUST_CHECK;
+/* The members that the config puts into each body, and those that clients may. */
+void openai_put_own_members(struct openai_encoder *e);
+/* How many tools go out; notes those that don't. */
+size_t openai_count_tools(struct openai_encoder *e);
+bool openai_tool_sent(const struct tool *t);
+const struct tool *openai_find_tool(const struct message_request *r, struct span name);
+void openai_put_schema(struct openai_encoder *e, struct span schema);
+/* Limits, sampling, reasoning and caller for the Responses API. */
+void openai_put_responses_options(struct openai_encoder *e);
 
 #endif

@@ -41,4 +41,18 @@ void openai_collect_groups(struct openai_encoder *e, struct groups *gs);
 size_t openai_pair_calls(struct openai_encoder *e, const struct group *g, struct group *user,
 			 struct call **out);
 
+/* openai_messages.c; other dialects give these parts a form of their own. */
+/* The system prompt; ps->e is set. */
+void openai_system_parts(struct parts *ps);
+/* Everything of a user group but the results that answered calls. left: the kinds of media (enum of
+ * parts_add) inside such results that did not go with them. */
+void openai_user_parts(struct parts *ps, const struct group *g, unsigned left);
+/* A block of an assistant turn that is text. glued: no separator before it. */
+void openai_assistant_block(struct parts *ps, const struct block *b, bool glued);
+/* Are both pieces of one text? */
+bool openai_continues_text(const struct item *last, const struct item *it);
+/* What a tool result says; "(no output)" for nothing. */
+void openai_result_parts(struct parts *ps, const struct block *b);
+#define NO_RESULT "[No result was recorded for this call.]"
+
 #endif

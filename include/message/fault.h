@@ -25,12 +25,14 @@ enum fault_scope { FAULT_OF_REQUEST, FAULT_OF_KEY, FAULT_OF_BACKEND };
 struct fault {
 	enum fault_class class;
 	enum fault_scope scope;
+	bool ours;              /* a limit of this program: no other backend can cure it */
 	int status;             /* HTTP status for the client: 400 … 529 */
 	const char *type;       /* the API's error type, static: "invalid_request_error", … */
 	char message[2048];     /* one or two sentences, UTF-8, NUL-terminated */
 	const char *details;    /* JSON object for error.details, static or in the request's arena; NULL for none */
 	int upstream_status;    /* the backend's own HTTP status, 0 when there was none */
 	int retry_after;        /* whole seconds, -1: none */
+	bool once;              /* one more attempt is all that it is worth */
 	int should_retry;       /* x-should-retry: 1 true, 0 false, -1 not sent */
 	struct str raw;         /* a Messages backend's error body that passes as received; p NULL for none */
 	const char *allow;      /* value of the Allow header (405), static, or NULL */

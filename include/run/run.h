@@ -16,6 +16,8 @@ struct run_options {
 	struct arena *arena;
 	struct waiter *waiter;          /* may be NULL */
 	bool stream;                    /* the client wants a stream */
+	bool once;                      /* another member follows: no second try here */
+	int64_t deadline;               /* clock_ms, of all members together; 0: none */
 	size_t max_event, max_answer;   /* bytes: one upstream event; a whole upstream answer */
 	/* True once content has reached the client: no retry any more. */
 	bool (*content_sent)(void *ctx);
@@ -28,6 +30,7 @@ struct run_options {
 /* What happened, for the log. */
 struct run_report {
 	int attempts;
+	int members;                    /* of a chain, that were asked */
 	int upstream_status;            /* of the last attempt, 0 none */
 	char upstream_id[128];
 };

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "state/breaker.h"
+
 /* Reachability of a backend as last probed. */
 struct host_health {
 	int64_t checked_wall_ms; /* 0: never */
@@ -24,5 +26,32 @@ void host_close(void);
 bool host_health_claim(const char *backend, int64_t interval_ms);
 void host_health_get(const char *backend, struct host_health *out);
 void host_health_put(const char *backend, const struct host_health *h);
+
+/* ---- breakers: of backends and of their keys, by name ---- */
+
+/* What went wrong last. */
+struct host_error {
+	int64_t wall_ms;         /* 0: nothing yet */
+	int32_t status;          /* HTTP status of the backend, 0: it gave none */
+	int32_t kind;            /* enum fault_class */
+	uint32_t count;          /* since the table was made */
+};
+
+/* May a call go out? False: not before *until (wall ms). True may mean that this caller alone
+ * probes: one of well, failed, rest or release must follow. */
+bool host_breaker_ask(const char *name, int64_t *until);
+/* The same without becoming the prober. */
+bool host_breaker_ready(const char *name);
+void host_breaker_well(const char *name);
+void host_breaker_failed(const char *name, const struct breaker_rule *r,
+			 const struct host_error *e);
+/* ms < 0: as long as the rule says. */
+void host_breaker_rest(const char *name, int64_t ms, const struct breaker_rule *r,
+		       const struct host_error *e);
+void host_breaker_release(const char *name);
+void host_breaker_get(const char *name, struct breaker *b, struct host_error *e);
+
+/* Counts up over all processes: whose turn it is. */
+uint64_t host_turn(void);
 
 #endif

@@ -68,6 +68,7 @@ static void put_way(struct buf *b, const struct account *a)
 	put_key(b, "stream");
 	buf_puts(b, a->stream ? "true" : "false");
 	put_int(b, "attempts", a->run.attempts);
+	put_int(b, "members", a->run.members > 1 ? a->run.members : -1);
 	put_int(b, "upstream_status", a->run.upstream_status);
 	put_text(b, "upstream_id", a->run.upstream_id);
 	put_text(b, "stop_reason", stop_reason_name(a->stop));

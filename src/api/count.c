@@ -56,6 +56,7 @@ static int ask_backend(struct api_call *c, const struct message_request *r, int6
 			    .due = CLOCK_NEVER },
 		.call = c,
 	};
+	struct chain_options chain = { .chain = { NULL, 0 } };
 	struct target t;
 	struct run_options o = {
 		.request = r,
@@ -65,8 +66,10 @@ static int ask_backend(struct api_call *c, const struct message_request *r, int6
 		.max_answer = COUNT_ANSWER_MAX,
 	};
 
-	if (api_route_select(c, r->model_name, &t, f))
+	if (api_route(c, r->model_name, r, &chain, f))
 		return -1;
+	t = chain_first(&chain);
+	api_note_member(c, &t);
 	if (!t.backend->path_count) {
 		*f = FAULT_INIT;
 		return -1;

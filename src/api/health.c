@@ -176,6 +176,7 @@ static cJSON *status_tree(const struct api_call *c, bool probe_now)
 	add_text(root, "config", c->config->source);
 	cJSON_AddNumberToObject(root, "config_generation", (double)c->config->generation);
 	add_models(root, c->config);
+	api_add_members(root, c->config);
 	add_features(root, c->config);
 	/* Asking costs milliseconds: libcurl asks every library of its own. */
 	if (probe_now)

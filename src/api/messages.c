@@ -14,6 +14,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "ingress/ingress.h"
+#include "json/scan.h"
 #include "run/filters.h"
 
 #define ANSWER_MAX (64u << 20) /* bytes of a whole answer, from the backend or to the client */
@@ -21,39 +22,35 @@
 struct exchange {
 	struct api_call *call;
 	struct api_body body;
-	struct target target;
+	struct chain_options run;
+	const struct target *target; /* the member that is asked, or was asked last */
 	struct writer *writer;
 	struct keeper *keeper;
 	struct stopper *stopper;
 	struct sink observer, *next;
 	struct waiter waiter;
+	bool universal;      /* the body names its backend */
 	bool stopped;        /* the program ends */
 	bool drop_due;       /* the body can go as soon as no decoder is on the stack */
 	struct str pass;     /* the backend's headers for the client, "name: value\n" each */
 };
 
-/* ---- target ---- */
-
-int api_route_select(struct api_call *c, const char *model, struct target *t, struct fault *f)
-{
-	if (route_select(c->config, model, c->arena, t, f))
-		return -1;
-	if (c->config->access_mode == ACCESS_PASSTHROUGH) {
-		t->caller_key = c->access.caller_key;
-		t->caller_bearer = c->access.caller_bearer;
-	}
-	c->account.backend = t->backend->name;
-	c->account.routed = t->model;
-	c->account.rule = t->rule;
-	return 0;
-}
-
 /* A continued thread holds only the newest turn: a backend that has not kept the rest would answer
  * without memory. The client knows this refusal and sends everything again. */
-static int check_thread(const struct exchange *x, struct fault *f)
+static int check_thread(struct exchange *x, struct fault *f)
 {
-	if (!x->body.request.thread_continue || x->target.backend->anthropic_host)
+	struct target_chain *chain = &x->run.chain;
+	size_t n = 0;
+
+	if (!x->body.request.thread_continue)
 		return 0;
+	for (size_t i = 0; i < chain->n; i++)
+		if (chain->v[i].backend->anthropic_host)
+			chain->v[n++] = chain->v[i];
+	if (n) {
+		chain->n = n;
+		return 0;
+	}
 	fault_bad(f, "capability_rejected: beta_header:message-threads-2026-08-12; this backend "
 		     "keeps no thread state. "
 		     "Resend the full conversation.");
@@ -146,8 +143,8 @@ static void add_headers(void *ctx, struct answer *a)
 {
 	struct exchange *x = ctx;
 
-	answer_header(a, "x-messages-backend", x->target.backend->name);
-	answer_header(a, "x-messages-model", x->target.model);
+	answer_header(a, "x-messages-backend", x->target->backend->name);
+	answer_header(a, "x-messages-model", x->target->model);
 	if (x->call->account.dropped)
 		answer_header(a, "x-messages-dropped", x->call->account.dropped);
 	add_passed(x, a);
@@ -186,11 +183,29 @@ static void note_head(void *ctx, const struct upstream_head *h, const struct out
 	x->waiter.due = writer_due(x->writer);
 }
 
+static void note_member(void *ctx, const struct target *t)
+{
+	struct exchange *x = ctx;
+
+	x->target = t;
+	x->pass = STR_NONE;
+	api_note_member(x->call, t);
+}
+
 static bool content_sent(void *ctx)
 {
 	struct exchange *x = ctx;
 
 	return writer_content(x->writer);
+}
+
+/* Members have names of their own for the model; the client reads the one that it asked for. */
+static bool is_mapped(const struct target_chain *chain)
+{
+	for (size_t i = 0; i < chain->n; i++)
+		if (chain->v[i].mapped)
+			return true;
+	return false;
 }
 
 static struct writer *make_writer(struct exchange *x)
@@ -200,8 +215,8 @@ static struct writer *make_writer(struct exchange *x)
 	struct str raw = arena_str(x->call->arena, (struct str){ r->model.p, r->model.n });
 	struct writer_options o = {
 		.answer = x->call->answer, .arena = x->call->arena,
-		.model = r->model_name, .model_raw = raw.p, .model_mapped = x->target.mapped,
-		.stream = r->stream, .input_estimate = estimate_tokens(r, true),
+		.model = r->model_name, .model_raw = raw.p, .model_mapped = is_mapped(&x->run.chain),
+		.stream = r->stream, .input_estimate = api_estimate(x->call, r),
 		.stream_settings = {
 			.commit_after_ms = c->commit_after * 1000LL,
 			.ping_ms = c->ping_interval * 1000LL,
@@ -282,9 +297,11 @@ static void fill_account(struct exchange *x)
 static int run_and_finish(struct exchange *x, struct fault *f)
 {
 	struct api_call *c = x->call;
-	struct run_options o = {
+	int rc;
+
+	x->run.on_member = note_member;
+	x->run.run = (struct run_options){
 		.request = &x->body.request,
-		.target = &x->target,
 		.arena = c->arena,
 		.waiter = &x->waiter,
 		.stream = x->body.request.stream,
@@ -294,10 +311,8 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 		.on_head = note_head,
 		.ctx = x,
 	};
-	int rc;
-
 	waiter_setup(x);
-	if (run_message(&o, &x->observer, &c->account.run, f))
+	if (run_chain(&x->run, &x->observer, &c->account.run, f))
 		rc = end_with_fault(x, f);
 	else
 		rc = writer_finish(x->writer);
@@ -305,6 +320,62 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 		c->account.gone = true;
 	fill_account(x);
 	return rc;
+}
+
+/* The backend that the body names; without one the router decides. */
+static int take_provider(struct exchange *x, struct fault *f)
+{
+	struct span name = span_unquote(json_get(span_json(x->body.request.body), "provider"));
+	struct buf text;
+
+	if (!span_given(name) || span_is_null(name))
+		return 0;
+	if (!span_is_string(name))
+		return fault_bad(f, "provider: Input should be a valid string");
+	buf_init(&text, 256);
+	span_put_text(&text, name);
+	x->call->provider = api_provider(x->call, arena_dup(x->call->arena, text.p ? text.p : "", text.n));
+	buf_release(&text);
+	return 0;
+}
+
+/* The list with `name` added, or (add false) without it. */
+static const char *const *list_with(struct arena *a, const char *const *old, const char *name,
+				    bool add)
+{
+	const char **list;
+	size_t n = 0, k = 0;
+
+	while (old && old[n])
+		n++;
+	list = arena_alloc(a, (n + 2) * sizeof(*list));
+	for (size_t i = 0; list && i < n; i++)
+		if (strcmp(old[i], name) != 0)
+			list[k++] = old[i];
+	if (list && add)
+		list[k] = name;
+	return list;
+}
+
+/* The member is ours: a backend that gets the body as it came, or takes members of that name (as
+ * OpenRouter does), must not see it. */
+static int hide_provider(struct exchange *x, struct fault *f)
+{
+	struct target_chain *chain = &x->run.chain;
+	struct arena *a = x->call->arena;
+
+	for (size_t i = 0; x->call->provider && i < chain->n; i++) {
+		struct backend *copy = arena_alloc(a, sizeof(*copy));
+
+		if (!copy)
+			return fault_no_memory(f);
+		*copy = *chain->v[i].backend;
+		copy->drop_members = list_with(a, copy->drop_members, "provider", true);
+		copy->pass_members = list_with(a, copy->pass_members, "provider", false);
+		copy->nways = 0;
+		chain->v[i].backend = copy;
+	}
+	return a->failed ? fault_no_memory(f) : 0;
 }
 
 /* Up to the call everything is a plain refusal; from there on the writer knows what has already
@@ -317,12 +388,16 @@ static int prepare(struct exchange *x, bool always_stream, struct fault *f)
 		return -1;
 	if (always_stream)
 		x->body.request.stream = c->account.stream = true;
-	if (api_route_select(c, x->body.request.model_name, &x->target, f) || check_thread(x, f))
+	if (x->universal && take_provider(x, f))
 		return -1;
+	if (api_route(c, x->body.request.model_name, &x->body.request, &x->run, f) ||
+	    hide_provider(x, f) || check_thread(x, f))
+		return -1;
+	x->target = &x->run.chain.v[0];
 	return chain_setup(x, f);
 }
 
-static int exchange_run(struct api_call *c, bool always_stream)
+static int exchange_run(struct api_call *c, bool always_stream, bool universal)
 {
 	struct exchange *x = arena_alloc(c->arena, sizeof(*x));
 	struct fault f = FAULT_INIT;
@@ -333,6 +408,7 @@ static int exchange_run(struct api_call *c, bool always_stream)
 		return api_fault(c, &f);
 	}
 	x->call = c;
+	x->universal = universal;
 	rc = prepare(x, always_stream, &f) ? api_fault(c, &f) : run_and_finish(x, &f);
 	chain_release(x);
 	api_body_release(&x->body);
@@ -341,10 +417,15 @@ static int exchange_run(struct api_call *c, bool always_stream)
 
 int api_messages(struct api_call *c)
 {
-	return exchange_run(c, false);
+	return exchange_run(c, false, false);
 }
 
 int api_messages_stream(struct api_call *c)
 {
-	return exchange_run(c, true);
+	return exchange_run(c, true, false);
+}
+
+int api_universal_stream(struct api_call *c)
+{
+	return exchange_run(c, true, true);
 }

@@ -1,11 +1,12 @@
 /*
- * GET /v1/models and /v1/models/{id}: first what this gateway maps to (clients find their own names
- * there), then what the backend lists. A model whose id a client would hide gets a second row under
- * ROUTE_ALIAS_PREFIX.
+ * GET /v1/models and /v1/models/{id}: first the names that this gateway maps (clients find their
+ * own there), then what the backends list, under the names that lead there: a model of the backend
+ * in use under its own, others as "NAME/model". A model whose id a client would hide gets a second
+ * row under ROUTE_ALIAS_PREFIX.
  *
- * The backend's list is kept for a while by the process, one list for the backend in use: every
- * client start asks for it, with three seconds of patience. A list fetched with a caller's own key
- * is not kept.
+ * Each backend's list is kept for a while by the process: every client start asks for it, with
+ * three seconds of patience, so lists that are due are fetched at once and side by side. A list
+ * fetched with a caller's own key is not kept.
  */
 #include <cjson/cJSON.h>
 #include <pthread.h>
@@ -19,6 +20,7 @@
 #define KEEP_FAILURE_MS (30 * 1000) /* a backend that gives no list is not asked every time */
 #define FETCH_SECONDS 2
 #define ARENA_MAX_LIST (8u << 20) /* bytes of a list that is kept */
+#define BACKENDS_MAX 32 /* so many lists are kept */
 #define PAGE_DEFAULT 20
 #define PAGE_MAX 1000
 
@@ -28,13 +30,29 @@ struct model_list {
 	struct arena *arena;
 };
 
-static struct {
-	pthread_mutex_t lock;
+/* One backend's list, kept. */
+struct kept {
+	char name[64];
 	struct arena arena;
 	struct model_list list;
-	const char *backend; /* in arena */
 	int64_t generation, until;
+	pthread_t thread;
+	const struct backend *fetch; /* being fetched; NULL: not */
+	bool failed;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct kept v[BACKENDS_MAX];
 } kept = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* What one request's answer is made from. */
+struct listing {
+	struct api_call *call;
+	struct model_list *out;
+	struct model_list known[BACKENDS_MAX]; /* at each of the config's backends */
+	size_t ours;                           /* rows that are not of any backend's list */
+};
 
 /* ---- lists ---- */
 
@@ -63,10 +81,10 @@ static void append(void *ctx, const struct model_info *m)
 	l->v[l->n++] = copy;
 }
 
-static int fetch(struct api_call *c, const struct backend *b, struct model_list *l)
+static int fetch(const struct backend *b, const struct access_result *who, struct model_list *l)
 {
 	struct fault f = FAULT_INIT;
-	int rc = run_models(b, c->access.caller_key, c->access.caller_bearer, l->arena,
+	int rc = run_models(b, who ? who->caller_key : NULL, who && who->caller_bearer, l->arena,
 			    FETCH_SECONDS, NULL, append, l, &f);
 
 	if (rc)
@@ -74,49 +92,101 @@ static int fetch(struct api_call *c, const struct backend *b, struct model_list 
 	return rc;
 }
 
-/* Caller holds the lock. */
-static void refresh(struct api_call *c, const struct backend *b)
+static void *fetch_kept(void *arg)
 {
-	int64_t now = clock_ms();
-	int rc;
+	struct kept *k = arg;
 
-	if (kept.backend && strcmp(kept.backend, b->name) == 0 &&
-	    kept.generation == c->config->generation && now < kept.until)
-		return;
-	arena_release(&kept.arena);
-	arena_init(&kept.arena, ARENA_MAX_LIST);
-	kept.list = (struct model_list){ .arena = &kept.arena };
-	kept.backend = arena_dup(&kept.arena, b->name, strlen(b->name));
-	kept.generation = c->config->generation;
-	rc = fetch(c, b, &kept.list);
-	kept.until = clock_ms() + (rc ? KEEP_FAILURE_MS : KEEP_MS);
+	k->failed = fetch(k->fetch, NULL, &k->list) != 0;
+	return NULL;
 }
 
-static void backend_list(struct api_call *c, const struct backend *b, struct model_list *out)
+static bool is_due(const struct kept *k, const struct config *c, const struct backend *b)
 {
-	if (!b->path_models)
+	return strcmp(k->name, b->name) != 0 || k->generation != c->generation ||
+	       clock_ms() >= k->until;
+}
+
+/* Begins to fetch the list anew; without a thread to spare it is fetched here. */
+static void begin(struct kept *k, const struct config *c, const struct backend *b)
+{
+	arena_release(&k->arena);
+	arena_init(&k->arena, ARENA_MAX_LIST);
+	k->list = (struct model_list){ .arena = &k->arena };
+	snprintf(k->name, sizeof(k->name), "%s", b->name);
+	k->generation = c->generation;
+	k->fetch = b;
+	if (pthread_create(&k->thread, NULL, fetch_kept, k) == 0)
 		return;
-	if (c->access.caller_key) {
-		fetch(c, b, out);
+	fetch_kept(k);
+	k->fetch = NULL;
+	k->until = clock_ms() + (k->failed ? KEEP_FAILURE_MS : KEEP_MS);
+}
+
+/* Caller holds the lock. */
+static void refresh(const struct config *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (c->backends[i].path_models && is_due(&kept.v[i], c, &c->backends[i]))
+			begin(&kept.v[i], c, &c->backends[i]);
+	for (size_t i = 0; i < n; i++) {
+		struct kept *k = &kept.v[i];
+
+		if (!k->fetch)
+			continue;
+		pthread_join(k->thread, NULL);
+		k->fetch = NULL;
+		k->until = clock_ms() + (k->failed ? KEEP_FAILURE_MS : KEEP_MS);
+	}
+}
+
+static void copy_list(struct model_list *out, const struct model_list *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		append(out, &from->v[i]);
+}
+
+static void backend_lists(struct listing *g)
+{
+	const struct config *c = g->call->config;
+	size_t n = c->nbackends < BACKENDS_MAX ? c->nbackends : BACKENDS_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		g->known[i].arena = g->call->arena;
+	if (c->access_mode == ACCESS_PASSTHROUGH) {
+		for (size_t i = 0; i < n; i++)
+			if (c->backends[i].passthrough && c->backends[i].path_models)
+				fetch(&c->backends[i], &g->call->access, &g->known[i]);
 		return;
 	}
 	pthread_mutex_lock(&kept.lock);
-	refresh(c, b);
-	for (size_t i = 0; i < kept.list.n; i++)
-		append(out, &kept.list.v[i]);
+	refresh(c, n);
+	for (size_t i = 0; i < n; i++)
+		if (c->backends[i].path_models)
+			copy_list(&g->known[i], &kept.v[i].list);
 	pthread_mutex_unlock(&kept.lock);
 }
 
 /* ---- names of ours ---- */
 
-static void add_named(struct model_list *l, const struct model_list *known, const struct backend *b,
-		      const char *id, const char *target)
+/* What the backend itself says of its model; NULL when it says nothing. */
+static const struct model_info *at_backend(const struct listing *g, const struct backend *b,
+					   const char *model)
 {
-	const struct model_info *at_backend = find(known, target);
-	struct model_info m =
-		at_backend ? *at_backend : (struct model_info){ .display_name = target };
+	const struct config *c = g->call->config;
 
-	if (find(l, id))
+	for (size_t i = 0; i < c->nbackends && i < BACKENDS_MAX; i++)
+		if (strcmp(c->backends[i].name, b->name) == 0)
+			return find(&g->known[i], model);
+	return NULL;
+}
+
+static void add_named(struct listing *g, const struct backend *b, const char *id,
+		      const char *target)
+{
+	const struct model_info *known = at_backend(g, b, target);
+	struct model_info m = known ? *known : (struct model_info){ .display_name = target };
+
+	if (!id || find(g->out, id))
 		return;
 	m.id = id;
 	if (!m.display_name)
@@ -125,20 +195,22 @@ static void add_named(struct model_list *l, const struct model_list *known, cons
 		m.context_tokens = b->context_tokens;
 	if (!m.max_output_tokens)
 		m.max_output_tokens = b->max_tokens_max;
-	append(l, &m);
+	append(g->out, &m);
 }
 
-/* A model that requests are mapped to: under its own name and, where clients would hide that, under
- * a second one. */
-static void add_target(struct model_list *l, const struct model_list *known,
-		       const struct backend *b, const char *model)
+/* A name that requests are mapped from or to: as it is and, where clients would hide that, under a
+ * second id. What it leads to is the router's word. */
+static void add_routed(struct listing *g, const char *name, bool alias)
 {
-	if (!model)
+	struct target t;
+	struct fault f = FAULT_INIT;
+
+	if (!name || route_select(g->call->config, name, g->call->arena, &t, &f))
 		return;
-	add_named(l, known, b, model, model);
-	if (route_needs_alias(model))
-		add_named(l, known, b, arena_printf(l->arena, "%s%s", ROUTE_ALIAS_PREFIX, model),
-			  model);
+	add_named(g, t.backend, name, t.model);
+	if (alias && route_needs_alias(name))
+		add_named(g, t.backend,
+			  arena_printf(g->call->arena, "%s%s", ROUTE_ALIAS_PREFIX, name), t.model);
 }
 
 static bool is_glob(const char *match)
@@ -146,47 +218,81 @@ static bool is_glob(const char *match)
 	return strpbrk(match, "*?") != NULL;
 }
 
-static void add_rule(struct model_list *l, const struct model_list *known, const struct config *c,
-		     const struct backend *b, const struct model_rule *rule)
+static bool is_role(const char *to)
 {
-	bool big = strcmp(rule->to, "big") == 0, small = strcmp(rule->to, "small") == 0;
-	const char *target = big ? c->model_big : small ? c->model_small : rule->to;
+	return strcmp(to, "big") == 0 || strcmp(to, "small") == 0;
+}
 
-	if (!target)
-		return;
-	if (!is_glob(rule->match))
-		add_named(l, known, b, rule->match, target);
-	if (!big && !small)
-		add_target(l, known, b, target);
+static void add_rules(struct listing *g)
+{
+	const struct config *c = g->call->config;
+
+	for (size_t i = 0; i < c->nroutes; i++)
+		for (size_t k = 0; c->routes[i].when.model && c->routes[i].when.model[k]; k++)
+			if (!is_glob(c->routes[i].when.model[k]))
+				add_routed(g, c->routes[i].when.model[k], true);
+	for (size_t i = 0; c->direct && i < c->ntargets; i++)
+		add_routed(g, c->targets[i].name, true);
+	for (size_t i = 0; i < c->nrules; i++) {
+		if (!is_glob(c->rules[i].match))
+			add_routed(g, c->rules[i].match, false);
+		if (!is_role(c->rules[i].to))
+			add_routed(g, c->rules[i].to, true);
+	}
+}
+
+/* The name under which a backend's own model is reached; NULL: under none. */
+static const char *own_name(const struct listing *g, const struct backend *b, const char *id)
+{
+	const struct config *c = g->call->config;
+
+	if (b == c->backend && !c->several && !c->nroutes)
+		return id;
+	if (c->direct)
+		return arena_printf(g->call->arena, "%s/%s", b->name, id);
+	return NULL;
+}
+
+static void add_listed(struct listing *g, const struct backend *b, const struct model_list *list)
+{
+	struct model_list mine = { .v = g->out->v, .n = g->ours };
+	bool alias = g->call->config->direct && g->call->config->several;
+
+	for (size_t i = 0; i < list->n; i++) {
+		struct model_info m = list->v[i];
+		const char *name = own_name(g, b, m.id);
+
+		if (!name || find(&mine, name))
+			continue;
+		m.id = name;
+		append(g->out, &m);
+		if (!alias || !route_needs_alias(name))
+			continue;
+		m.id = arena_printf(g->call->arena, "%s%s", ROUTE_ALIAS_PREFIX, name);
+		if (m.id)
+			append(g->out, &m);
+	}
 }
 
 static void collect(struct api_call *c, struct model_list *l)
 {
 	const struct config *cf = c->config;
-	struct model_list known = { .arena = c->arena };
-	struct target t;
-	struct fault f = FAULT_INIT;
-	size_t ours;
+	struct listing *g = arena_alloc(c->arena, sizeof(*g));
 
-	if (route_select(cf, "", c->arena, &t, &f))
+	if (!g || !cf->backend)
 		return;
-	backend_list(c, t.backend, &known);
-	add_target(l, &known, t.backend, cf->model_big);
-	add_target(l, &known, t.backend, cf->model_small);
-	add_target(l, &known, t.backend, cf->model_default);
-	for (size_t i = 0; i < cf->nrules; i++)
-		add_rule(l, &known, cf, t.backend, &cf->rules[i]);
-	if (cf->model_big)
-		add_named(l, &known, t.backend, "big", cf->model_big);
-	if (cf->model_small)
-		add_named(l, &known, t.backend, "small", cf->model_small);
-	ours = l->n;
-	for (size_t i = 0; i < known.n; i++) {
-		struct model_list mine = { .v = l->v, .n = ours };
-
-		if (!find(&mine, known.v[i].id))
-			append(l, &known.v[i]);
-	}
+	g->call = c;
+	g->out = l;
+	backend_lists(g);
+	add_routed(g, cf->model_big, true);
+	add_routed(g, cf->model_small, true);
+	add_routed(g, cf->model_default, true);
+	add_rules(g);
+	add_routed(g, cf->model_big ? "big" : NULL, false);
+	add_routed(g, cf->model_small ? "small" : NULL, false);
+	g->ours = l->n;
+	for (size_t i = 0; i < cf->nbackends && i < BACKENDS_MAX; i++)
+		add_listed(g, &cf->backends[i], &g->known[i]);
 }
 
 /* ---- the API's shape ---- */
@@ -254,26 +360,45 @@ static void add_id(cJSON *root, const char *key, const struct model_list *l, con
 		cJSON_AddNullToObject(root, key);
 }
 
-int api_models(struct api_call *c)
+static int answer_list(struct api_call *c, const struct model_list *l)
 {
-	struct model_list l = { .arena = c->arena };
 	struct fault f = FAULT_INIT;
 	struct page p = { 0, 0 };
 	cJSON *root, *data;
 
-	collect(c, &l);
-	if (page_of(c, &l, &p, &f))
+	if (page_of(c, l, &p, &f))
 		return api_fault(c, &f);
 	root = cJSON_CreateObject();
 	data = cJSON_AddArrayToObject(root, "data");
 	for (size_t i = p.from; data && i < p.to; i++)
-		cJSON_AddItemToArray(data, model_tree(&l.v[i]));
+		cJSON_AddItemToArray(data, model_tree(&l->v[i]));
 	cJSON_AddBoolToObject(root, "has_more",
 			      http_query(c->request, c->arena, "before_id") ? p.from > 0
-									    : p.to < l.n);
-	add_id(root, "first_id", &l, &p, p.from);
-	add_id(root, "last_id", &l, &p, p.to - 1);
+									    : p.to < l->n);
+	add_id(root, "first_id", l, &p, p.from);
+	add_id(root, "last_id", l, &p, p.to - 1);
 	return api_json(c, 200, root);
+}
+
+int api_models(struct api_call *c)
+{
+	struct model_list l = { .arena = c->arena };
+
+	collect(c, &l);
+	return answer_list(c, &l);
+}
+
+int api_models_of(struct api_call *c, const struct backend *b)
+{
+	struct listing *g = arena_alloc(c->arena, sizeof(*g));
+	size_t i = (size_t)(b - c->config->backends);
+	struct model_list none = { .arena = c->arena };
+
+	if (!g || i >= BACKENDS_MAX)
+		return answer_list(c, &none);
+	g->call = c;
+	backend_lists(g);
+	return answer_list(c, &g->known[i]);
 }
 
 int api_model(struct api_call *c)

@@ -55,6 +55,15 @@ static const char *group_text(const struct draft *d, const char *name)
 	return text;
 }
 
+static const char *dialect_names(struct loader *l)
+{
+	const char *names = dialects[0].name;
+
+	for (const struct dialect_preset *d = dialects + 1; d->name && names; d++)
+		names = arena_printf(l->arena, "%s, %s", names, d->name);
+	return names ? names : "";
+}
+
 static const struct dialect_preset *draft_dialect(struct loader *l, struct draft *d)
 {
 	const char *name = group_text(d, "dialect");
@@ -67,14 +76,12 @@ static const struct dialect_preset *draft_dialect(struct loader *l, struct draft
 	if (dp)
 		return dp;
 	if (name)
-		report_error(l->report, &at,
-			     "backends.%s.dialect: \"%s\" is none of openai-chat, anthropic",
-			     d->b.name, name);
+		report_error(l->report, &at, "backends.%s.dialect: \"%s\" is none of %s",
+			     d->b.name, name, dialect_names(l));
 	else
 		report_error(l->report, &at,
-			     "backends.%s needs a dialect (openai-chat or anthropic): no preset "
-			     "has this name",
-			     d->b.name);
+			     "backends.%s needs a dialect (%s): no preset has this name",
+			     d->b.name, dialect_names(l));
 	return NULL;
 }
 
@@ -105,7 +112,7 @@ static bool draft_fill(struct loader *l, struct draft *d)
 		     (struct origin){ .kind = ORIGIN_PRESET, .where = dp->name });
 	if (d->preset) {
 		at = (struct origin){ .kind = ORIGIN_PRESET, .where = d->preset->name };
-		put_settings(l, d, d->preset->settings, at);
+		put_settings(l, d, preset_settings(d->preset, dp->name), at);
 		option_set_text(l, &d->set, "dialect", dp->name, at);
 		option_set_text(l, &d->set, "preset", d->preset->name, at);
 	}
@@ -139,11 +146,12 @@ static void fix_base_url(struct loader *l, struct draft *d)
 {
 	const struct dialect_preset *dp = dialect_preset_find(d->b.dialect);
 	struct str url = str_of(d->b.base_url);
-	const char *host;
+	const char *host, *bare;
 	size_t i;
 
 	if (!url.n || !dp)
 		return;
+	bare = d->b.base_path ? d->b.base_path : dp->bare;
 	take_slashes(&url);
 	for (i = 0; dp->tails[i]; i++)
 		if (take_tail(&url, dp->tails[i]))
@@ -151,7 +159,61 @@ static void fix_base_url(struct loader *l, struct draft *d)
 	host = strstr(d->b.base_url, "://");
 	host = host ? host + 3 : d->b.base_url;
 	d->b.base_url = arena_printf(l->arena, "%.*s%s", STR_ARGS(url),
-		dp->bare && !memchr(host, '/', (size_t)(url.p + url.n - host)) ? dp->bare : "");
+		bare && !memchr(host, '/', (size_t)(url.p + url.n - host)) ? bare : "");
+}
+
+/* "adb-123.4" or a name without a dot is a workspace of the preset's own domain. */
+static bool host_is_bare(struct str host)
+{
+	const char *dot = str_find(host, ".");
+	int64_t shard;
+
+	return !dot || (str_starts_nocase(host, "adb-") &&
+			str_int((struct str){ dot + 1, (size_t)(host.p + host.n - dot - 1) }, &shard));
+}
+
+/* A host in any form that people copy out of a browser: what comes behind it is the page they were
+ * on. */
+static void host_to_url(struct loader *l, struct draft *d)
+{
+	bool plain = str_starts_nocase(str_of(d->b.host), "http://");
+	const char *scheme = d->b.host ? strstr(d->b.host, "://") : NULL;
+	struct str rest = str_of(scheme ? scheme + 3 : d->b.host), host;
+
+	if (d->b.base_url || !str_split(&rest, '/', &host) || !host.n)
+		return;
+	d->b.base_url = arena_printf(l->arena, "%s%.*s%s", plain ? "http://" : "https://",
+				     STR_ARGS(host),
+				     host_is_bare(host) && d->b.host_suffix ? d->b.host_suffix : "");
+}
+
+/* "{region}" and "{project}" in a base URL; "{region-}" is what stands before Google's host: nothing
+ * for its location "global". One that is not set stays, and is told of then. */
+static void places_to_url(struct loader *l, struct draft *d)
+{
+	bool global = d->b.region && !strcmp(d->b.region, "global");
+	const struct { const char *place, *value, *behind; } places[] = {
+		{ "{region}", d->b.region, "" },
+		{ "{region-}", global ? "" : d->b.region, global ? "" : "-" },
+		{ "{project}", d->b.project, "" },
+	};
+	const char *at;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		while (places[i].value && !strchr(places[i].value, '{') && d->b.base_url &&
+		       (at = strstr(d->b.base_url, places[i].place)))
+			d->b.base_url = arena_printf(l->arena, "%.*s%s%s%s",
+						     (int)(at - d->b.base_url), d->b.base_url,
+						     places[i].value, places[i].behind,
+						     at + strlen(places[i].place));
+	}
+}
+
+/* The option whose place in the base URL was left open; NULL: none. */
+static const char *place_open(const struct backend *b)
+{
+	return strstr(b->base_url, "{project}") ? "project" :
+	       strstr(b->base_url, "{region") ? "region" : NULL;
 }
 
 /* The host of a checked URL, without brackets and port. */
@@ -217,6 +279,12 @@ static const char *key_source(struct loader *l, const struct origin *from)
 	return text;
 }
 
+/* "exec:…" is no key yet. */
+static bool is_command(const struct origin *from)
+{
+	return from->ref && !strncmp(from->ref, "exec:", 5);
+}
+
 /* A key with a line end or a space in it would break the header it goes into. */
 static void check_key(struct loader *l, struct draft *d, struct origin *from)
 {
@@ -225,7 +293,7 @@ static void check_key(struct loader *l, struct draft *d, struct origin *from)
 	if (!d->b.api_key)
 		return;
 	d->b.api_key_from = key_source(l, from);
-	for (p = d->b.api_key; *p; p++)
+	for (p = d->b.api_key; *p && !is_command(from); p++)
 		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) {
 			report_error(l->report, from,
 				     "backends.%s.api_key: the key from %s has a space, a line end "
@@ -241,24 +309,44 @@ static void check_key(struct loader *l, struct draft *d, struct origin *from)
 }
 
 /* Members to drop are body members without a value for dialects that write the body anew. */
-static void drop_to_body(struct loader *l, struct draft *d)
+static void drop_to_body(struct loader *l, struct backend *b)
 {
 	size_t n = 0, m = 0, i;
 	struct body_member *list;
 
-	if (strcmp(d->b.dialect, "openai-chat") || !d->b.drop_members)
+	if ((strncmp(b->dialect, "openai", 6) && strcmp(b->dialect, "gemini")) || !b->drop_members)
 		return;
-	while (d->b.body && d->b.body[n].name)
+	while (b->body && b->body[n].name)
 		n++;
-	while (d->b.drop_members[m])
+	while (b->drop_members[m])
 		m++;
 	list = arena_alloc(l->arena, (n + m + 1) * sizeof(*list));
 	for (i = 0; list && i < n; i++)
-		list[i] = d->b.body[i];
+		list[i] = b->body[i];
 	for (i = 0; list && i < m; i++)
-		list[n + i] = (struct body_member){ d->b.drop_members[i], NULL };
+		list[n + i] = (struct body_member){ b->drop_members[i], NULL };
 	if (list)
-		d->b.body = list;
+		b->body = list;
+}
+
+void backend_settle(struct loader *l, struct backend *b)
+{
+	drop_empty(b);
+	drop_to_body(l, b);
+}
+
+static const char *missing_place(struct loader *l, const struct draft *d, const char *option)
+{
+	const struct preset_env *e;
+
+	for (e = d->preset ? d->preset->env : NULL; e && e->option; e++)
+		if (!strcmp(e->option, option))
+			return arena_printf(l->arena,
+					    "has no %s: set %.*s in the environment, or "
+					    "backends.%s.%s",
+					    option, (int)strcspn(e->vars, " "), e->vars, d->b.name,
+					    option);
+	return arena_printf(l->arena, "has no %s for its base_url", option);
 }
 
 static const char *missing_key(struct loader *l, const struct draft *d)
@@ -278,9 +366,13 @@ static const char *draft_lacks(struct loader *l, const struct draft *d, const st
 {
 	if (!d->b.base_url)
 		return "has no base_url";
+	if (place_open(&d->b))
+		return missing_place(l, d, place_open(&d->b));
 	if (d->b.auth == AUTH_HEADER && !d->b.auth_header)
 		return "has auth = \"header\" but no auth_header";
-	if (d->b.passthrough || d->b.api_key)
+	if (d->b.credential.kind != CREDENTIAL_KEY)
+		return credential_lacks(l, d);
+	if (d->b.passthrough || d->b.api_key || (d->b.api_keys && d->b.api_keys[0]))
 		return NULL;
 	if (key->problem)
 		return arena_printf(l->arena, "has no API key: %s", key->problem);
@@ -291,14 +383,16 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 {
 	struct origin *key = option_from(&d->set, "api_key");
 
-	drop_empty(&d->b);
+	backend_settle(l, &d->b);
+	host_to_url(l, d);
+	places_to_url(l, d);
 	fix_base_url(l, d);
 	d->b.origin = lower_name(l, d->b.name);
 	d->b.anthropic_host = host_is(d->b.base_url, "api.anthropic.com");
 	d->b.passthrough = c->access_mode == ACCESS_PASSTHROUGH &&
 		same(d->b.name, c->passthrough_backend ? c->passthrough_backend : c->proxy_backend);
-	drop_to_body(l, d);
 	check_key(l, d, key);
+	credential_settle(l, d);
 	if (!d->b.tls_verify)
 		report_warn(l->report, option_from(&d->set, "tls_verify"),
 			    "backends.%s.tls_verify is false: anyone on the way can read the key "
@@ -332,6 +426,14 @@ static void draft_add(struct loader *l, struct drafts *all, const char *name,
 	all->n++;
 }
 
+/* Variables that much of the world has set for other reasons say nothing of a wish for a backend. */
+static bool says_nothing(const char *option)
+{
+	return !strcmp(option, "headers") || !strcmp(option, "region") ||
+	       !strcmp(option, "credential.session") || !strcmp(option, "credential.profile") ||
+	       !strcmp(option, "credential.source");
+}
+
 /* A preset that the file does not mention counts when it is named as the one to use, or its key or
  * address is in the environment. */
 static bool preset_wanted(struct loader *l, const struct preset *p, const struct config *c)
@@ -342,7 +444,7 @@ static bool preset_wanted(struct loader *l, const struct preset *p, const struct
 	if (same(p->name, c->proxy_backend) || same(p->name, c->passthrough_backend))
 		return true;
 	for (e = p->env; e->option; e++)
-		if (strcmp(e->option, "headers") && option_env(l, e->vars, &name))
+		if (!says_nothing(e->option) && option_env(l, e->vars, &name))
 			return true;
 	return false;
 }

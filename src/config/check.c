@@ -115,6 +115,34 @@ static void print_rules(FILE *out, const struct snapshot *s)
 	buf_release(&where);
 }
 
+static void print_chain(FILE *out, const char *path, const struct route_target *t,
+			const char *from)
+{
+	struct buf b;
+
+	buf_init(&b, 8192);
+	for (size_t i = 0; i < t->n; i++)
+		buf_printf(&b, "%s%s/%s", i ? ", " : "", t->v[i].backend->name,
+			   t->v[i].model ? t->v[i].model : "(as asked for)");
+	print_row(out, path, buf_cstr(&b), from);
+	buf_release(&b);
+}
+
+static void print_routes(FILE *out, const struct snapshot *s)
+{
+	char path[80];
+
+	for (size_t i = 0; i < s->c.ntargets; i++) {
+		snprintf(path, sizeof(path), "targets.%s", s->c.targets[i].name);
+		print_chain(out, path, &s->c.targets[i], "");
+	}
+	for (size_t i = 0; i < s->c.nroutes; i++) {
+		snprintf(path, sizeof(path), "routes[%zu]", i);
+		print_chain(out, path, &s->c.routes[i].to,
+			    s->c.routes[i].name ? s->c.routes[i].name : "");
+	}
+}
+
 static void print_keys(FILE *out, const struct snapshot *s)
 {
 	size_t i;
@@ -127,7 +155,7 @@ static void print_keys(FILE *out, const struct snapshot *s)
 static void print_backend(FILE *out, const struct backend *b)
 {
 	fprintf(out, "backend: %s, %s, %s, ", b->name, b->dialect, b->base_url);
-	if (b->api_key)
+	if (b->api_key || b->credential.kind != CREDENTIAL_KEY)
 		fprintf(out, "key from %s\n", b->api_key_from);
 	else
 		fprintf(out, "%s\n", b->passthrough ? "each caller's own key" : "no key");
@@ -148,6 +176,7 @@ static void print_used(FILE *out, const struct snapshot *s)
 	if (s->globals.from)
 		print_set(out, &s->globals, true);
 	print_rules(out, s);
+	print_routes(out, s);
 	print_keys(out, s);
 	for (i = 0; i < c->nbackends; i++) {
 		fprintf(out, "\nbackend %s%s:\n", c->backends[i].name,

@@ -138,8 +138,10 @@ static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all
 			continue;
 		}
 		list[n] = d->b;
-		if (!d->b.api_key && !d->b.passthrough)
+		if (!d->b.api_key && !d->b.api_keys && !d->b.passthrough &&
+		    d->b.credential.kind == CREDENTIAL_KEY)
 			list[n].auth = AUTH_NONE;
+		backend_keys(l, &list[n]);
 		s->sets[n] = d->set;
 		s->sets[n].base = &list[n];
 		if (d == used)

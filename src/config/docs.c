@@ -36,9 +36,9 @@ static void put_sample(struct buf *b, const struct option *o)
 	else if (o->value)
 		buf_printf(b, "\"%s\"", o->value);
 	else if (o->type == TYPE_LIST || o->type == TYPE_HEADERS || o->type == TYPE_RULES ||
-		 o->type == TYPE_KEYS)
+		 o->type == TYPE_KEYS || o->type == TYPE_SECRETS || o->type == TYPE_ROUTES)
 		buf_puts(b, "( )");
-	else if (o->type == TYPE_BODY)
+	else if (o->type == TYPE_BODY || o->type == TYPE_TARGETS)
 		buf_puts(b, "{ }");
 	else if (o->type == TYPE_INT || o->type == TYPE_SIZE)
 		buf_puts(b, "…");
@@ -122,6 +122,7 @@ static void write_conf(FILE *out)
 	fprintf(out, "\n# %s\nbackends = {\n", options_backend.about);
 	fprintf(out, "\t# NAME = {\n\n");
 	e.depth = 1;
+	e.sample = true;
 	conf_rows(&e, &options_backend);
 	fprintf(out, "\t# };\n};\n");
 }

@@ -26,14 +26,14 @@ void emit_line(struct emit *e, const char *fmt, ...)
 
 void emit_open(struct emit *e, const char *group)
 {
-	emit_line(e, "%s = {", group);
+	emit_line(e, "%s%s = {", e->sample ? "# " : "", group);
 	e->depth++;
 }
 
 void emit_close(struct emit *e)
 {
 	e->depth--;
-	emit_line(e, "};");
+	emit_line(e, "%s};", e->sample ? "# " : "");
 }
 
 void emit_path_end(struct emit *e)

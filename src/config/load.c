@@ -165,6 +165,7 @@ static void load_all(struct loader *l, struct snapshot *s, const config_setting_
 	option_set_env(l, &s->globals);
 	load_backends(l, s, root);
 	load_rules(l, s, root);
+	load_routes(l, s, root);
 	load_keys(l, s, root);
 	decide_access(l, s);
 	load_limits(l, s);

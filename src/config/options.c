@@ -9,10 +9,14 @@
 #include "config/option.h"
 
 #include "config/config.h"
+#include "config/routes.h"
 
 #define GLOBAL(member) offsetof(struct config, member)
 #define BACKEND(member) offsetof(struct backend, member)
 #define RULE(member) offsetof(struct model_rule, member)
+#define ROUTE(member) offsetof(struct route_rule, member)
+#define WHEN(member) offsetof(struct route_when, member)
+#define MEMBER(member) offsetof(struct member_row, member)
 #define KEY(member) offsetof(struct access_key, member)
 #define ROWS(t) t, sizeof(t) / sizeof((t)[0])
 
@@ -22,10 +26,19 @@
 static const char *const access_modes[] = { "auto", "keys", "local", "passthrough", "open", NULL };
 static const char *const log_levels[] = { "debug", "info", "warn", "error", "none", NULL };
 static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
-static const char *const auths[] = { "none", "bearer", "header", "basic", NULL };
+static const char *const auths[] = { "none", "bearer", "header", "basic", "sigv4",
+	NULL };
+static const char *const credentials[] = { "key", "file", "exec", "oauth", "databricks-m2m",
+	"entra", "aws", "aws-keys", "google", NULL };
 static const char *const mid_systems[] = { "keep", "user", "hoist", NULL };
-static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", NULL };
-static const char *const replays[] = { "drop", "tools", "all", "details", NULL };
+static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", "budget",
+	"switch", "parsed", NULL };
+static const char *const replays[] = { "drop", "tools", "all", "details", "parts", "summary",
+	"blocks", NULL };
+static const char *const forced_tools[] = { "taken", "unthinking", "refused", NULL };
+static const char *const required_words[] = { "required", "any", NULL };
+static const char *const prefill_members[] = { "prefix", "partial", NULL };
+static const char *const temperatures[] = { "0.01", "0.001", NULL };
 static const char *const max_tokens_names[] = { "max_tokens", "max_completion_tokens", NULL };
 
 static const struct option global_rows[] = {
@@ -48,6 +61,27 @@ static const struct option global_rows[] = {
 		"claude-*haiku* to small, claude-* to big, unless the backend's own names are "
 		"Claude's",
 		"Rules from requested names to models; the first that matches wins." },
+
+	{ "routes", TYPE_ROUTES, GLOBAL(routes), NULL, 0, 0, NULL, NULL, NULL,
+		"Rules that decide by the request before models.map does; the first whose `when` "
+		"holds wins." },
+	{ "targets", TYPE_TARGETS, GLOBAL(targets), NULL, 0, 0, NULL, NULL, NULL,
+		"Named chains of backends and models: a member that fails before its first content "
+		"is followed by the next." },
+	{ "routing.direct", TYPE_BOOL, GLOBAL(direct), "true", 0, 0, "MESSAGES_DIRECT", NULL, NULL,
+		"Clients may name a backend themselves: \"NAME/model\", \"NAME,model\", or "
+		"/b/NAME before the path." },
+	{ "routing.failover_statuses", TYPE_LIST, GLOBAL(failover_statuses), NULL, 0, 0, NULL, NULL,
+		NULL,
+		"Further HTTP statuses of a backend that the next member may cure: \"404\". 408, 429, "
+		"5xx and a refused key of the gateway's own always count." },
+	{ "breaker.failures", TYPE_INT, GLOBAL(breaker_failures), "3", 1, 1000, NULL, NULL, NULL,
+		"Failures in a row after which a backend is passed over while there is another." },
+	{ "breaker.cooldown", TYPE_INT, GLOBAL(breaker_cooldown), "5", 1, DAY, NULL, NULL, NULL,
+		"Seconds until it is tried again, by one request; doubled each time that fails." },
+	{ "breaker.cooldown_max", TYPE_INT, GLOBAL(breaker_cooldown_max), "300", 1, DAY, NULL, NULL,
+		NULL,
+		"Most seconds that it becomes." },
 
 	{ "backends", TYPE_BACKENDS, 0, NULL, 0, 0, NULL, NULL, "the presets that have their key",
 		"Settings of each backend by its name: over a preset's, or all of it." },
@@ -143,12 +177,53 @@ static const struct option backend_rows[] = {
 		"Preset whose settings this backend begins with, for a second one of the same "
 		"provider." },
 	{ "dialect", TYPE_TEXT, BACKEND(dialect), NULL, 0, 0, NULL, NULL, "the preset's",
-		"Wire format: `openai-chat` or `anthropic`." },
+		"Wire format: `openai-chat`, `openai-responses`, `openai` (either of them, see "
+		"responses_models), `anthropic`." },
 	{ "base_url", TYPE_URL, BACKEND(base_url), NULL, 0, 0, NULL, NULL, "the preset's",
 		"Where the API begins. openai-chat: a URL without a path gets /v1; anthropic: an "
 		"ending /v1 is taken off." },
 	{ "api_key", TYPE_SECRET, BACKEND(api_key), NULL, 0, 0, NULL, NULL, "the preset's variable",
-		"Credential: \"env:NAME\", \"file:PATH\", or the key itself (--check warns)." },
+		"Credential: \"env:NAME\", \"file:PATH\" (read again when it changes), "
+		"\"exec:COMMAND\" (run again when its token expires), or the key itself (--check "
+		"warns)." },
+	{ "api_keys", TYPE_SECRETS, BACKEND(api_keys), NULL, 0, 0, NULL, NULL, NULL,
+		"Further keys that take turns with api_key, written like it: ( \"env:A\", "
+		"\"file:B\" ). One that is refused or rate-limited rests." },
+	{ "credential.kind", TYPE_WORD, BACKEND(credential.kind), "key", 0, 0, NULL, credentials,
+		"api_key",
+		"How the credential is got where it is more than api_key." },
+	{ "credential.source", TYPE_TEXT, BACKEND(credential.source), NULL, 0, 0, NULL, NULL, NULL,
+		"`file`: its path; `exec`: the command, run without a shell; `google`: the JSON "
+		"file of a service account, else the machine's own." },
+	{ "credential.client_id", TYPE_TEXT, BACKEND(credential.client_id), NULL, 0, 0, NULL, NULL,
+		NULL,
+		"OAuth kinds: the client, which Databricks calls service principal." },
+	{ "credential.client_secret", TYPE_SECRET, BACKEND(credential.client_secret), NULL, 0, 0,
+		NULL, NULL, NULL,
+		"Its secret: \"env:NAME\" or \"file:PATH\"." },
+	{ "credential.tenant", TYPE_TEXT, BACKEND(credential.tenant), NULL, 0, 0, NULL, NULL, NULL,
+		"`entra`: the tenant's id or domain." },
+	{ "credential.host", TYPE_TEXT, BACKEND(credential.host), NULL, 0, 0, NULL, NULL,
+		"base_url's",
+		"`databricks-m2m`: host of the workspace." },
+	{ "credential.scope", TYPE_TEXT, BACKEND(credential.scope), NULL, 0, 0, NULL, NULL,
+		"all-apis, https://cognitiveservices.azure.com/.default",
+		"OAuth kinds: what the token is for." },
+	{ "credential.token_url", TYPE_URL, BACKEND(credential.token_url), NULL, 0, 0, NULL, NULL,
+		"the kind's own",
+		"OAuth kinds: where tokens are had." },
+	{ "credential.session", TYPE_SECRET, BACKEND(credential.session), NULL, 0, 0, NULL, NULL,
+		NULL,
+		"`aws`: session token that belongs to the keys, which are client_id and "
+		"client_secret." },
+	{ "credential.profile", TYPE_TEXT, BACKEND(credential.profile), NULL, 0, 0, NULL, NULL,
+		"default",
+		"`aws`: profile of ~/.aws/credentials." },
+	{ "credential.role", TYPE_TEXT, BACKEND(credential.role), NULL, 0, 0, NULL, NULL, NULL,
+		"`aws`: ARN of a role that is assumed with what was found." },
+	{ "credential.lifetime", TYPE_INT, BACKEND(credential.lifetime), "300", 1, DAY, NULL, NULL,
+		NULL,
+		"Seconds that a token is good for when nothing says how long." },
 	{ "model_big", TYPE_TEXT, BACKEND(model_big), NULL, 0, 0, NULL, NULL, "the preset's",
 		"What `big` stands for when this backend is in use." },
 	{ "model_small", TYPE_TEXT, BACKEND(model_small), NULL, 0, 0, NULL, NULL, "the preset's",
@@ -205,12 +280,32 @@ static const struct option backend_rows[] = {
 	{ "http2", TYPE_BOOL, BACKEND(http2), "false", 0, 0, NULL, NULL, NULL,
 		"Use HTTP/2 where the backend offers it." },
 	{ "auth", TYPE_WORD, BACKEND(auth), "bearer", 0, 0, NULL, auths, NULL,
-		"How the credential is sent: Authorization: Bearer, a header of its own, Basic, or "
-		"not at all." },
+		"How the credential is sent: Authorization: Bearer, a header of its own, Basic, AWS's "
+		"signature (a plain key as Bearer then), or not at all." },
+	{ "region", TYPE_TEXT, BACKEND(region), NULL, 0, 0, NULL, NULL, NULL,
+		"AWS region or Google location: what \"{region}\" in base_url stands for, and what "
+		"AWS's signature names." },
+	{ "project", TYPE_TEXT, BACKEND(project), NULL, 0, 0, NULL, NULL, NULL,
+		"Google project: what \"{project}\" in base_url stands for." },
 	{ "auth_header", TYPE_TEXT, BACKEND(auth_header), NULL, 0, 0, NULL, NULL, NULL,
 		"Name of that header for auth = \"header\"." },
+	{ "auth_user", TYPE_TEXT, BACKEND(auth_user), NULL, 0, 0, NULL, NULL, NULL,
+		"User of auth = \"basic\" where the key is only a password." },
+	{ "host", TYPE_TEXT, BACKEND(host), NULL, 0, 0, NULL, NULL, NULL,
+		"Host that base_url is made from where that is not set." },
+	{ "host_suffix", TYPE_TEXT, BACKEND(host_suffix), NULL, 0, 0, NULL, NULL, NULL,
+		"Appended to a host without a domain." },
+	{ "base_path", TYPE_TEXT, BACKEND(base_path), NULL, 0, 0, NULL, NULL, "the dialect's",
+		"Appended to a base_url without a path: \"/v1\"." },
 	{ "path_message", TYPE_TEXT, BACKEND(path_message), NULL, 0, 0, NULL, NULL, "the dialect's",
 		"Appended to base_url for a message." },
+	{ "path_responses", TYPE_TEXT, BACKEND(path_responses), NULL, 0, 0, NULL, NULL,
+		"the dialect's",
+		"Appended to base_url for a message of the dialect openai-responses." },
+	{ "responses_models", TYPE_LIST, BACKEND(responses_models), NULL, 0, 0, NULL, NULL,
+		"the preset's",
+		"Dialect `openai`: models that openai-responses is used for, openai-chat for the "
+		"others; `*` and `?` match." },
 	{ "path_count", TYPE_TEXT, BACKEND(path_count), NULL, 0, 0, NULL, NULL, "the dialect's",
 		"Appended to base_url to count tokens; \"\" when the backend cannot." },
 	{ "path_models", TYPE_TEXT, BACKEND(path_models), NULL, 0, 0, NULL, NULL, "the dialect's",
@@ -220,15 +315,17 @@ static const struct option backend_rows[] = {
 		"System entries in the middle of a conversation: kept, made the user's, or moved "
 		"to the front." },
 	{ "reasoning", TYPE_WORD, BACKEND(reasoning), "none", 0, 0, NULL, reasonings, NULL,
-		"How thinking is asked for: reasoning_effort, OpenRouter's reasoning, thinking, or "
-		"not." },
+		"How thinking is asked for: reasoning_effort, OpenRouter's reasoning, thinking on or "
+		"off, thinking with a budget, enable_thinking, reasoning_effort with a parsed "
+		"reasoning_format, or not." },
 	{ "tools_or_reasoning", TYPE_BOOL, BACKEND(tools_or_reasoning), "false", 0, 0, NULL, NULL,
 		NULL,
 		"GPT-5.4 and later are told not to think when there are tools, which they refuse "
 		"otherwise." },
 	{ "replay", TYPE_WORD, BACKEND(replay), "drop", 0, 0, NULL, replays, NULL,
-		"Thinking in the history: dropped, reasoning_content with tool calls or always, or "
-		"reasoning_details." },
+		"Thinking in the history: dropped, reasoning_content with tool calls or always, "
+		"reasoning_details, thinking parts, reasoning parts with a summary, or "
+		"thinking_blocks." },
 	{ "max_tokens_member", TYPE_TEXT, BACKEND(max_tokens_member), NULL, 0, 0, NULL,
 		max_tokens_names, "by the model's name",
 		"Which member limits the output." },
@@ -264,6 +361,8 @@ static const struct option backend_rows[] = {
 	{ "tool_result_merge", TYPE_BOOL, BACKEND(tool_result_merge), "false", 0, 0, NULL, NULL,
 		NULL,
 		"User text right after tool results goes into the last of them." },
+	{ "count_wrapped", TYPE_BOOL, BACKEND(count_wrapped), "true", 0, 0, NULL, NULL, NULL,
+		"A token count holds a whole request (gemini)." },
 	{ "session_member", TYPE_TEXT, BACKEND(session_member), NULL, 0, 0, NULL, NULL, NULL,
 		"Member of the body that gets the client's session id, for prompt caches." },
 	{ "beta_header", TYPE_TEXT, BACKEND(beta_header), NULL, 0, 0, NULL, NULL, NULL,
@@ -274,6 +373,34 @@ static const struct option backend_rows[] = {
 		"Keep Claude Code's changing x-anthropic-billing-header line in the system text." },
 	{ "tool_name_max", TYPE_INT, BACKEND(tool_name_max), "64", 16, 4096, NULL, NULL, NULL,
 		"Longest tool name; longer ones are shortened and restored." },
+	{ "call_id_length", TYPE_INT, BACKEND(call_id_length), "0", 0, 32, NULL, NULL, NULL,
+		"Tool call ids have exactly so many letters and digits; 0: any id." },
+	{ "tool_result_name", TYPE_BOOL, BACKEND(tool_result_name), "false", 0, 0, NULL, NULL,
+		NULL,
+		"Tool messages carry the tool's name." },
+	{ "plain_parts", TYPE_BOOL, BACKEND(plain_parts), "false", 0, 0, NULL, NULL, NULL,
+		"image_url is a string and PDF documents go as document_url." },
+	{ "tool_plan", TYPE_BOOL, BACKEND(tool_plan), "false", 0, 0, NULL, NULL, NULL,
+		"Text beside tool calls goes as tool_plan (cohere)." },
+	{ "prefill_member", TYPE_TEXT, BACKEND(prefill_member), NULL, 0, 0, NULL, prefill_members,
+		"the message goes as any other",
+		"Member that marks an assistant message at the end as the answer's beginning." },
+	{ "required_word", TYPE_TEXT, BACKEND(required_word), "required", 0, 0, NULL,
+		required_words, NULL,
+		"tool_choice that demands a call of any tool." },
+	{ "forced_tool", TYPE_WORD, BACKEND(forced_tool), "taken", 0, 0, NULL, forced_tools, NULL,
+		"A demanded tool call: taken, taken only without thinking, or refused." },
+	{ "temperature_zero", TYPE_TEXT, BACKEND(temperature_zero), NULL, 0, 0, NULL, temperatures, "0",
+		"Number that a temperature of 0 becomes where that is refused." },
+	{ "pass_members", TYPE_LIST, BACKEND(pass_members), NULL, 0, 0, NULL, NULL, NULL,
+		"Members of the client's body, unknown to the API, that go on as they are "
+		"(openai-chat)." },
+	{ "plain_thinking", TYPE_BOOL, BACKEND(plain_thinking), "false", 0, 0, NULL, NULL, NULL,
+		"Thinking is on or off, never adaptive, and has no effort where it is off "
+		"(anthropic)." },
+	{ "drop_server_tools", TYPE_BOOL, BACKEND(drop_server_tools), "false", 0, 0, NULL, NULL,
+		NULL,
+		"Leave tools out that only the API itself runs (anthropic)." },
 };
 const struct option_table options_backend = { "backends.NAME.",
 	"Settings of one backend. Variables here are for all of them.",
@@ -302,5 +429,67 @@ static const struct option key_rows[] = {
 };
 const struct option_table options_key = { "access.keys.", "Members of each key.", ROWS(key_rows) };
 
-const struct option_table *const options_all[] = { &options_global, &options_rule, &options_key,
-	&options_backend, NULL };
+static const struct option route_rows[] = {
+	{ "name", TYPE_TEXT, ROUTE(name), NULL, 0, 0, NULL, NULL, "its place",
+		"Name of the rule, in the log and for --route." },
+	{ "when", TYPE_WHEN, ROUTE(when), NULL, 0, 0, NULL, NULL, "always",
+		"What must hold, all of it." },
+	{ "to", TYPE_TO, ROUTE(to), NULL, 0, 0, NULL, NULL, NULL,
+		"A target's name, \"BACKEND/model\", \"BACKEND\" (the model as it was asked for), `big`, "
+		"`small` or a model of the backend in use; or a list of such and of members." },
+	{ "options", TYPE_OVERLAY, 0, NULL, 0, 0, NULL, NULL, NULL,
+		"A backend's options that hold for this rule: { max_tokens_max = 8192; }." },
+};
+const struct option_table options_route = { "routes.", "Members of each rule of `routes`.",
+	ROWS(route_rows) };
+
+static const struct option when_rows[] = {
+	{ "model", TYPE_LIST, WHEN(model), NULL, 0, 0, NULL, NULL, NULL,
+		"Requested name, or several; `*` and `?` match, case does not count." },
+	{ "family", TYPE_LIST, WHEN(family), NULL, 0, 0, NULL, NULL, NULL,
+		"Family in a Claude name: \"opus\", \"sonnet-4\", \"haiku-4.5\"." },
+	{ "background", TYPE_BOOL, WHEN(feature[FEATURE_BACKGROUND]), NULL, 0, 0, NULL, NULL, NULL,
+		"A haiku-class name, `small`, or a request that Claude Code marks as auxiliary." },
+	{ "tokens_over", TYPE_COUNT, WHEN(tokens_over), NULL, 0, INT32_MAX, NULL, NULL, NULL,
+		"More estimated input tokens than this." },
+	{ "thinking", TYPE_BOOL, WHEN(feature[FEATURE_THINKING]), NULL, 0, 0, NULL, NULL, NULL,
+		"Thinking is on, or an effort is given." },
+	{ "effort", TYPE_LIST, WHEN(effort), NULL, 0, 0, NULL, NULL, NULL,
+		"output_config.effort is one of these." },
+	{ "images", TYPE_BOOL, WHEN(feature[FEATURE_IMAGES]), NULL, 0, 0, NULL, NULL, NULL,
+		"The conversation has images." },
+	{ "documents", TYPE_BOOL, WHEN(feature[FEATURE_DOCUMENTS]), NULL, 0, 0, NULL, NULL, NULL,
+		"The conversation has documents." },
+	{ "web_search", TYPE_BOOL, WHEN(feature[FEATURE_WEB_SEARCH]), NULL, 0, 0, NULL, NULL, NULL,
+		"The request brings the web search tool." },
+	{ "agent", TYPE_BOOL, WHEN(feature[FEATURE_AGENT]), NULL, 0, 0, NULL, NULL, NULL,
+		"A sub-agent of Claude Code asks (x-claude-code-agent-id)." },
+	{ "class", TYPE_LIST, WHEN(request_class), NULL, 0, 0, NULL, NULL, NULL,
+		"x-claude-code-request-class is one of these: main, subagent, workflow, compaction, "
+		"auxiliary." },
+	{ "key", TYPE_LIST, WHEN(key), NULL, 0, 0, NULL, NULL, NULL,
+		"Name of the client's access key; `*` and `?` match." },
+	{ "group", TYPE_LIST, WHEN(group), NULL, 0, 0, NULL, NULL, NULL,
+		"Group of the client's access key; `*` and `?` match." },
+	{ "path", TYPE_LIST, WHEN(path), NULL, 0, 0, NULL, NULL, NULL,
+		"NAME of a path that begins with /b/NAME; other rules do not see such requests." },
+};
+const struct option_table options_when = { "routes.when.", "Conditions of a rule.",
+	ROWS(when_rows) };
+
+static const struct option member_rows[] = {
+	{ "backend", TYPE_TEXT, MEMBER(backend), NULL, 0, 0, NULL, NULL, "the one in use",
+		"Name of the backend." },
+	{ "model", TYPE_TEXT, MEMBER(model), NULL, 0, 0, NULL, NULL, "as it was asked for",
+		"`big`, `small` or a model of that backend." },
+	{ "weight", TYPE_INT, MEMBER(weight), "0", 0, 1000000, NULL, NULL, NULL,
+		"Share of the sessions that begin here; members without one are only fallen back "
+		"to." },
+	{ "options", TYPE_OVERLAY, 0, NULL, 0, 0, NULL, NULL, NULL,
+		"The backend's options that hold for this member." },
+};
+const struct option_table options_member = { "targets.NAME.",
+	"Members of a chain; a text says backend and model in one.", ROWS(member_rows) };
+
+const struct option_table *const options_all[] = { &options_global, &options_rule, &options_route,
+	&options_when, &options_member, &options_key, &options_backend, NULL };

@@ -13,23 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* RFC 3875's variables and what the known web servers add to them. */
-static const char *const client_variables[] = {
-	"HTTP_*",    "REDIRECT_*", "SSL_CLIENT_*", "SERVER_*",	      "REQUEST_*",
-	"REMOTE_*",  "SCRIPT_*",   "PATH_INFO",	   "PATH_TRANSLATED", "QUERY_STRING",
-	"CONTENT_*", "CONTEXT_*",  "DOCUMENT_*",   "AUTH_TYPE",	      "GATEWAY_INTERFACE",
-	"FCGI_*",    "UNIQUE_ID",  "HTTPS",	   "ORIG_*",	      NULL
-};
-
-bool secret_from_client(const char *variable)
-{
-	size_t i;
-
-	for (i = 0; client_variables[i]; i++)
-		if (str_glob(client_variables[i], str_of(variable)))
-			return true;
-	return false;
-}
+#include "base/env.h"
 
 bool secret_is_ref(const char *text)
 {
@@ -152,7 +136,7 @@ static const char *secret_env(struct loader *l, const char *what, const char *na
 {
 	const char *v;
 
-	if (secret_from_client(name)) {
+	if (env_from_client(str_of(name))) {
 		report_error(l->report, at,
 			     "%s: a client can set %s, so it is never read as a secret", what,
 			     name);

@@ -198,7 +198,7 @@ static void set_member(struct loader *l, struct option_set *s, const config_sett
 	const struct option *o = option_find(s->table, path);
 	struct value v = { .setting = m };
 
-	if (o && (o->type == TYPE_RULES || o->type == TYPE_KEYS || o->type == TYPE_BACKENDS))
+	if (o && o->type >= TYPE_RULES)
 		return;
 	v.from = origin_setting(l, m);
 	if (o)

@@ -102,6 +102,17 @@ static void show_secret(struct buf *b, const struct option *o, const void *base,
 		buf_printf(b, "\"(%s)\"", set);
 }
 
+static void show_secrets(struct buf *b, const struct option *o, const void *base,
+			 const struct origin *from)
+{
+	const char *const *v = get_pointer(base, o);
+	size_t n = 0;
+
+	while (v && v[n])
+		n++;
+	buf_printf(b, "\"(%zu set)\"", n);
+}
+
 /* A header's or member's value may be a secret: names alone are shown. */
 static void show_headers(struct buf *b, const struct option *o, const void *base,
 			 const struct origin *from)
@@ -191,7 +202,8 @@ static void (*const shows[])(struct buf *b, const struct option *o, const void *
 	[TYPE_BODY] = show_body,
 	[TYPE_TIME] = show_time,
 	[TYPE_HASHES] = show_hashes,
-	[TYPE_BACKENDS] = NULL,
+	[TYPE_SECRETS] = show_secrets,
+	[TYPE_OVERLAY] = NULL,
 };
 
 void option_show(struct buf *b, const struct option *o, const void *base,
@@ -203,6 +215,8 @@ void option_show(struct buf *b, const struct option *o, const void *base,
 
 bool option_given(const struct option *o, const void *base)
 {
+	if (o->type >= TYPE_RULES)
+		return false;
 	switch (o->type) {
 	case TYPE_INT:
 	case TYPE_COUNT:
@@ -211,10 +225,6 @@ bool option_given(const struct option *o, const void *base)
 	case TYPE_WORD:
 	case TYPE_TIME:
 		return true;
-	case TYPE_RULES:
-	case TYPE_KEYS:
-	case TYPE_BACKENDS:
-		return false;
 	default:
 		return get_pointer(base, o) != NULL;
 	}

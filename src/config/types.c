@@ -306,6 +306,17 @@ static bool put_list(struct loader *l, const struct option *o, void *base, struc
 	return put_pointer(base, o, list);
 }
 
+/* A command is run when the credential is needed, not when the file is read. */
+static bool put_command(struct loader *l, const struct option *o, void *base, struct value *v,
+			const char *text)
+{
+	if (strcmp(o->path, "api_key"))
+		return refuse(l, o, v, "a secret or where it is; a command (exec:) can be api_key "
+				       "alone");
+	v->from.ref = arena_printf(l->arena, "%s", text);
+	return put_pointer(base, o, v->from.ref);
+}
+
 static bool put_secret(struct loader *l, const struct option *o, void *base, struct value *v)
 {
 	const char *text, *what = arena_printf(l->arena, "%s%s", l->prefix, o->path);
@@ -316,6 +327,8 @@ static bool put_secret(struct loader *l, const struct option *o, void *base, str
 		return refuse(
 			l, o, v,
 			"the secret or where it is, not what --print-config shows in its place");
+	if (v->from.kind == ORIGIN_FILE && !strncmp(text, "exec:", 5))
+		return put_command(l, o, base, v, text);
 	if (v->from.kind != ORIGIN_FILE || *text == '\0')
 		put_pointer(base, o, *text ? arena_printf(l->arena, "%s", text) : NULL);
 	else
@@ -326,6 +339,30 @@ static bool put_secret(struct loader *l, const struct option *o, void *base, str
 			    "out of copies and backups",
 			    what);
 	return true;
+}
+
+static bool put_secrets(struct loader *l, const struct option *o, void *base, struct value *v)
+{
+	const char *what = arena_printf(l->arena, "%s%s", l->prefix, o->path), **list = NULL;
+	struct option as_list = *o;
+	size_t n = 0;
+
+	as_list.offset = 0;
+	if (!what || !put_list(l, &as_list, &list, v))
+		return false;
+	for (size_t i = 0; list[i]; i++) {
+		struct origin at = v->from;
+		const char *secret = v->from.kind == ORIGIN_FILE ?
+			secret_resolve(l, what, list[i], &at) : list[i];
+
+		if (!secret)
+			report_warn(l->report, &v->from, "%s: %s is left out: %s", what, list[i],
+				    at.problem ? at.problem : "it can't be read");
+		else
+			list[n++] = secret;
+	}
+	list[n] = NULL;
+	return put_pointer(base, o, list);
 }
 
 /* RFC 3339 in UTC or with an offset. */
@@ -458,9 +495,15 @@ static const struct {
 	[TYPE_BODY] = { "group of members", body_put },
 	[TYPE_TIME] = { "time", put_time },
 	[TYPE_HASHES] = { "one or two hashes", put_hashes },
+	[TYPE_SECRETS] = { "list of secrets", put_secrets },
 	[TYPE_RULES] = { "list of rules", put_rows },
 	[TYPE_KEYS] = { "list of keys", put_rows },
 	[TYPE_BACKENDS] = { "group of backends", put_rows },
+	[TYPE_ROUTES] = { "list of rules", put_rows },
+	[TYPE_TARGETS] = { "group of targets", put_rows },
+	[TYPE_TO] = { "text, group or list", put_rows },
+	[TYPE_WHEN] = { "group of conditions", put_rows },
+	[TYPE_OVERLAY] = { "group of options", put_rows },
 };
 
 const char *option_type_name(const struct option *o)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dialect/anthropic.h"
+#include "dialect/vertex.h"
 #include "json/scan.h"
 
 struct anthropic_decoder {
@@ -575,4 +576,16 @@ const struct dialect dialect_anthropic = {
 	.decode_error = anthropic_decode_error,
 	.decode_count = anthropic_decode_count,
 	.decode_models = anthropic_decode_models,
+};
+
+const struct dialect dialect_vertex_anthropic = {
+	.name = "vertex-anthropic",
+	.encode = vertex_anthropic_encode,
+	.decoder_size = sizeof(struct anthropic_decoder),
+	.decode_start = anthropic_decode_start,
+	.decode_event = anthropic_decode_event,
+	.decode_body = anthropic_decode_body,
+	.decode_end = anthropic_decode_end,
+	.decode_error = vertex_anthropic_decode_error,
+	.decode_count = anthropic_decode_count,
 };

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "dialect/anthropic.h"
+#include "dialect/anthropic_quirks.h"
+#include "dialect/openai_encode.h"
 #include "json/edit.h"
 #include "json/scan.h"
 
@@ -21,6 +23,7 @@ struct splices {
 	struct str body;
 	struct edit *v;
 	size_t n, cap;
+	bool verified;          /* the host verifies thinking signatures */
 	bool failed;
 };
 
@@ -62,14 +65,15 @@ static int by_place(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-static bool thinking_goes(const struct encode_context *c, const struct block *b)
+static bool thinking_goes(const struct encode_context *c, const struct splices *s,
+			  const struct block *b)
 {
 	if (b->type != BLOCK_THINKING && b->type != BLOCK_REDACTED_THINKING)
 		return false;
 	if (c->strip_thinking)
 		return true;
 	/* Anthropic verifies signatures: state of ours, made for another provider, is refused there. */
-	return c->target->backend->anthropic_host && opaque_ours(b->signature);
+	return s->verified && opaque_ours(b->signature);
 }
 
 /* Vectors for splice_elements; NULL (and the splices failed) when memory ends. */
@@ -94,13 +98,13 @@ static bool splice_thinking(const struct encode_context *c, struct splices *s, c
 	size_t gone = 0;
 
 	for (size_t j = 0; j < t->nblocks; j++)
-		gone += thinking_goes(c, &t->blocks[j]);
+		gone += thinking_goes(c, s, &t->blocks[j]);
 	if (!gone || gone == t->nblocks)
 		return gone > 0;
 	l = list_new(s, t->nblocks);
 	for (size_t j = 0; !s->failed && j < t->nblocks; j++) {
 		l.elements[j] = t->blocks[j].raw;
-		l.gone[j] = thinking_goes(c, &t->blocks[j]);
+		l.gone[j] = thinking_goes(c, s, &t->blocks[j]);
 	}
 	if (!s->failed)
 		splice_elements(s, l.elements, l.gone, t->nblocks);
@@ -211,6 +215,20 @@ static void splice_billing(const struct encode_context *c, struct splices *s)
 		splice_elements(s, l.elements, l.gone, r->nsystem);
 }
 
+/* Tools that only the API itself runs. */
+static void splice_server_tools(const struct encode_context *c, struct splices *s)
+{
+	const struct message_request *r = c->request;
+	struct list l = list_new(s, r->ntools);
+
+	for (size_t i = 0; !s->failed && i < r->ntools; i++) {
+		l.elements[i] = r->tools[i].raw;
+		l.gone[i] = r->tools[i].server;
+	}
+	if (!s->failed)
+		splice_elements(s, l.elements, l.gone, r->ntools);
+}
+
 /* A member that the body lacks goes in front of all others; a Messages body is never empty. */
 static void splice_member(const struct encode_context *c, struct splices *s, const char *name,
 			  const char *json)
@@ -302,7 +320,7 @@ static bool listed(const char *const *globs, struct str value)
 
 static bool beta_refused(const struct backend *b, struct str value)
 {
-	if (listed(b->drop_betas, value))
+	if (listed(b->drop_betas, value) || (b->pass_betas && !listed(b->pass_betas, value)))
 		return true;
 	for (size_t i = 0; b->drop_members && i < PAIRS; i++)
 		if (str_glob(pairs[i].beta, value) &&
@@ -333,6 +351,8 @@ static bool member_refused(const struct backend *b, struct str path)
 
 struct refusal {
 	const struct backend *backend;
+	const struct anthropic_quirks *quirks;
+	const struct anthropic_wrapped *wrapped;        /* NULL: the API itself */
 	char path[256];
 };
 
@@ -358,6 +378,24 @@ static bool dotted_path(struct refusal *r, const struct span *path, unsigned dep
 	return true;
 }
 
+/* What a host that wraps the API has elsewhere. */
+static bool wrapped_elsewhere(const struct anthropic_wrapped *w, const char *member)
+{
+	return !strcmp(member, "anthropic_version") || !strcmp(member, "anthropic_beta") ||
+	       (!w->model && !strcmp(member, "model")) ||
+	       (!w->stream && !strcmp(member, "stream"));
+}
+
+/* Inside a tool's schema, the rest of which is the user's. */
+static enum edit_action schema_member(const struct backend *b, const struct span *path,
+				      unsigned depth, struct span value, struct str *with)
+{
+	if (!b->strip_schema_null || depth < 2 || !span_is(path[0], "tools") ||
+	    !span_is(path[1], "input_schema"))
+		return EDIT_KEEP;
+	return openai_strip_null(NULL, path + 2, depth - 2, value, with);
+}
+
 static enum edit_action refuse_member(void *ctx, const struct span *path, unsigned depth,
 				      struct span value, struct str *with)
 {
@@ -365,8 +403,9 @@ static enum edit_action refuse_member(void *ctx, const struct span *path, unsign
 	const struct backend *b = r->backend;
 
 	if (!dotted_path(r, path, depth))
-		return EDIT_KEEP;
-	if (member_refused(b, str_of(r->path)))
+		return schema_member(b, path, depth, value, with);
+	if (member_refused(b, str_of(r->path)) ||
+	    (r->wrapped && depth == 0 && wrapped_elsewhere(r->wrapped, r->path)))
 		return EDIT_DROP;
 	for (size_t i = 0; depth == 0 && b->body && b->body[i].name; i++) {
 		if (!str_is(str_of(r->path), b->body[i].name))
@@ -376,12 +415,60 @@ static enum edit_action refuse_member(void *ctx, const struct span *path, unsign
 		*with = str_of(b->body[i].json);
 		return EDIT_REPLACE;
 	}
-	return EDIT_KEEP;
+	return anthropic_quirks_member(r->quirks, r->path, with);
 }
 
-static int rewrite_refused(const struct encode_context *c, struct outgoing *out)
+/* The client's betas without what this backend refuses, separated by commas. */
+static void kept_betas(const struct encode_context *c, struct buf *kept)
 {
-	struct refusal r = { .backend = c->target->backend };
+	struct str rest = str_of(c->request->beta), one;
+
+	while (c->request->beta && str_split(&rest, ',', &one)) {
+		one = str_trim(one);
+		if (!one.n || beta_refused(c->target->backend, one))
+			continue;
+		buf_puts(kept, kept->n ? "," : "");
+		buf_put_str(kept, one);
+	}
+}
+
+static void put_betas(const struct encode_context *c, struct segs *out)
+{
+	struct str rest, one;
+	struct buf kept;
+	size_t n = 0;
+
+	buf_init(&kept, 0);
+	kept_betas(c, &kept);
+	rest = buf_str(&kept);
+	while (str_split(&rest, ',', &one)) {
+		segs_puts(out, n++ ? "," : ",\"anthropic_beta\":[");
+		segs_string(out, span_utf8(one));
+	}
+	segs_puts(out, n ? "]" : "");
+	out->failed = out->failed || kept.failed;
+	buf_release(&kept);
+}
+
+/* The body again, with what the API has in its URL and headers in front. */
+static void put_wrapped(const struct encode_context *c, const struct anthropic_wrapped *w,
+			struct segs *out, struct str body)
+{
+	struct str rest = { body.p + 1, body.n - 1 };
+
+	segs_puts(out, "{\"anthropic_version\":\"");
+	segs_puts(out, w->version);
+	segs_puts(out, "\"");
+	if (w->betas)
+		put_betas(c, out);
+	segs_puts(out, str_trim(rest).p[0] == '}' ? "" : ",");
+	segs_add(out, rest);
+}
+
+static int rewrite_refused(const struct encode_context *c, const struct anthropic_wrapped *w,
+			   const struct anthropic_quirks *q, struct outgoing *out)
+{
+	struct refusal r = { .backend = c->target->backend, .quirks = q, .wrapped = w };
 	struct edit_rule rule = { .member = refuse_member, .ctx = &r };
 	struct buf flat, made;
 	int rc = -1;
@@ -391,21 +478,27 @@ static int rewrite_refused(const struct encode_context *c, struct outgoing *out)
 	if (segs_flatten(&out->body, &flat) == 0)
 		rc = edit_rewrite(&made, buf_str(&flat), &rule);
 	if (rc == 0) {
-		struct str kept = arena_str(c->arena, buf_str(&made));
+		struct str kept = str_trim(arena_str(c->arena, buf_str(&made)));
 
 		segs_init(&out->body, c->arena);
-		segs_add(&out->body, kept);
+		if (w && kept.n)
+			put_wrapped(c, w, &out->body, kept);
+		else
+			segs_add(&out->body, kept);
 	}
 	buf_release(&flat);
 	buf_release(&made);
 	return rc;
 }
 
-static int encode_body(const struct encode_context *c, enum op op, struct outgoing *out)
+static int encode_body(const struct encode_context *c, enum op op,
+		       const struct anthropic_wrapped *w, struct outgoing *out)
 {
 	const struct message_request *r = c->request;
 	const struct backend *b = c->target->backend;
-	struct splices s = { .arena = c->arena, .body = r->body };
+	struct anthropic_quirks q;
+	struct splices s = { .arena = c->arena, .body = r->body,
+			     .verified = b->anthropic_host || w };
 
 	if (!str_is(str_of(c->target->model), r->model_name)) {
 		struct buf name;
@@ -417,6 +510,11 @@ static int encode_body(const struct encode_context *c, enum op op, struct outgoi
 		buf_release(&name);
 		splice_add(&s, r->model.p, r->model.n, model);
 	}
+	anthropic_quirks_read(c, &q);
+	if (q.thinking_added)
+		splice_member(c, &s, "thinking", q.thinking);
+	if (b->drop_server_tools && !q.tools_gone)
+		splice_server_tools(c, &s);
 	if (op == OP_MESSAGE) {
 		splice_stream(c, &s);
 		splice_max_tokens(c, &s);
@@ -429,8 +527,8 @@ static int encode_body(const struct encode_context *c, enum op op, struct outgoi
 	edit_splice(&out->body, r->body, s.v, s.n);
 	if (s.failed || out->body.failed)
 		return -1;
-	if (b->drop_members || b->drop_betas || b->body)
-		return rewrite_refused(c, out);
+	if (w || b->drop_members || b->drop_betas || b->body || q.any)
+		return rewrite_refused(c, w, &q, out);
 	return 0;
 }
 
@@ -456,33 +554,33 @@ static void header_add(struct header_list *h, const char *text)
 static void header_beta(const struct encode_context *c, struct header_list *h)
 {
 	const struct backend *b = c->target->backend;
-	struct str rest = str_of(c->request->beta), one;
 	struct buf kept;
 
 	if (!c->request->beta || !*c->request->beta)
 		return;
-	if (!b->drop_betas && !b->drop_members) {
+	if (!b->drop_betas && !b->drop_members && !b->pass_betas) {
 		header_add(h, arena_printf(h->arena, "anthropic-beta: %s", c->request->beta));
 		return;
 	}
 	buf_init(&kept, 0);
-	while (str_split(&rest, ',', &one)) {
-		one = str_trim(one);
-		if (!one.n || beta_refused(b, one))
-			continue;
-		buf_puts(&kept, kept.n ? "," : "anthropic-beta: ");
-		buf_put_str(&kept, one);
-	}
+	kept_betas(c, &kept);
 	if (kept.n)
-		header_add(h, arena_str(h->arena, buf_str(&kept)).p);
+		header_add(h, arena_printf(h->arena, "anthropic-beta: %s", buf_cstr(&kept)));
 	buf_release(&kept);
+}
+
+static void header_settings(const struct encode_context *c, struct header_list *h)
+{
+	const struct header_setting *set = c->target->backend->headers;
+
+	for (; set && set->name; set++)
+		header_add(h, arena_printf(c->arena, "%s: %s", set->name, set->value));
 }
 
 static void encode_headers(const struct encode_context *c, enum op op, struct outgoing *out)
 {
 	const struct message_request *r = c->request;
 	struct header_list h = { .arena = c->arena };
-	const struct header_setting *set = c->target->backend->headers;
 
 	if (op != OP_MODELS)
 		header_add(&h, "Content-Type: application/json");
@@ -494,10 +592,30 @@ static void encode_headers(const struct encode_context *c, enum op op, struct ou
 		for (size_t i = 0; r->anthropic_headers && r->anthropic_headers[i]; i++)
 			header_add(&h, r->anthropic_headers[i]);
 	}
-	for (; set && set->name; set++)
-		header_add(&h, arena_printf(c->arena, "%s: %s", set->name, set->value));
+	header_settings(c, &h);
 	out->headers = h.v;
 	out->nheaders = h.n;
+}
+
+int anthropic_encode_wrapped(const struct encode_context *c, enum op op,
+			     const struct anthropic_wrapped *w, struct outgoing *out,
+			     struct fault *f)
+{
+	struct header_list h = { .arena = c->arena };
+
+	out->method = "POST";
+	out->stream = op == OP_MESSAGE && c->want_stream;
+	header_add(&h, "Content-Type: application/json");
+	header_add(&h, arena_printf(c->arena, "Accept: %s",
+				    out->stream ? w->stream_type : "application/json"));
+	if (!w->betas)
+		header_beta(c, &h);
+	header_settings(c, &h);
+	out->headers = h.v;
+	out->nheaders = h.n;
+	if (encode_body(c, op, w, out) || out->body.failed || c->arena->failed)
+		return fault_no_memory(f);
+	return 0;
 }
 
 int anthropic_encode(const struct encode_context *c, enum op op, struct outgoing *out,
@@ -515,7 +633,7 @@ int anthropic_encode(const struct encode_context *c, enum op op, struct outgoing
 				op == OP_MODELS ? "?limit=1000" : "");
 	out->stream = op == OP_MESSAGE && c->want_stream;
 	encode_headers(c, op, out);
-	if (op != OP_MODELS && encode_body(c, op, out))
+	if (op != OP_MODELS && encode_body(c, op, NULL, out))
 		return fault_no_memory(f);
 	return c->arena->failed ? fault_no_memory(f) : 0;
 }

@@ -252,6 +252,28 @@ static void set_outcome(struct fault *f, const struct decode_context *c, enum me
 	f->should_retry = o->should_retry;
 }
 
+/* Groq could not read the call that its model made: the model's fault, which another try may not
+ * repeat. */
+static bool failed_call(const struct backend_error *e)
+{
+	return backend_error_is(e, "tool_use_failed") ||
+	       str_find_nocase(buf_str(&e->message), "tool call validation failed");
+}
+
+/* The message, with what the model wrote where that is why. */
+static struct str told(struct backend_error *e)
+{
+	struct span wrote = json_get(e->object, "failed_generation");
+
+	if (failed_call(e) && span_is_string(wrote) && !span_blank(wrote)) {
+		buf_puts(&e->message, " The model wrote: ");
+		span_put_text(&e->message, wrote);
+		if (!str_utf8(buf_str(&e->message)))
+			e->message.n = 0;
+	}
+	return str_cut_utf8(buf_str(&e->message), 1800);
+}
+
 void error_from_body(const struct decode_context *c, int status, struct str body, struct fault *f)
 {
 	struct backend_error e;
@@ -265,7 +287,8 @@ void error_from_body(const struct decode_context *c, int status, struct str body
 	else if (may_overflow(said) && error_overflow(&e, &counts))
 		set_overflow(f, counts, buf_str(&e.message));
 	else
-		set_outcome(f, c, meaning_of(&e, said), said, buf_str(&e.message));
+		set_outcome(f, c, meaning_of(&e, said), said, told(&e));
+	f->once = failed_call(&e);
 	f->upstream_status = status;
 	backend_error_release(&e);
 }

@@ -123,6 +123,36 @@ static void put_list(struct buf *b, struct span list)
 	}
 }
 
+/* An object as text, which has a sentence of its own inside; Databricks packs twice. */
+static bool put_packed(struct buf *b, struct span v, int levels)
+{
+	static const char *const names[] = { "message", "detail", "error" };
+	bool put = false;
+	struct buf text;
+	struct span doc;
+
+	buf_init(&text, 0);
+	if (levels && v.form == SPAN_STR && !span_put_text(&text, v) &&
+	    str_starts(str_trim(buf_str(&text)), "{") &&
+	    !json_check(buf_str(&text), NULL, NULL)) {
+		doc = span_json(str_trim(buf_str(&text)));
+		if (span_is_object(json_get(doc, "error")))
+			doc = json_get(doc, "error");
+		for (size_t i = 0; !put && i < sizeof(names) / sizeof(*names); i++) {
+			struct span inner = json_get(doc, names[i]);
+
+			if (!span_is_string(inner) || span_blank(inner))
+				continue;
+			put = put_packed(b, inner, levels - 1);
+			if (!put)
+				put_span(b, inner);
+			put = true;
+		}
+	}
+	buf_release(&text);
+	return put;
+}
+
 /* A message is mostly a string; an object or list in its place is told as its text. */
 static bool put_message(struct buf *b, struct span v)
 {
@@ -133,7 +163,7 @@ static bool put_message(struct buf *b, struct span v)
 	else if (span_is_object(v))
 		return put_message(b, span_is_string(json_get(v, "message")) ? json_get(v, "message") :
 				   (struct span){ v.p, v.n, SPAN_UTF8 });
-	else
+	else if (!put_packed(b, v, 2))
 		put_span(b, v);
 	return b->n > 0;
 }
@@ -225,6 +255,7 @@ static void read_document(struct backend_error *e, struct span doc, int nested)
 	(void)(e->message.n || put_message(&e->message, json_get(error, "message")) ||
 	       (!span_is_object(error) && put_message(&e->message, error)) ||
 	       put_message(&e->message, json_get(doc, "message")) ||
+	       put_message(&e->message, json_get(doc, "Message")) ||    /* AWS */
 	       put_message(&e->message, json_get(doc, "detail")) ||
 	       put_message(&e->message, json_path(doc, "base_resp", "status_msg", NULL)) ||
 	       put_message(&e->message, json_get(doc, "errors")) ||

@@ -21,12 +21,6 @@ static const char *const call_names[CALL_FIELDS] = {
 	[CALL_NAME] = "name", [CALL_ARGUMENTS] = "arguments",
 };
 
-struct fragment {
-	int64_t index;                  /* -1: none */
-	struct span id, name;           /* absent when empty */
-	struct span arguments;          /* SPAN_STR or SPAN_UTF8; absent when empty */
-};
-
 /* Absent, null, "" and Mistral's "null" all say that there is none. */
 static struct span text_or_none(struct span s)
 {
@@ -42,7 +36,7 @@ static struct span arguments_of(struct span v)
 	return (struct span){ v.p, v.n, SPAN_UTF8 };
 }
 
-static void read_fragment(struct span call, struct fragment *f)
+static void read_fragment(struct span call, struct openai_fragment *f)
 {
 	struct span v[CALL_FIELDS], inner[CALL_FIELDS];
 
@@ -65,7 +59,7 @@ static struct openai_call *last_call(const struct openai_decoder *d)
 }
 
 /* The last call with this index, or with this id. */
-static struct openai_call *known_call(const struct openai_decoder *d, const struct fragment *f)
+static struct openai_call *known_call(const struct openai_decoder *d, const struct openai_fragment *f)
 {
 	for (size_t i = d->ncalls; i-- > 0; ) {
 		struct openai_call *c = &d->calls[i];
@@ -83,7 +77,7 @@ static bool other_text(struct span a, struct span b)
 }
 
 /* Can f be a further fragment of c, which its index or its place points to? */
-static bool continues(const struct openai_call *c, const struct fragment *f)
+static bool continues(const struct openai_call *c, const struct openai_fragment *f)
 {
 	bool same_id = span_given(f->id) && span_given(c->id) && span_eq(f->id, c->id);
 
@@ -100,7 +94,7 @@ static bool continues(const struct openai_call *c, const struct fragment *f)
 	return span_eq(f->name, c->name) && !(c->progress.complete && span_given(f->arguments));
 }
 
-static struct openai_call *new_call(struct openai_decoder *d, const struct fragment *f)
+static struct openai_call *new_call(struct openai_decoder *d, const struct openai_fragment *f)
 {
 	struct openai_call *v;
 
@@ -115,7 +109,7 @@ static struct openai_call *new_call(struct openai_decoder *d, const struct fragm
 }
 
 /* NULL: f begins a new call. */
-static struct openai_call *find_call(struct openai_decoder *d, const struct fragment *f, bool whole)
+static struct openai_call *find_call(struct openai_decoder *d, const struct openai_fragment *f, bool whole)
 {
 	struct openai_call *c = whole ? NULL : known_call(d, f), *last = last_call(d);
 
@@ -358,35 +352,41 @@ static NOINLINE enum flow no_call(struct openai_decoder *d, struct sink *s)
 	return openai_fault(s, &f);
 }
 
+enum flow openai_call_fragment(struct openai_decoder *d, struct sink *s,
+			       const struct openai_fragment *f, bool whole)
+{
+	struct openai_call *c = find_call(d, f, whole);
+	enum flow flow = FLOW_GO;
+
+	if (!c) {
+		flow = openai_calls_settle(d, s);
+		c = flow ? NULL : new_call(d, f);
+	}
+	if (!c)
+		return flow ? flow : no_call(d, s);
+	if (!span_given(c->id) && span_given(f->id))
+		c->id = keep_text(d->c->arena, f->id);
+	if (!span_given(c->name) && span_given(f->name))
+		c->name = keep_text(d->c->arena, f->name);
+	if (d->c->arena->failed)
+		return openai_no_memory(s);
+	if (!c->started && span_given(c->name))
+		flow = start_call(d, s, c);
+	if (!flow && span_given(f->arguments))
+		flow = add_arguments(d, s, c, f->arguments);
+	return !flow && whole ? stop_call(d, s, c) : flow;
+}
+
 enum flow openai_tool_call(struct openai_decoder *d, struct sink *s, struct span call, bool whole)
 {
-	enum flow flow = FLOW_GO;
-	struct openai_call *c;
-	struct fragment f;
+	struct openai_fragment f;
 
 	if (!span_is_object(call))
 		return FLOW_GO;
 	read_fragment(call, &f);
 	if (!span_given(f.id) && !span_given(f.name) && !span_given(f.arguments))
 		return FLOW_GO;
-	c = find_call(d, &f, whole);
-	if (!c) {
-		flow = openai_calls_settle(d, s);
-		c = flow ? NULL : new_call(d, &f);
-	}
-	if (!c)
-		return flow ? flow : no_call(d, s);
-	if (!span_given(c->id) && span_given(f.id))
-		c->id = keep_text(d->c->arena, f.id);
-	if (!span_given(c->name) && span_given(f.name))
-		c->name = keep_text(d->c->arena, f.name);
-	if (d->c->arena->failed)
-		return openai_no_memory(s);
-	if (!c->started && span_given(c->name))
-		flow = start_call(d, s, c);
-	if (!flow && span_given(f.arguments))
-		flow = add_arguments(d, s, c, f.arguments);
-	return !flow && whole ? stop_call(d, s, c) : flow;
+	return openai_call_fragment(d, s, &f, whole);
 }
 
 int openai_calls_end(struct openai_decoder *d, struct sink *s, enum flow *flow)

@@ -15,12 +15,13 @@
 
 enum {
 	TOP_ID, TOP_MODEL, TOP_CHOICES, TOP_USAGE, TOP_ERROR, TOP_OBJECT, TOP_TYPE, TOP_BASE_RESP,
-	TOP_X_GROQ, TOP_FIELDS,
+	TOP_X_GROQ, TOP_CITATIONS, TOP_RESULTS, TOP_FIELDS,
 };
 static const char *const top_names[TOP_FIELDS] = {
 	[TOP_ID] = "id", [TOP_MODEL] = "model", [TOP_CHOICES] = "choices", [TOP_USAGE] = "usage",
 	[TOP_ERROR] = "error", [TOP_OBJECT] = "object", [TOP_TYPE] = "type",
 	[TOP_BASE_RESP] = "base_resp", [TOP_X_GROQ] = "x_groq",
+	[TOP_CITATIONS] = "citations", [TOP_RESULTS] = "search_results",        /* Perplexity */
 };
 
 enum {
@@ -35,10 +36,14 @@ static const char *const choice_names[CHOICE_FIELDS] = {
 
 /* The names under which reasoning comes, in the order in which the first that says something is
  * taken. */
-enum { DELTA_CONTENT, DELTA_CALLS, DELTA_FUNCTION, DELTA_REFUSAL, DELTA_DETAILS, DELTA_REASONING };
+enum {
+	DELTA_CONTENT, DELTA_CALLS, DELTA_FUNCTION, DELTA_REFUSAL, DELTA_DETAILS, DELTA_BLOCKS,
+	DELTA_REASONING,
+};
 static const char *const delta_names[] = {
 	[DELTA_CONTENT] = "content", [DELTA_CALLS] = "tool_calls", [DELTA_FUNCTION] = "function_call",
 	[DELTA_REFUSAL] = "refusal", [DELTA_DETAILS] = "reasoning_details",
+	[DELTA_BLOCKS] = "thinking_blocks",             /* LiteLLM */
 	[DELTA_REASONING] = "reasoning_content", "reasoning", "reasoning_text", "thinking",
 };
 enum { DELTA_FIELDS = sizeof(delta_names) / sizeof(*delta_names) };
@@ -195,8 +200,8 @@ static enum stop_reason stop_of_error(struct span error)
 }
 
 /* body holds the error in any of the known shapes; error is its member of that name. */
-static NOINLINE enum flow answer_failed(struct openai_decoder *d, struct sink *s, struct str body,
-			       struct span error)
+NOINLINE enum flow openai_answer_failed(struct openai_decoder *d, struct sink *s,
+					struct str body, struct span error)
 {
 	enum stop_reason stop = d->content ? stop_of_error(error) : STOP_NOT_GIVEN;
 	struct fault f = FAULT_INIT;
@@ -341,9 +346,12 @@ static enum flow content_part(struct openai_decoder *d, struct sink *s, struct s
 		return openai_text(d, s, v[PART_TEXT]);
 	if (span_is(v[PART_TYPE], "reasoning"))
 		flow = thinking_value(d, s, v[PART_TEXT]);
-	for (int i = PART_THINKING; !flow && i <= PART_SUMMARY; i++)
+	for (int i = PART_THINKING; !flow && i < PART_SUMMARY; i++)
 		flow = thinking_value(d, s, v[i]);
-	return flow;
+	if (flow || !span_is_array(v[PART_SUMMARY]))
+		return flow ? flow : thinking_value(d, s, v[PART_SUMMARY]);
+	/* Databricks' pieces have signatures, which it wants back. */
+	return openai_reasoning(d, s, SPAN_ABSENT, v[PART_SUMMARY]);
 }
 
 static enum flow read_content(struct openai_decoder *d, struct sink *s, struct span content)
@@ -385,7 +393,8 @@ static enum flow read_delta(struct openai_decoder *d, struct sink *s, struct spa
 	for (int i = DELTA_REASONING; i < DELTA_FIELDS && !plain.n; i++)
 		if (span_is_string(v[i]))
 			plain = v[i];
-	flow = openai_reasoning(d, s, plain, v[DELTA_DETAILS]);
+	flow = openai_reasoning(d, s, plain, span_is_array(v[DELTA_DETAILS]) ? v[DELTA_DETAILS]
+									    : v[DELTA_BLOCKS]);
 	if (!flow)
 		flow = read_content(d, s, v[DELTA_CONTENT]);
 	if (!flow)
@@ -410,7 +419,7 @@ static enum flow read_choice(struct openai_decoder *d, struct sink *s, struct sp
 	if (flow)
 		return flow;
 	if (is_failure(v[CHOICE_ERROR]))
-		return answer_failed(d, s, (struct str){ choice.p, choice.n }, v[CHOICE_ERROR]);
+		return openai_answer_failed(d, s, (struct str){ choice.p, choice.n }, v[CHOICE_ERROR]);
 	return note_finish(d, s, v);
 }
 
@@ -441,16 +450,19 @@ static enum flow read_chunk(struct openai_decoder *d, struct sink *s, struct spa
 
 	openai_pick(chunk, top_names, TOP_FIELDS, top);
 	if (is_error(top))
-		return answer_failed(d, s, (struct str){ chunk.p, chunk.n }, top[TOP_ERROR]);
+		return openai_answer_failed(d, s, (struct str){ chunk.p, chunk.n }, top[TOP_ERROR]);
 	if (span_is_object(top[TOP_X_GROQ])) {
 		struct span error = json_get(top[TOP_X_GROQ], "error");
 
 		if (is_failure(error))
-			return answer_failed(d, s, (struct str){ top[TOP_X_GROQ].p, top[TOP_X_GROQ].n },
+			return openai_answer_failed(d, s, (struct str){ top[TOP_X_GROQ].p, top[TOP_X_GROQ].n },
 					     error);
 		read_usage(d, json_get(top[TOP_X_GROQ], "usage"));
 	}
 	read_usage(d, top[TOP_USAGE]);
+	if (openai_note_citations(d, span_is_array(top[TOP_RESULTS]) ? top[TOP_RESULTS]
+								     : top[TOP_CITATIONS]))
+		return openai_no_memory(s);
 	if (!json_each(top[TOP_CHOICES], &it))
 		return FLOW_GO;
 	flow = send_start(d, s, top);
@@ -463,7 +475,7 @@ static enum flow read_chunk(struct openai_decoder *d, struct sink *s, struct spa
 }
 
 /* A text that is no JSON object where one must be. */
-static enum flow not_json(struct openai_decoder *d, struct sink *s, const char *what, struct str text)
+enum flow openai_not_json(struct openai_decoder *d, struct sink *s, const char *what, struct str text)
 {
 	struct fault said = FAULT_INIT, f = FAULT_INIT;
 
@@ -501,9 +513,9 @@ enum flow openai_decode_event(void *state, struct str name, struct str data, str
 		return FLOW_GO;
 	}
 	if (json_check(data, NULL, NULL))
-		return not_json(d, s, "a stream event", data);
+		return openai_not_json(d, s, "a stream event", data);
 	if (str_is(name, "error"))
-		return answer_failed(d, s, data, json_get(chunk, "error"));
+		return openai_answer_failed(d, s, data, json_get(chunk, "error"));
 	return read_chunk(d, s, chunk, false);
 }
 
@@ -515,7 +527,7 @@ enum flow openai_decode_body(void *state, struct str body, struct sink *s)
 	enum flow flow;
 
 	if (!span_is_object(answer) || json_check(body, NULL, NULL))
-		return not_json(d, s, "an answer", body);
+		return openai_not_json(d, s, "an answer", body);
 	flow = read_chunk(d, s, answer, true);
 	if (flow)
 		return flow;
@@ -554,6 +566,8 @@ int openai_decode_end(void *state, struct sink *s, enum flow *flow, struct fault
 		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s closed the stream before its answer was complete", name);
 	*flow = openai_text_end(d, s);
+	if (!*flow)
+		*flow = openai_citations_end(d, s);
 	if (!*flow)
 		*flow = openai_thinking_end(d, s);
 	if (!*flow && openai_calls_end(d, s, flow))

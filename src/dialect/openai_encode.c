@@ -4,8 +4,11 @@
  * equal bytes (backends cache prefixes); long texts and images are borrowed from the client's body.
  * The groups of members have files of their own.
  */
+#include <string.h>
+
 #include "dialect/openai.h"
 #include "dialect/openai_encode.h"
+#include "json/scan.h"
 
 /* ---- what the other files use ---- */
 
@@ -16,6 +19,13 @@ static const struct body_member *own_member(const struct backend *b, const char 
 	while (m && m->name && !str_is(str_of(m->name), key))
 		m++;
 	return m && m->name ? m : NULL;
+}
+
+bool openai_leaves_out(const struct openai_encoder *e, const char *key)
+{
+	const struct body_member *m = own_member(e->backend, key);
+
+	return m && !m->json;
 }
 
 bool openai_member(struct openai_encoder *e, const char *key)
@@ -63,7 +73,10 @@ void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat)
 	if (id_to_upstream(&e->scratch, id) ||
 	    (repeat && buf_printf(&e->scratch, "_%u", repeat + 1)))
 		e->body->failed = true;
-	put_scratch(e);
+	if (e->backend->call_id_length)
+		segs_string(e->body, span_utf8(openai_short_id(e, buf_str(&e->scratch))));
+	else
+		put_scratch(e);
 }
 
 /* ---- headers ---- */
@@ -149,6 +162,43 @@ static void put_own_members(struct openai_encoder *e)
 	}
 }
 
+static bool passes(const struct backend *b, struct span key)
+{
+	for (size_t i = 0; b->pass_members && b->pass_members[i]; i++) {
+		if (span_is(key, b->pass_members[i]))
+			return true;
+	}
+	return false;
+}
+
+/* What the Messages API does not have and the backend does, from clients that know where they are;
+ * the configuration's word goes before theirs. */
+static void put_passed_members(struct openai_encoder *e)
+{
+	struct span key, value;
+	struct scan it;
+
+	if (!e->backend->pass_members || !json_each_member(span_json(e->request->body), &it))
+		return;
+	while (scan_member(&it, &key)) {
+		value = scan_value(&it);
+		if (!passes(e->backend, key))
+			continue;
+		buf_reset(&e->scratch);
+		span_put_text(&e->scratch, key);
+		if (own_member(e->backend, buf_cstr(&e->scratch)))
+			continue;
+		segs_key(e->body, &e->first, buf_cstr(&e->scratch));
+		segs_value(e->body, value);
+	}
+}
+
+void openai_put_own_members(struct openai_encoder *e)
+{
+	put_own_members(e);
+	put_passed_members(e);
+}
+
 static void put_body(struct openai_encoder *e)
 {
 	segs_puts(e->body, "{");
@@ -159,17 +209,28 @@ static void put_body(struct openai_encoder *e)
 	openai_put_options(e);
 	openai_put_format(e);
 	put_stream(e);
-	put_own_members(e);
+	openai_put_own_members(e);
 	segs_puts(e->body, "}");
 }
 
-static int encode_message(const struct encode_context *c, struct outgoing *out, struct fault *f)
+/* The name that a model's family is known by. */
+static const char *family_name(const struct target *t)
+{
+	const char *prefix = t->backend->model_prefix;
+
+	return prefix && str_starts(str_of(t->model), prefix) ? t->model + strlen(prefix)
+							      : t->model;
+}
+
+static int encode_message(const struct encode_context *c,
+			  void (*body)(struct openai_encoder *e), struct outgoing *out,
+			  struct fault *f)
 {
 	struct openai_encoder e = {
 		.context = c,
 		.request = c->request,
 		.backend = c->target->backend,
-		.model = openai_model_traits(c->target->model),
+		.model = openai_model_traits(family_name(c->target)),
 		.arena = c->arena,
 		.out = out,
 		.body = &out->body,
@@ -187,7 +248,7 @@ static int encode_message(const struct encode_context *c, struct outgoing *out, 
 		return -1;
 	}
 	buf_init(&e.scratch, 0);
-	put_body(&e);
+	body(&e);
 	out->stream = true;
 	if (e.scratch.failed || out->body.failed || c->arena->failed) {
 		buf_release(&e.scratch);
@@ -197,6 +258,23 @@ static int encode_message(const struct encode_context *c, struct outgoing *out, 
 	return 0;
 }
 
+int openai_encode_as(const struct encode_context *c, enum op op, const char *path,
+		     void (*body)(struct openai_encoder *e), struct outgoing *out,
+		     struct fault *f)
+{
+	const struct backend *b = c->target->backend;
+
+	if (!path)
+		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error",
+				 "backend %s has no endpoint for this", b->name);
+	out->method = op == OP_MODELS ? "GET" : "POST";
+	out->url = dialect_url(c->arena, c->target, path, op == OP_MESSAGE);
+	put_headers(c, op, out);
+	if (op == OP_MESSAGE)
+		return encode_message(c, body, out, f);
+	return c->arena->failed ? fault_no_memory(f) : 0;
+}
+
 int openai_encode(const struct encode_context *c, enum op op, struct outgoing *out, struct fault *f)
 {
 	const struct backend *b = c->target->backend;
@@ -204,13 +282,5 @@ int openai_encode(const struct encode_context *c, enum op op, struct outgoing *o
 			   : op == OP_MODELS ? b->path_models
 					     : NULL;
 
-	if (!path)
-		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error",
-				 "backend %s has no endpoint for this", b->name);
-	out->method = op == OP_MODELS ? "GET" : "POST";
-	out->url = arena_printf(c->arena, "%s%s", b->base_url, path);
-	put_headers(c, op, out);
-	if (op == OP_MESSAGE)
-		return encode_message(c, out, f);
-	return c->arena->failed ? fault_no_memory(f) : 0;
+	return openai_encode_as(c, op, path, put_body, out, f);
 }

@@ -16,7 +16,6 @@
 #define BILLING_MARK "x-anthropic-billing-header:"
 #define PARAGRAPH "\\n\\n" /* between texts that become one string, as JSON string content */
 #define NEW_LINE "\\n"
-#define NO_RESULT "[No result was recorded for this call.]"
 #define NO_OUTPUT "(no output)"
 #define FAILED "[The call failed.]"
 #define BETWEEN "I have the results."
@@ -78,18 +77,25 @@ static void put_plain_message(struct openai_encoder *e, const char *role, struct
 	segs_puts(e->body, "}");
 }
 
-static void put_system(struct openai_encoder *e, bool *first)
+void openai_system_parts(struct parts *ps)
 {
+	struct openai_encoder *e = ps->e;
 	const struct message_request *r = e->request;
-	struct parts ps;
 
-	parts_init(&ps, e, WANT_TEXT);
+	parts_init(ps, e, WANT_TEXT);
 	for (size_t i = 0; i < r->nsystem; i++)
-		add_system_block(&ps, &r->system[i]);
+		add_system_block(ps, &r->system[i]);
 	for (size_t i = 0; e->backend->mid_system == MID_SYSTEM_HOIST && i < r->nturns; i++) {
 		for (size_t j = 0; r->turns[i].role == ROLE_SYSTEM && j < r->turns[i].nblocks; j++)
-			add_system_block(&ps, &r->turns[i].blocks[j]);
+			add_system_block(ps, &r->turns[i].blocks[j]);
 	}
+}
+
+static void put_system(struct openai_encoder *e, bool *first)
+{
+	struct parts ps = { .e = e };
+
+	openai_system_parts(&ps);
 	put_plain_message(e, "system", &ps, first);
 }
 
@@ -105,7 +111,7 @@ static void put_mid_system(struct openai_encoder *e, const struct group *g, bool
 
 /* ---- assistant ---- */
 
-static void add_assistant_block(struct parts *ps, const struct block *b, bool glued)
+void openai_assistant_block(struct parts *ps, const struct block *b, bool glued)
 {
 	size_t before = ps->n;
 
@@ -119,7 +125,7 @@ static void add_assistant_block(struct parts *ps, const struct block *b, bool gl
 }
 
 /* Neighbouring texts of one turn are pieces of one text, cut where a citation begins or ends. */
-static bool continues_text(const struct item *last, const struct item *it)
+bool openai_continues_text(const struct item *last, const struct item *it)
 {
 	return last->turn == it->turn && last->block->type == BLOCK_TEXT &&
 	       it->block->type == BLOCK_TEXT;
@@ -130,7 +136,7 @@ static void add_assistant_texts(struct parts *ps, const struct group *g)
 	for (size_t i = 0; i < g->n; i++) {
 		const struct item *it = &g->items[i];
 
-		add_assistant_block(ps, it->block, i && continues_text(it - 1, it));
+		openai_assistant_block(ps, it->block, i && openai_continues_text(it - 1, it));
 	}
 }
 
@@ -159,37 +165,76 @@ static void put_calls(struct openai_encoder *e, const struct call *calls, size_t
 	segs_puts(s, "]");
 }
 
-static void put_thinking(struct openai_encoder *e, const struct group *g, bool calls)
+/* The thinking blocks of a group; how many there are in *n. */
+static const struct block **thinking_of(struct openai_encoder *e, const struct group *g, size_t *n)
 {
 	const struct block **v = arena_alloc(e->arena, g->n * sizeof(*v));
-	size_t n = 0;
 
+	*n = 0;
 	for (size_t i = 0; v && i < g->n; i++) {
 		const struct block *b = g->items[i].block;
 
 		if (b->type == BLOCK_THINKING || b->type == BLOCK_REDACTED_THINKING)
-			v[n++] = b;
+			v[(*n)++] = b;
 	}
-	if (v)
-		openai_put_reasoning(e, v, n, calls);
+	return v;
 }
 
-static void put_assistant(struct openai_encoder *e, const struct group *g, const struct call *calls,
-			  size_t ncalls, bool *first)
+static bool says_something(const struct parts *ps)
 {
-	struct parts ps;
+	for (size_t i = 0; i < ps->n; i++) {
+		if (ps->v[i].kind != PART_JSON)
+			return true;
+	}
+	return false;
+}
 
-	parts_init(&ps, e, WANT_TEXT);
-	add_assistant_texts(&ps, g);
-	if (!ps.n && !ncalls)
-		return;
-	begin_message(e, "assistant", first);
-	put_thinking(e, g, ncalls > 0);
+/* Cohere's form: what is said beside calls is their plan, and the content holds thinking alone. */
+static void put_plan(struct openai_encoder *e, struct parts *thinking, struct parts *plan)
+{
+	if (thinking->n) {
+		segs_puts(e->body, ",\"content\":");
+		parts_write(thinking, PARAGRAPH);
+	}
+	if (plan->n) {
+		segs_puts(e->body, ",\"tool_plan\":");
+		parts_write(plan, PARAGRAPH);
+	}
+}
+
+static void put_content(struct openai_encoder *e, struct parts *ps)
+{
 	segs_puts(e->body, ",\"content\":");
-	if (ps.n)
-		parts_write(&ps, PARAGRAPH);
+	if (ps->n)
+		parts_write(ps, PARAGRAPH);
 	else
 		segs_puts(e->body, "null");
+}
+
+/* last: nothing comes behind it, so it is the beginning of the answer. */
+static void put_assistant(struct openai_encoder *e, const struct group *g, const struct call *calls,
+			  size_t ncalls, bool last, bool *first)
+{
+	size_t nthinking;
+	const struct block **thinking = thinking_of(e, g, &nthinking);
+	bool plan = ncalls && e->backend->tool_plan;
+	struct parts ps, beside;
+
+	parts_init(&ps, e, WANT_TEXT);
+	parts_init(&beside, e, WANT_TEXT);
+	openai_add_reasoning(&ps, thinking, nthinking);
+	add_assistant_texts(plan ? &beside : &ps, g);
+	if (!says_something(&ps) && !ncalls)
+		return;
+	begin_message(e, "assistant", first);
+	openai_put_reasoning(e, thinking, nthinking, ncalls > 0);
+	if (last && !ncalls && e->backend->prefill_member)
+		segs_puts(e->body,
+			  arena_printf(e->arena, ",\"%s\":true", e->backend->prefill_member));
+	if (plan)
+		put_plan(e, &ps, &beside);
+	else
+		put_content(e, &ps);
 	if (ncalls)
 		put_calls(e, calls, ncalls);
 	segs_puts(e->body, "}");
@@ -204,7 +249,7 @@ static bool begins_with_error(const struct block *b)
 }
 
 /* What a result says, as parts; the API's is_error has no counterpart but words. */
-static void add_result(struct parts *ps, const struct block *b)
+void openai_result_parts(struct parts *ps, const struct block *b)
 {
 	size_t at = ps->n;
 
@@ -223,6 +268,10 @@ static void put_tool_message(struct openai_encoder *e, const struct call *c, str
 	begin_message(e, "tool", first);
 	segs_puts(e->body, ",\"tool_call_id\":");
 	openai_put_id(e, c->use->id, c->repeat);
+	if (e->backend->tool_result_name) {
+		segs_puts(e->body, ",\"name\":");
+		openai_put_name(e, c->use->name);
+	}
 	segs_puts(e->body, ",\"content\":");
 	parts_write(ps, NEW_LINE);
 	segs_puts(e->body, "}");
@@ -241,7 +290,7 @@ static struct span upstream_id(struct openai_encoder *e, struct span id)
 
 /* Media of a result that its tool message could not hold, with a line that says where it belongs.
  */
-static void add_left_media(struct parts *ps, const struct block *result)
+static void add_left_media(struct parts *ps, const struct block *result, unsigned left)
 {
 	unsigned want = ps->want;
 	size_t before = ps->n;
@@ -249,7 +298,7 @@ static void add_left_media(struct parts *ps, const struct block *result)
 
 	parts_piece(ps, p, upstream_id(ps->e, result->id));
 	parts_piece(ps, p, LITERAL(":"));
-	ps->want = WANT_FILES | (ps->e->backend->tool_images ? 0 : WANT_IMAGES);
+	ps->want = left;
 	for (size_t i = 0; i < result->nblocks; i++)
 		parts_add(ps, &result->blocks[i]);
 	ps->want = want;
@@ -263,7 +312,7 @@ static void add_orphan(struct parts *ps, const struct block *result)
 
 	parts_piece(ps, p, upstream_id(ps->e, result->id));
 	parts_piece(ps, p, LITERAL(", recorded without its call]"));
-	add_result(ps, result);
+	openai_result_parts(ps, result);
 }
 
 static void add_reminder(struct parts *ps, const struct block *b)
@@ -279,12 +328,11 @@ static void add_reminder(struct parts *ps, const struct block *b)
 	parts_cache(ps, b->cache_control);
 }
 
-/* Everything of a user group but the results that answered calls. */
-static void add_user(struct parts *ps, const struct group *g)
+void openai_user_parts(struct parts *ps, const struct group *g, unsigned left)
 {
-	for (size_t i = 0; i < g->n; i++) {
+	for (size_t i = 0; left && i < g->n; i++) {
 		if (g->items[i].used)
-			add_left_media(ps, g->items[i].block);
+			add_left_media(ps, g->items[i].block, left);
 	}
 	for (size_t i = 0; i < g->n; i++) {
 		const struct item *it = &g->items[i];
@@ -298,6 +346,17 @@ static void add_user(struct parts *ps, const struct group *g)
 		else if (it->block->type != BLOCK_TOOL_USE)
 			parts_add(ps, it->block);
 	}
+}
+
+/* What a user message takes; whoever has document_url fetches documents. */
+static unsigned user_wants(const struct openai_encoder *e)
+{
+	return e->backend->plain_parts ? WANT_ALL | WANT_FILE_URLS : WANT_ALL;
+}
+
+static void add_user(struct parts *ps, const struct group *g)
+{
+	openai_user_parts(ps, g, WANT_FILES | (ps->e->backend->tool_images ? 0 : WANT_IMAGES));
 }
 
 static void put_between(struct openai_encoder *e, bool *first)
@@ -315,7 +374,7 @@ static void merge_user(struct openai_encoder *e, struct group *user, struct part
 {
 	struct parts ps;
 
-	parts_init(&ps, e, WANT_ALL);
+	parts_init(&ps, e, user_wants(e));
 	add_user(&ps, user);
 	if (ps.media)
 		return;
@@ -339,7 +398,7 @@ static void put_results(struct openai_encoder *e, const struct call *calls, size
 
 		parts_init(&ps, e, WANT_TEXT | (e->backend->tool_images ? WANT_IMAGES : 0));
 		if (calls[i].result)
-			add_result(&ps, calls[i].result->block);
+			openai_result_parts(&ps, calls[i].result->block);
 		else
 			parts_note(&ps, NO_RESULT);
 		if (merge && i + 1 == n)
@@ -370,14 +429,14 @@ static void put_group(struct openai_encoder *e, struct groups *gs, size_t i, boo
 		struct call *calls;
 		size_t n = openai_pair_calls(e, g, user, &calls);
 
-		put_assistant(e, g, calls, n, first);
+		put_assistant(e, g, calls, n, i + 1 == gs->n, first);
 		put_results(e, calls, n, user, user == g + 1, first);
 	} else if (g->role == ROLE_SYSTEM) {
 		put_mid_system(e, g, first);
 	} else if (!g->done) {
 		struct parts ps;
 
-		parts_init(&ps, e, WANT_ALL);
+		parts_init(&ps, e, user_wants(e));
 		add_user(&ps, g);
 		put_plain_message(e, "user", &ps, first);
 	}

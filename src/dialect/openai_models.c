@@ -93,6 +93,8 @@ int openai_decode_models(struct arena *a, struct str body,
 		list = json_get(doc, "data");
 		if (!span_is_array(list))
 			list = json_get(doc, "models");
+		if (!span_is_array(list))
+			list = json_get(doc, "endpoints");      /* Databricks */
 	}
 	if (!json_each(list, &it))
 		return -1;

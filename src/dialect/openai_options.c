@@ -44,16 +44,37 @@ static const struct model_traits models[] = {
 	{ "*claude*",             TRAIT_CLAUDE,                           NULL,      "max" },
 	{ "gemini-2.5-pro*",      TRAIT_MUST_THINK,                       "low",     "high" },
 	{ "gemini-3*",            TRAIT_MUST_THINK,                       "low",     "high" },
-	{ "deepseek-r1*",         TRAIT_MUST_THINK,                       NULL,      "high" },
+	{ "deepseek-r1*",         TRAIT_MUST_THINK | TRAIT_TAGS,          NULL,      "high" },
 	{ "deepseek-*",           0,                                      NULL,      "max" },
 	{ "kimi-k2.7-code*",      TRAIT_NO_SAMPLING | TRAIT_MUST_THINK,   NULL,      "high" },
 	{ "kimi-*-thinking*",     TRAIT_NO_SAMPLING | TRAIT_MUST_THINK,   NULL,      "high" },
-	{ "kimi-k3*",             TRAIT_NO_SAMPLING | TRAIT_MUST_THINK,   NULL,      "max" },
+	{ "kimi-k3*",             TRAIT_NO_SAMPLING | TRAIT_MUST_THINK | TRAIT_EFFORT_ONLY,
+		NULL, "max" },
 	{ "kimi-*",               TRAIT_NO_SAMPLING,                      NULL,      "high" },
 	{ "*-thinking*",          TRAIT_MUST_THINK,                       NULL,      "high" },
 	{ "grok-4*",              TRAIT_NO_STOP,                          NULL,      "high" },
 	{ "grok-3-mini*",         TRAIT_NO_STOP,                          "low",     "high" },
+	{ "magistral*",           TRAIT_NO_REASONING | TRAIT_PROMPT_MODE, NULL,      "high" },
+	{ "mistral-small-latest", 0,                                      "none",    "high" },
+	{ "mistral-medium-3-5*",  0,                                      "none",    "high" },
+	{ "mistral-medium-latest", 0,                                     "none",    "high" },
+	{ "*stral*",              TRAIT_NO_REASONING,                     NULL,      "high" },
+	{ "*llama*",              TRAIT_NO_REASONING,                     NULL,      "high" },
+	{ "gemma*",               TRAIT_NO_REASONING,                     NULL,      "high" },
+	{ "*-instruct*",          TRAIT_NO_REASONING,                     NULL,      "high" },
+	{ "qwen3-coder*",         TRAIT_NO_REASONING,                     NULL,      "high" },
+	{ "qwen3-?b*",            TRAIT_TAGS,                             "none",    "high" },
+	{ "qwen3-??b*",           TRAIT_TAGS,                             "none",    "high" },
 	{ "*",                    0,                                      NULL,      "high" },
+};
+
+/*
+ * Models that know fewer words of effort than there are: the next one above the wanted is said, or
+ * the last.
+ */
+static const struct { const char *glob, *words[4]; } few_efforts[] = {
+	{ "*kimi-k3*", { "low", "high", "max", NULL } },
+	{ "*mistral-*", { "high", NULL } },
 };
 
 const struct model_traits *openai_model_traits(const char *model)
@@ -71,7 +92,7 @@ const struct model_traits *openai_model_traits(const char *model)
 
 /* What max_tokens will be. 0, a cache pre-warm, has no counterpart: one token is the least that can
  * be asked for. */
-static int64_t output_limit(const struct openai_encoder *e)
+int64_t openai_output_limit(const struct openai_encoder *e)
 {
 	const struct backend *b = e->backend;
 	int64_t n = e->request->max_tokens;
@@ -91,7 +112,7 @@ static void put_limit(struct openai_encoder *e)
 		member =
 			e->model->flags & TRAIT_COMPLETION ? "max_completion_tokens" : "max_tokens";
 	if (openai_member(e, member))
-		segs_put_int(e->body, output_limit(e));
+		segs_put_int(e->body, openai_output_limit(e));
 }
 
 /* ---- sampling and stop ---- */
@@ -102,12 +123,21 @@ static void put_number(struct openai_encoder *e, const char *member, struct span
 		segs_value(e->body, value);
 }
 
+static struct span temperature_of(const struct openai_encoder *e)
+{
+	double t;
+
+	if (e->backend->temperature_zero && span_double(e->request->temperature, &t) && t <= 0)
+		return span_json(str_of(e->backend->temperature_zero));
+	return e->request->temperature;
+}
+
 static void put_sampling(struct openai_encoder *e)
 {
 	const struct message_request *r = e->request;
 
 	if (!(e->model->flags & TRAIT_NO_SAMPLING)) {
-		put_number(e, "temperature", r->temperature);
+		put_number(e, "temperature", temperature_of(e));
 		put_number(e, "top_p", r->top_p);
 	}
 	if (e->backend->top_k)
@@ -157,12 +187,22 @@ static struct span short_name(struct openai_encoder *e, struct span name)
 	return span_utf8(arena_str(e->arena, (struct str){ out, sizeof(out) }));
 }
 
+/* The client's body has this member, and the backend gets it from there. */
+static bool client_says(const struct openai_encoder *e, const char *member)
+{
+	const char *const *v = e->backend->pass_members;
+
+	while (v && *v && strcmp(*v, member))
+		v++;
+	return v && *v && span_given(json_get(span_json(e->request->body), member));
+}
+
 static void put_caller(struct openai_encoder *e)
 {
 	const struct message_request *r = e->request;
 	const char *member = e->backend->session_member;
 
-	if (e->backend->user && span_is_string(r->user_id) && !span_blank(r->user_id) &&
+	if (e->backend->user && !client_says(e, "user") && span_is_string(r->user_id) && !span_blank(r->user_id) &&
 	    openai_member(e, "user"))
 		segs_string(e->body, short_name(e, r->user_id));
 	if (member && r->session_id && *r->session_id && openai_member(e, member))
@@ -190,6 +230,29 @@ static const char *effort_of_budget(int64_t budget)
 	return budget < 8000 ? "low" : budget < 16000 ? "medium" : "high";
 }
 
+/* The model's own word for an effort. */
+static const char *effort_word(const struct openai_encoder *e, const char *wanted)
+{
+	static const char *const levels[] = { "low", "medium", "high", "xhigh", "max" };
+	const char *const *words = NULL;
+	size_t at = 0;
+
+	for (size_t i = 0; i < sizeof(few_efforts) / sizeof(*few_efforts) && !words; i++)
+		if (str_glob(few_efforts[i].glob, str_of(e->context->target->model)))
+			words = few_efforts[i].words;
+	if (!words || !wanted)
+		return wanted;
+	while (strcmp(levels[at], wanted))
+		at++;
+	for (; at < sizeof(levels) / sizeof(*levels); at++)
+		for (size_t i = 0; words[i]; i++)
+			if (!strcmp(levels[at], words[i]))
+				return words[i];
+	while (words[1])
+		words++;
+	return *words;
+}
+
 /* What the client asks for, in the backend's words and no higher than the model goes; NULL:
  * nothing. */
 static const char *effort_wanted(const struct openai_encoder *e)
@@ -203,10 +266,10 @@ static const char *effort_wanted(const struct openai_encoder *e)
 		if (span_is(effort, levels[i]))
 			wanted = levels[i];
 		if (wanted && !strcmp(levels[i], e->model->effort_top))
-			return wanted;
+			return effort_word(e, wanted);
 	}
 	if (wanted)
-		return e->model->effort_top;
+		return effort_word(e, e->model->effort_top);
 	return NULL;
 }
 
@@ -215,8 +278,22 @@ static const char *effort_or_budget(const struct openai_encoder *e)
 	const char *effort = effort_wanted(e);
 
 	if (!effort && e->request->thinking == THINKING_ENABLED && e->request->thinking_budget)
-		effort = effort_of_budget(e->request->thinking_budget);
+		effort = effort_word(e, effort_of_budget(e->request->thinking_budget));
 	return effort;
+}
+
+static bool forces_tool(const struct message_request *r)
+{
+	return r->ntools && (r->tool_choice == CHOICE_ANY || r->tool_choice == CHOICE_TOOL);
+}
+
+bool openai_choice_stays_open(const struct openai_encoder *e)
+{
+	if (!forces_tool(e->request))
+		return false;
+	return e->backend->forced_tool == FORCED_REFUSED ||
+	       (e->backend->forced_tool == FORCED_UNTHINKING &&
+		e->model->flags & TRAIT_MUST_THINK);
 }
 
 /*
@@ -228,8 +305,12 @@ static const char *effort_or_budget(const struct openai_encoder *e)
 static enum thinking_mode mode_of(const struct openai_encoder *e)
 {
 	const struct message_request *r = e->request;
-	bool known = e->model->effort_off || e->backend->reasoning == REASONING_THINKING;
+	bool known = e->model->effort_off || e->backend->reasoning == REASONING_THINKING ||
+		     e->backend->reasoning == REASONING_SWITCH;
 
+	if (e->backend->forced_tool == FORCED_UNTHINKING && forces_tool(r) &&
+	    !(e->model->flags & TRAIT_MUST_THINK))
+		return THINKING_DISABLED;
 	if (r->thinking == THINKING_NOT_GIVEN && known && r->max_tokens < BUDGET_MIN &&
 	    !span_given(effort_of(r)))
 		return THINKING_DISABLED;
@@ -254,7 +335,8 @@ static void put_thinking_object(struct openai_encoder *e)
 			segs_puts(e->body, "{\"type\":\"disabled\"}");
 		return;
 	}
-	if (mode != THINKING_NOT_GIVEN && openai_member(e, "thinking"))
+	if (mode != THINKING_NOT_GIVEN && !(e->model->flags & TRAIT_EFFORT_ONLY) &&
+	    openai_member(e, "thinking"))
 		segs_puts(e->body, "{\"type\":\"enabled\"}");
 	put_effort(e, effort_wanted(e));
 }
@@ -263,7 +345,7 @@ static void put_thinking_object(struct openai_encoder *e)
  * is not enough for any. */
 static int64_t budget_within(const struct openai_encoder *e)
 {
-	int64_t budget = e->request->thinking_budget, limit = output_limit(e);
+	int64_t budget = e->request->thinking_budget, limit = openai_output_limit(e);
 
 	if (budget >= limit)
 		budget = limit - limit / 4;
@@ -332,31 +414,109 @@ static bool tools_forbid_effort(const struct openai_encoder *e)
 	       e->model->flags & TRAIT_TOOLS_OR_EFFORT;
 }
 
-/*
- * Claude behind a proxy that says thinking as reasoning_effort (LiteLLM). Its signed thinking can't
- * go back that way, and a turn with tools whose thinking is missing is refused: so only a request
- * without tools asks for it, by words that every release of the proxy knows.
- */
-static const char *claude_effort(const struct openai_encoder *e)
+/* A turn with tools whose signed thinking is missing is refused: Claude may think where there are no
+ * tools, or where all of it goes back. */
+static bool claude_may_think(struct openai_encoder *e)
+{
+	if (!e->request->ntools)
+		return true;
+	return (e->backend->replay == REPLAY_BLOCKS || e->backend->replay == REPLAY_SUMMARY) &&
+	       openai_thinking_complete(e);
+}
+
+/* Claude behind a proxy that says thinking as reasoning_effort (LiteLLM), by words that every release
+ * of it knows. */
+static const char *claude_effort(struct openai_encoder *e)
 {
 	const char *effort = effort_or_budget(e);
 
-	if (e->request->thinking == THINKING_NOT_GIVEN || e->request->ntools)
+	if (e->request->thinking == THINKING_NOT_GIVEN || !claude_may_think(e))
 		return NULL;
 	if (!effort)
 		return "medium";
 	return strcmp(effort, "low") && strcmp(effort, "medium") ? "high" : effort;
 }
 
-static const char *plain_effort(const struct openai_encoder *e)
+static const char *plain_effort(struct openai_encoder *e)
 {
 	if (mode_of(e) == THINKING_DISABLED || tools_forbid_effort(e))
 		return e->model->effort_off;
 	return e->model->flags & TRAIT_CLAUDE ? claude_effort(e) : effort_or_budget(e);
 }
 
+/* Of an adaptive model's tokens half are for thinking; a budget that was given stays as far as it
+ * fits. */
+static int64_t budget_or_half(const struct openai_encoder *e)
+{
+	int64_t half = openai_output_limit(e) / 2;
+
+	if (e->request->thinking == THINKING_ENABLED && e->request->thinking_budget)
+		return budget_within(e);
+	return half >= BUDGET_MIN ? half : 0;
+}
+
+/* Claude as the API itself has it; other models of such a host know reasoning_effort. */
+static void put_budget(struct openai_encoder *e)
+{
+	enum thinking_mode mode = mode_of(e);
+	int64_t budget = budget_or_half(e);
+
+	if (!(e->model->flags & TRAIT_CLAUDE)) {
+		put_effort(e, plain_effort(e));
+	} else if (mode == THINKING_DISABLED) {
+		if (openai_member(e, "thinking"))
+			segs_puts(e->body, "{\"type\":\"disabled\"}");
+	} else if (mode != THINKING_NOT_GIVEN && budget && claude_may_think(e) &&
+		   openai_member(e, "thinking")) {
+		segs_puts(e->body, "{\"type\":\"enabled\",\"budget_tokens\":");
+		segs_put_int(e->body, budget);
+		segs_puts(e->body, "}");
+	}
+}
+
+static void put_switch(struct openai_encoder *e)
+{
+	enum thinking_mode mode = mode_of(e);
+	int64_t budget = e->request->thinking_budget;
+
+	if (mode == THINKING_NOT_GIVEN ||
+	    (mode == THINKING_DISABLED && e->model->flags & TRAIT_MUST_THINK))
+		return;
+	if (openai_member(e, "enable_thinking"))
+		segs_puts(e->body, mode == THINKING_DISABLED ? "false" : "true");
+	if (mode == THINKING_ENABLED && budget && openai_member(e, "thinking_budget"))
+		segs_put_int(e->body, budget);
+}
+
+/* Groq puts thinking into the text of some models unless told otherwise, and refuses that beside
+ * tools; for those effort is only none or the default. */
+static void put_parsed(struct openai_encoder *e)
+{
+	enum thinking_mode mode = mode_of(e);
+
+	if (!(e->model->flags & TRAIT_TAGS)) {
+		put_effort(e, plain_effort(e));
+		return;
+	}
+	if (openai_member(e, "reasoning_format"))
+		segs_puts(e->body, "\"parsed\"");
+	if (e->model->effort_off && mode != THINKING_NOT_GIVEN)
+		put_effort(e, mode == THINKING_DISABLED ? e->model->effort_off : "default");
+}
+
+static void put_prompt_mode(struct openai_encoder *e)
+{
+	bool wanted = e->request->thinking == THINKING_ENABLED ||
+		      e->request->thinking == THINKING_ADAPTIVE;
+
+	if (wanted && openai_member(e, "prompt_mode"))
+		segs_puts(e->body, "\"reasoning\"");
+}
+
 static void put_thinking(struct openai_encoder *e)
 {
+	if (e->model->flags & TRAIT_PROMPT_MODE && e->backend->reasoning == REASONING_EFFORT)
+		put_prompt_mode(e);
 	switch (e->backend->reasoning) {
 	case REASONING_NONE:
 		break;
@@ -369,6 +529,15 @@ static void put_thinking(struct openai_encoder *e)
 	case REASONING_THINKING:
 		put_thinking_object(e);
 		break;
+	case REASONING_BUDGET:
+		put_budget(e);
+		break;
+	case REASONING_SWITCH:
+		put_switch(e);
+		break;
+	case REASONING_PARSED:
+		put_parsed(e);
+		break;
 	}
 }
 
@@ -378,5 +547,40 @@ void openai_put_options(struct openai_encoder *e)
 	put_sampling(e);
 	put_stop(e);
 	put_thinking(e);
+	put_caller(e);
+}
+
+/* ---- the same in the words of the Responses API ---- */
+
+/* Efforts are the same; "summary" asks for the thoughts that a reader may see. */
+static void put_reasoning_object(struct openai_encoder *e)
+{
+	const char *effort = mode_of(e) == THINKING_DISABLED ? e->model->effort_off
+							     : effort_or_budget(e);
+	bool shown = e->request->thinking == THINKING_ENABLED ||
+		     e->request->thinking == THINKING_ADAPTIVE;
+
+	if (e->backend->reasoning == REASONING_NONE || e->model->flags & TRAIT_NO_REASONING ||
+	    (!effort && !shown) || !openai_member(e, "reasoning"))
+		return;
+	segs_puts(e->body, "{");
+	if (effort) {
+		segs_puts(e->body, "\"effort\":\"");
+		segs_puts(e->body, effort);
+		segs_puts(e->body, shown ? "\"," : "\"");
+	}
+	segs_puts(e->body, shown ? "\"summary\":\"auto\"}" : "}");
+}
+
+void openai_put_responses_options(struct openai_encoder *e)
+{
+	/* 16 is the least that is taken (developers.openai.com/api/reference, max_output_tokens). */
+	int64_t limit = openai_output_limit(e);
+
+	if (openai_member(e, "max_output_tokens"))
+		segs_put_int(e->body, limit < 16 ? 16 : limit);
+	put_sampling(e);
+	e->out->enforce_stop = e->request->nstop_sequences > 0;
+	put_reasoning_object(e);
 	put_caller(e);
 }

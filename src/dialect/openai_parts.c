@@ -47,6 +47,14 @@ struct part *parts_text(struct parts *ps, struct span text)
 	return p;
 }
 
+struct part *parts_json(struct parts *ps, struct span json)
+{
+	struct part *p = part_new(ps, PART_JSON);
+
+	parts_piece(ps, p, json);
+	return p;
+}
+
 void parts_note(struct parts *ps, const char *cstr)
 {
 	parts_text(ps, span_utf8(str_of(cstr)));
@@ -189,7 +197,10 @@ static void add_document(struct parts *ps, const struct block *b)
 		add_text_document(ps, b);
 		break;
 	case SOURCE_URL:
-		document_note(ps, b, " left out: this backend does not fetch documents]");
+		if (ps->want & WANT_FILE_URLS)
+			add_file(ps, b);
+		else
+			document_note(ps, b, " left out: this backend does not fetch documents]");
 		break;
 	case SOURCE_FILE:
 	case SOURCE_NONE:
@@ -246,7 +257,7 @@ void parts_add(struct parts *ps, const struct block *b)
 
 /* ---- writing ---- */
 
-static void write_text(struct segs *s, const struct part *p)
+void parts_write_text(struct segs *s, const struct part *p)
 {
 	if (p->lead)
 		segs_puts(s, p->lead);
@@ -263,20 +274,31 @@ static void write_data_url(struct segs *s, const struct block *b)
 	segs_puts(s, "\"");
 }
 
-static void write_image(struct segs *s, const struct part *p)
+static void write_source(struct segs *s, const struct block *b)
 {
-	segs_puts(s, "{\"type\":\"image_url\",\"image_url\":{\"url\":");
-	if (p->block->source == SOURCE_URL)
-		segs_string(s, p->block->data);
+	if (b->source == SOURCE_URL)
+		segs_string(s, b->data);
 	else
-		write_data_url(s, p->block);
-	segs_puts(s, "}");
+		write_data_url(s, b);
 }
 
-static void write_file(struct segs *s, const struct part *p)
+static void write_image(struct segs *s, const struct part *p, bool plain)
+{
+	segs_puts(s, "{\"type\":\"image_url\",\"image_url\":");
+	segs_puts(s, plain ? "" : "{\"url\":");
+	write_source(s, p->block);
+	segs_puts(s, plain ? "" : "}");
+}
+
+static void write_file(struct segs *s, const struct part *p, bool plain)
 {
 	bool named = span_given(p->block->title);
 
+	if (plain) {
+		segs_puts(s, "{\"type\":\"document_url\",\"document_url\":");
+		write_source(s, p->block);
+		return;
+	}
 	segs_puts(s, "{\"type\":\"file\",\"file\":{\"filename\":");
 	segs_string(s, named ? p->block->title : LITERAL("document.pdf"));
 	segs_puts(s, ",\"file_data\":");
@@ -284,15 +306,20 @@ static void write_file(struct segs *s, const struct part *p)
 	segs_puts(s, "}");
 }
 
-static void write_part(struct segs *s, const struct part *p)
+static void write_part(struct segs *s, const struct part *p, bool plain)
 {
+	if (p->kind == PART_JSON) {
+		for (size_t i = 0; i < p->npieces; i++)
+			segs_value(s, p->pieces[i]);
+		return;
+	}
 	if (p->kind == PART_IMAGE) {
-		write_image(s, p);
+		write_image(s, p, plain);
 	} else if (p->kind == PART_FILE) {
-		write_file(s, p);
+		write_file(s, p, plain);
 	} else {
 		segs_puts(s, "{\"type\":\"text\",\"text\":\"");
-		write_text(s, p);
+		parts_write_text(s, p);
 		segs_puts(s, "\"");
 	}
 	if (span_given(p->cache_control)) {
@@ -311,12 +338,12 @@ void parts_write(struct parts *ps, const char *glue)
 	for (size_t i = 0; i < ps->n; i++) {
 		if (array) {
 			segs_puts(s, i ? "," : "");
-			write_part(s, &ps->v[i]);
+			write_part(s, &ps->v[i], ps->e->backend->plain_parts);
 			continue;
 		}
 		if (i && !ps->v[i].glued)
 			segs_puts(s, glue);
-		write_text(s, &ps->v[i]);
+		parts_write_text(s, &ps->v[i]);
 	}
 	segs_puts(s, array ? "]" : "\"");
 }

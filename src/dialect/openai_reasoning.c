@@ -118,6 +118,135 @@ static void put_state(struct openai_encoder *e, const struct block *b, size_t *i
 		put_item(e, scan_value(&it), items);
 }
 
+/* ---- signed thinking of Claude behind other hosts ---- */
+
+enum signed_form { AS_BLOCK, AS_SUMMARY };
+
+/* A block with a signature of Anthropic's own, as an item of the host's. */
+static struct span claude_item(struct openai_encoder *e, const struct block *b, enum signed_form form)
+{
+	struct buf *item = &e->scratch;
+	bool text = b->type == BLOCK_THINKING;
+
+	buf_reset(item);
+	if (form == AS_SUMMARY)
+		buf_puts(item, "{\"type\":\"summary_text\",\"text\":");
+	else
+		buf_puts(item, text ? "{\"type\":\"thinking\",\"thinking\":"
+				    : "{\"type\":\"redacted_thinking\"");
+	if (text)
+		span_put_string(item, b->text);
+	buf_puts(item, text ? ",\"signature\":" : ",\"data\":");
+	span_put_string(item, b->signature);
+	buf_puts(item, "}");
+	return span_json(arena_str(e->arena, buf_str(item)));
+}
+
+/* The items of one block without the brackets around them: those that the backend gave, or one that
+ * is made from a signature of Claude's; absent: it can't go back. */
+static struct span signed_items(struct openai_encoder *e, const struct block *b,
+				enum signed_form form)
+{
+	struct buf *state = &e->scratch;
+	struct str all;
+
+	if (!opaque_ours(b->signature)) {
+		bool claude = e->model->flags & TRAIT_CLAUDE && !span_blank(b->signature);
+
+		return claude && (b->type == BLOCK_THINKING || form == AS_BLOCK)
+			       ? claude_item(e, b, form)
+			       : SPAN_ABSENT;
+	}
+	buf_reset(state);
+	if (opaque_get(state, e->backend->origin, b->signature) != 1 ||
+	    json_check(buf_str(state), NULL, NULL))
+		return SPAN_ABSENT;
+	all = str_trim(arena_str(e->arena, buf_str(state)));
+	if (all.n < 3 || all.p[0] != '[')
+		return SPAN_ABSENT;
+	return span_json(str_trim((struct str){ all.p + 1, all.n - 2 }));
+}
+
+static void put_blocks(struct openai_encoder *e, const struct block *const *blocks, size_t n)
+{
+	bool some = false;
+
+	for (size_t i = 0; i < n; i++) {
+		struct span items = signed_items(e, blocks[i], AS_BLOCK);
+
+		if (!items.n)
+			continue;
+		segs_puts(e->body, some ? "," : ",\"thinking_blocks\":[");
+		segs_add(e->body, (struct str){ items.p, items.n });
+		some = true;
+	}
+	segs_puts(e->body, some ? "]" : "");
+}
+
+static bool turn_complete(struct openai_encoder *e, const struct turn *t)
+{
+	enum signed_form form = e->backend->replay == REPLAY_BLOCKS ? AS_BLOCK : AS_SUMMARY;
+	bool calls = false, thinking = false;
+
+	for (size_t i = 0; i < t->nblocks; i++) {
+		const struct block *b = &t->blocks[i];
+
+		calls = calls || b->type == BLOCK_TOOL_USE;
+		if (b->type == BLOCK_THINKING || b->type == BLOCK_REDACTED_THINKING)
+			thinking = thinking || signed_items(e, b, form).n;
+	}
+	return thinking || !calls;
+}
+
+bool openai_thinking_complete(struct openai_encoder *e)
+{
+	const struct message_request *r = e->request;
+
+	if (e->context->strip_thinking)
+		return false;
+	for (size_t i = 0; i < r->nturns; i++) {
+		if (r->turns[i].role == ROLE_ASSISTANT && !turn_complete(e, &r->turns[i]))
+			return false;
+	}
+	return true;
+}
+
+/* ---- thinking as parts of the content ---- */
+
+void openai_add_reasoning(struct parts *ps, const struct block *const *blocks, size_t n)
+{
+	struct openai_encoder *e = ps->e;
+	/* Cohere takes it as a string, and only while the model thinks. */
+	bool plain = e->backend->tool_plan;
+	struct str open = plain ? STR("{\"type\":\"thinking\",\"thinking\":")
+				: STR("{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\","
+				      "\"text\":");
+
+	if (e->context->strip_thinking || (plain && e->request->thinking != THINKING_ENABLED &&
+					   e->request->thinking != THINKING_ADAPTIVE))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct span items;
+		struct part *p;
+
+		if (e->backend->replay == REPLAY_PARTS && !span_blank(blocks[i]->text) &&
+		    blocks[i]->type == BLOCK_THINKING) {
+			p = parts_json(ps, span_json(open));
+			parts_piece(ps, p, blocks[i]->text);
+			parts_piece(ps, p, span_json(plain ? STR("}") : STR("}]}")));
+		} else if (e->backend->replay == REPLAY_SUMMARY) {
+			items = signed_items(e, blocks[i], AS_SUMMARY);
+			if (!items.n)
+				continue;
+			p = parts_json(ps, span_json(STR("{\"type\":\"reasoning\",\"summary\":[")));
+			parts_piece(ps, p, items);
+			parts_piece(ps, p, span_json(STR("]}")));
+		}
+	}
+}
+
+/* ---- the message ---- */
+
 /* True when at least one item was written. */
 static bool put_details(struct openai_encoder *e, const struct block *const *blocks, size_t n)
 {
@@ -142,6 +271,16 @@ void openai_put_reasoning(struct openai_encoder *e, const struct block *const *b
 
 	switch (e->backend->replay) {
 	case REPLAY_DROP:
+	case REPLAY_PARTS:
+	case REPLAY_SUMMARY:
+		break;
+	case REPLAY_BLOCKS:
+		if (gone)
+			break;
+		if (e->model->flags & TRAIT_CLAUDE)
+			put_blocks(e, blocks, n);
+		else
+			put_content(e, blocks, n, calls);
 		break;
 	case REPLAY_TOOLS:
 		if (calls)

@@ -12,12 +12,12 @@
 #include "json/scan.h"
 
 enum {
-	DETAIL_TYPE, DETAIL_ID, DETAIL_INDEX, DETAIL_TEXT, DETAIL_SUMMARY, DETAIL_DATA,
+	DETAIL_TYPE, DETAIL_ID, DETAIL_INDEX, DETAIL_TEXT, DETAIL_THINKING, DETAIL_SUMMARY, DETAIL_DATA,
 	DETAIL_SIGNATURE, DETAIL_FIELDS,
 };
 static const char *const detail_names[DETAIL_FIELDS] = {
 	[DETAIL_TYPE] = "type", [DETAIL_ID] = "id", [DETAIL_INDEX] = "index",
-	[DETAIL_TEXT] = "text", [DETAIL_SUMMARY] = "summary", [DETAIL_DATA] = "data",
+	[DETAIL_TEXT] = "text", [DETAIL_THINKING] = "thinking", [DETAIL_SUMMARY] = "summary", [DETAIL_DATA] = "data",
 	[DETAIL_SIGNATURE] = "signature",
 };
 
@@ -61,6 +61,12 @@ static struct span detail_text(const struct span v[DETAIL_FIELDS])
 	return SPAN_ABSENT;
 }
 
+/* Its data is nothing to read. */
+static bool is_encrypted(struct span type)
+{
+	return span_is(type, "reasoning.encrypted") || span_is(type, "redacted_thinking");
+}
+
 /* Pieces of one item share type and index; where there is no index, only texts that follow each
  * other are one. */
 static bool same_item(const struct openai_detail *t, const struct span v[DETAIL_FIELDS])
@@ -71,7 +77,10 @@ static bool same_item(const struct openai_detail *t, const struct span v[DETAIL_
 		return false;
 	if (!span_is_null(t->index) || !span_is_null(v[DETAIL_INDEX]))
 		return span_eq(t->index, v[DETAIL_INDEX]);
-	return !span_is(t->type, "reasoning.encrypted");
+	/* A signature ends an item. */
+	if (span_given(t->signature) && detail_text(v).n)
+		return false;
+	return !is_encrypted(t->type);
 }
 
 /* Pieces come close together: a long list is not searched to its beginning. */
@@ -132,7 +141,7 @@ static int add_detail(struct openai_decoder *d, struct span item, struct span *t
 	t->pieces++;
 	if (span_is_string(v[DETAIL_SIGNATURE]) && v[DETAIL_SIGNATURE].n)
 		t->signature = keep_span(a, v[DETAIL_SIGNATURE]);
-	*text = span_is(v[DETAIL_TYPE], "reasoning.encrypted") ? SPAN_ABSENT : piece;
+	*text = is_encrypted(v[DETAIL_TYPE]) ? SPAN_ABSENT : piece;
 	return a->failed ? -1 : 0;
 }
 
@@ -184,7 +193,8 @@ static void put_member(struct buf *b, bool *first, struct span key)
 
 static bool is_text_name(struct span key)
 {
-	return span_is(key, "text") || span_is(key, "summary") || span_is(key, "data");
+	return span_is(key, "text") || span_is(key, "thinking") || span_is(key, "summary") ||
+	       span_is(key, "data");
 }
 
 /* An item that came in one piece goes back as it stood; a merged one is its first piece with text

@@ -4,10 +4,9 @@
  * the API itself runs are left out and noted.
  */
 #include "dialect/openai_encode.h"
-#include "json/edit.h"
 #include "json/scan.h"
 
-static bool sent(const struct tool *t)
+bool openai_tool_sent(const struct tool *t)
 {
 	return !t->server && span_given(t->name);
 }
@@ -23,7 +22,7 @@ static bool is_data(struct span key)
 
 /* Strict validators refuse "required": null and "type": null, and some "$schema". A property may be
  * called by any of these names. */
-static enum edit_action strip_null(void *ctx, const struct span *path, unsigned depth,
+enum edit_action openai_strip_null(void *ctx, const struct span *path, unsigned depth,
 				   struct span value, struct str *with)
 {
 	struct span key = path[depth];
@@ -41,9 +40,9 @@ static enum edit_action strip_null(void *ctx, const struct span *path, unsigned 
 	return EDIT_KEEP;
 }
 
-static void put_schema(struct openai_encoder *e, struct span schema)
+void openai_put_schema(struct openai_encoder *e, struct span schema)
 {
-	const struct edit_rule rule = { .member = strip_null };
+	const struct edit_rule rule = { .member = openai_strip_null };
 	struct buf b;
 
 	if (!e->backend->strip_schema_null) {
@@ -60,7 +59,7 @@ static void put_schema(struct openai_encoder *e, struct span schema)
 
 /* ---- tools ---- */
 
-static void put_tool(struct openai_encoder *e, const struct tool *t)
+void openai_put_tool(struct openai_encoder *e, const struct tool *t)
 {
 	struct segs *s = e->body;
 
@@ -72,20 +71,21 @@ static void put_tool(struct openai_encoder *e, const struct tool *t)
 	}
 	segs_puts(s, ",\"parameters\":");
 	if (span_is_object(t->input_schema))
-		put_schema(e, t->input_schema);
+		openai_put_schema(e, t->input_schema);
 	else
 		segs_puts(s, "{\"type\":\"object\",\"properties\":{}}");
-	if (span_given(t->strict)) {
+	if (span_given(t->strict) && !e->backend->tool_plan &&
+	    !openai_leaves_out(e, "tools.strict")) {
 		segs_puts(s, ",\"strict\":");
 		segs_value(s, t->strict);
 	}
 	segs_puts(s, "}}");
 }
 
-static const struct tool *find_tool(const struct message_request *r, struct span name)
+const struct tool *openai_find_tool(const struct message_request *r, struct span name)
 {
 	for (size_t i = 0; i < r->ntools; i++) {
-		if (sent(&r->tools[i]) && span_eq(r->tools[i].name, name))
+		if (openai_tool_sent(&r->tools[i]) && span_eq(r->tools[i].name, name))
 			return &r->tools[i];
 	}
 	return NULL;
@@ -98,12 +98,16 @@ static void put_choice(struct openai_encoder *e)
 
 	if (r->tool_choice == CHOICE_NONE_GIVEN || !openai_member(e, "tool_choice"))
 		return;
-	if (r->tool_choice == CHOICE_TOOL && find_tool(r, r->tool_choice_name)) {
+	if (openai_choice_stays_open(e)) {
+		segs_puts(s, "\"auto\"");
+	} else if (r->tool_choice == CHOICE_TOOL && openai_find_tool(r, r->tool_choice_name)) {
 		segs_puts(s, "{\"type\":\"function\",\"function\":{\"name\":");
 		openai_put_name(e, r->tool_choice_name);
 		segs_puts(s, "}}");
 	} else if (r->tool_choice == CHOICE_ANY) {
-		segs_puts(s, "\"required\"");
+		const char *word = e->backend->required_word;
+
+		segs_string(s, span_utf8(str_of(word ? word : "required")));
 	} else if (r->tool_choice == CHOICE_NONE) {
 		segs_puts(s, "\"none\"");
 	} else {
@@ -112,29 +116,36 @@ static void put_choice(struct openai_encoder *e)
 	}
 }
 
-void openai_put_tools(struct openai_encoder *e)
+size_t openai_count_tools(struct openai_encoder *e)
 {
 	const struct message_request *r = e->request;
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->ntools; i++) {
-		n += sent(&r->tools[i]);
-		if (!sent(&r->tools[i]))
+		n += openai_tool_sent(&r->tools[i]);
+		if (!openai_tool_sent(&r->tools[i]))
 			openai_dropped(e, span_given(r->tools[i].type) ? r->tools[i].type
 								       : r->tools[i].name);
 	}
 	if (span_given(r->mcp_servers))
 		openai_dropped(e, span_utf8(STR("mcp_servers")));
-	if (!n)
+	return n;
+}
+
+void openai_put_tools(struct openai_encoder *e)
+{
+	const struct message_request *r = e->request;
+
+	if (!openai_count_tools(e))
 		return;
 	if (openai_member(e, "tools")) {
 		const char *comma = "[";
 
 		for (size_t i = 0; i < r->ntools; i++) {
-			if (!sent(&r->tools[i]))
+			if (!openai_tool_sent(&r->tools[i]))
 				continue;
 			segs_puts(e->body, comma);
-			put_tool(e, &r->tools[i]);
+			openai_put_tool(e, &r->tools[i]);
 			comma = ",";
 		}
 		segs_puts(e->body, "]");
@@ -161,6 +172,6 @@ void openai_put_format(struct openai_encoder *e)
 		return;
 	segs_puts(e->body,
 		  "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"output\",\"schema\":");
-	put_schema(e, schema);
+	openai_put_schema(e, schema);
 	segs_puts(e->body, ",\"strict\":true}}");
 }

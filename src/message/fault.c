@@ -41,6 +41,7 @@ int fault_no_memory(struct fault *f)
 	fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error",
 		  "The gateway is out of memory for this request; try again in a moment.");
 	f->retry_after = 1;
+	f->ours = true;
 	return -1;
 }
 

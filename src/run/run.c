@@ -4,7 +4,8 @@
  * end of the message: only here EVENT_END is sent.
  *
  * What the backend answers is told by its first byte, not by its content type (servers mislabel both ways): '{' is a whole JSON
- * answer, '<' a page of some proxy, anything else a stream of events.
+ * answer, '<' a page of some proxy, anything else a stream of events. AWS's binary stream alone is told by its type: its first byte
+ * is part of a length.
  */
 #include <stddef.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "run/run.h"
+#include "upstream/eventstream.h"
 
 #define LARGE_BODY (16 * 1024)           /* what it is converted to gets one piece of memory */
 #define ERROR_BODY_MAX (256 * 1024)     /* bytes of an error answer that are read */
@@ -20,7 +22,7 @@
 #define BACKOFF_FIRST_MS 500            /* doubled each time, as the SDKs do */
 #define BACKOFF_MAX_MS 8000
 
-enum body_kind { BODY_UNKNOWN, BODY_EVENTS, BODY_WHOLE, BODY_ERROR };
+enum body_kind { BODY_UNKNOWN, BODY_EVENTS, BODY_FRAMES, BODY_WHOLE, BODY_ERROR };
 
 struct attempt {
 	const struct run_options *o;
@@ -32,6 +34,7 @@ struct attempt {
 	int status, retry_after, should_retry;  /* of the upstream's head */
 	enum body_kind kind;
 	struct sse sse;
+	struct eventstream frames;
 	struct buf body;                /* a whole or an error answer */
 	struct sink guard;              /* keeps faults from going down */
 	struct sink *next;
@@ -72,6 +75,9 @@ static int on_head(void *ctx, const struct upstream_head *h)
 	if (h->status < 200 || h->status > 299) {
 		a->kind = BODY_ERROR;
 		buf_init(&a->body, ERROR_BODY_MAX);
+	} else if (!strcmp(h->content_type, "application/vnd.amazon.eventstream")) {
+		a->kind = BODY_FRAMES;
+		eventstream_init(&a->frames, a->o->max_event);
 	}
 	if (a->o->on_head)
 		a->o->on_head(a->o->ctx, h, &a->out);
@@ -108,6 +114,30 @@ static int too_large(struct attempt *a, const char *what, size_t max)
 	return -1;
 }
 
+/* An exception in the middle of a stream: the same as an error body. */
+static int on_frame_fault(void *ctx, struct str body)
+{
+	struct attempt *a = ctx;
+
+	a->faulted = true;
+	a->dialect->decode_error(&a->context, 200, body, a->fault);
+	a->flow = FLOW_ABORT;
+	return -1;
+}
+
+static int on_frames(struct attempt *a, const char *p, size_t n)
+{
+	struct eventstream_handler h = { .event = on_event, .fault = on_frame_fault, .ctx = a };
+	int rc = eventstream_feed(&a->frames, p, n, &h);
+
+	if (a->frames.error) {
+		a->faulted = true;
+		fault_set(a->fault, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s",
+			  a->o->target->backend->name, a->frames.error);
+	}
+	return rc;
+}
+
 static int on_data(void *ctx, const char *p, size_t n)
 {
 	struct attempt *a = ctx;
@@ -120,6 +150,8 @@ static int on_data(void *ctx, const char *p, size_t n)
 	case BODY_EVENTS:
 		rc = sse_feed(&a->sse, p, n, &h);
 		return rc < 0 ? too_large(a, "an event", a->o->max_event) : rc;
+	case BODY_FRAMES:
+		return on_frames(a, p, n);
 	case BODY_WHOLE:
 		if (buf_put(&a->body, p, n))
 			return too_large(a, "an answer", a->o->max_answer);
@@ -252,6 +284,8 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 	rep->upstream_status = a->status;
 	if (a->kind == BODY_EVENTS)
 		sse_release(&a->sse);
+	else if (a->kind == BODY_FRAMES)
+		eventstream_release(&a->frames);
 	buf_release(&a->body);
 	arena_release(&a->arena);
 	return rc;
@@ -268,6 +302,8 @@ static const struct { const char *part, *other; } refusals[] = {
 	{ "bound to a different conversation", NULL },
 	{ "thinking.signature", "field required" },
 	{ "thinking block", "cannot be modified" },
+	{ "thought signature", NULL },          /* Gemini */
+	{ "thought_signature", NULL },
 };
 
 /* Some mark the names in these sentences with backticks, others don't. */
@@ -304,7 +340,9 @@ static int64_t backoff_ms(int attempt_number, const struct fault *f)
 static bool worth_retry(const struct run_options *o, const struct fault *f, int attempts,
 			int64_t again, int64_t deadline)
 {
-	if (attempts > o->target->backend->retries || !fault_retryable(f))
+	if (o->once || attempts > o->target->backend->retries || !fault_retryable(f))
+		return false;
+	if (f->once && attempts > 1)
 		return false;
 	if (f->retry_after > RETRY_AFTER_MAX || again >= deadline)
 		return false;
@@ -325,10 +363,16 @@ static int64_t whole_deadline(const struct backend *b)
 	return b->timeout > 0 ? clock_ms() + (int64_t)b->timeout * 1000 : CLOCK_NEVER;
 }
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 int run_message(const struct run_options *o, struct sink *sink, struct run_report *rep, struct fault *f)
 {
 	const struct backend *b = o->target->backend;
-	int64_t deadline = whole_deadline(b);
+	int64_t shared = o->deadline ? o->deadline : CLOCK_NEVER;
+	int64_t deadline = sooner(whole_deadline(b), shared);
 	bool strip = false;
 
 	*rep = (struct run_report){ 0 };
@@ -338,7 +382,7 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 
 		rep->attempts++;
 		/* The first attempt has the call's own timeout, which does not count waiting for a slow client. */
-		if (attempt(o, sink, strip, rep->attempts > 1 ? deadline : CLOCK_NEVER, rep, f) == 0)
+		if (attempt(o, sink, strip, rep->attempts > 1 ? deadline : shared, rep, f) == 0)
 			return send_end(sink, f);
 		sent = o->content_sent && o->content_sent(o->ctx);
 		if (!strip && !sent && b->strip_thinking_retry && signature_refused(f)) {

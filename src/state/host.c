@@ -21,10 +21,11 @@
 #include "state/host.h"
 
 #define HOST_MAGIC UINT64_C(0x31744f48732d666d)
-#define HOST_VERSION 1
+#define HOST_VERSION 2
 /* Apache serves no name that begins so, wherever state.dir is. */
 #define HOST_FILE ".htmessages-host"
 #define HEALTH_SLOTS 64
+#define BREAKER_SLOTS 256
 
 /* One backend's reachability. A slot is taken once by its name's hash and never given back. */
 struct health_slot {
@@ -34,10 +35,24 @@ struct health_slot {
 	_Atomic uint64_t result; /* latency + 1 (32 bits), status (16), reachable (1) */
 };
 
-struct table {
+/* A backend's or a key's breaker. Taken by the first failure: who never fails has no slot. */
+struct breaker_slot {
+	_Atomic uint64_t name;   /* hash, 0: free */
+	_Atomic uint64_t word;   /* state/breaker.h */
+	_Atomic uint64_t error;  /* count (32 bits), status (16), kind (16) */
+	_Atomic int64_t failed;  /* wall ms of the last error */
+};
+
+struct head {
 	uint64_t magic;
 	uint32_t version, size;
+};
+
+struct table {
+	struct head head;
+	_Atomic uint64_t turn;
 	struct health_slot health[HEALTH_SLOTS];
+	struct breaker_slot breaker[BREAKER_SLOTS];
 };
 
 static struct table *table;
@@ -51,16 +66,11 @@ static uint64_t name_hash(const char *s)
 	return h ? h : 1;
 }
 
-static void table_init(struct table *t)
-{
-	t->version = HOST_VERSION;
-	t->size = sizeof(*t);
-	t->magic = HOST_MAGIC;
-}
+static const struct head our_head = { HOST_MAGIC, HOST_VERSION, sizeof(struct table) };
 
 static bool table_valid(const struct table *t)
 {
-	return t->magic == HOST_MAGIC && t->version == HOST_VERSION && t->size == sizeof(*t);
+	return memcmp(&t->head, &our_head, sizeof(our_head)) == 0;
 }
 
 static struct table *map_fd(int fd)
@@ -91,11 +101,21 @@ static struct table *open_existing(const char *path, bool *fresh)
 	return t;
 }
 
+/* link() never takes a name from another process that is using it; rename() does, which is for
+ * files that are not ours to use. */
+static int give_name(const char *tmp, const char *path, bool replace)
+{
+	int rc = replace ? rename(tmp, path) : link(tmp, path);
+
+	if (rc < 0 && !replace && errno == EEXIST)
+		rc = 0;
+	return rc;
+}
+
 /* Writes a fresh table beside `path` and gives it that name. */
-static int make_fresh(const char *path)
+static int make_fresh(const char *path, bool replace)
 {
 	char tmp[4096], id[ID_SIZE];
-	struct table t;
 	int fd, rc;
 
 	id_make(id, ".");
@@ -106,10 +126,12 @@ static int make_fresh(const char *path)
 	fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	memset(&t, 0, sizeof(t));
-	table_init(&t);
-	rc = write(fd, &t, sizeof(t)) == (ssize_t)sizeof(t) ? rename(tmp, path) : -1;
-	if (rc < 0) {
+	/* All else begins as zeros. */
+	rc = ftruncate(fd, sizeof(struct table));
+	if (rc == 0)
+		rc = write(fd, &our_head, sizeof(our_head)) == (ssize_t)sizeof(our_head) ?
+			     give_name(tmp, path, replace) : -1;
+	if (rc < 0 || !replace) {
 		int saved = errno;
 
 		unlink(tmp);
@@ -119,8 +141,8 @@ static int make_fresh(const char *path)
 	return rc;
 }
 
-/* Two processes may start afresh at once: the later rename wins, and the other finds that out by
- * opening again. */
+/* Processes may start afresh at once: the first one's file is everybody's. A file that is still
+ * not ours at the second look is replaced. */
 static struct table *open_file(const char *path)
 {
 	for (int tries = 0; tries < 3; tries++) {
@@ -129,7 +151,7 @@ static struct table *open_file(const char *path)
 
 		if (t)
 			return t;
-		if (!fresh || make_fresh(path) < 0)
+		if (!fresh || make_fresh(path, tries > 0) < 0)
 			return NULL;
 	}
 	return NULL;
@@ -149,7 +171,7 @@ int host_open(const char *state_dir)
 	saved = errno;
 	table = map_fd(-1);
 	if (table)
-		table_init(table);
+		table->head = our_head;
 	errno = saved;
 	return state_dir || !table ? -1 : 0;
 }
@@ -215,4 +237,128 @@ void host_health_put(const char *backend, const struct host_health *h)
 	atomic_store(&s->result,
 		     latency << 32 | (uint64_t)(h->status & 0xffff) << 1 | (h->reachable ? 1 : 0));
 	atomic_store(&s->checked, h->checked_wall_ms);
+}
+
+/* ---- breakers ---- */
+
+/* NULL when it has none and `make` is false, or all are taken: it counts as closed then. */
+static struct breaker_slot *breaker_of(const char *of, bool make)
+{
+	uint64_t name = name_hash(of);
+
+	for (size_t i = 0; table && i < BREAKER_SLOTS; i++) {
+		struct breaker_slot *s = &table->breaker[(name + i) % BREAKER_SLOTS];
+		uint64_t seen = atomic_load(&s->name);
+
+		if (seen == 0 && !make)
+			return NULL;
+		if (seen == 0 && atomic_compare_exchange_strong(&s->name, &seen, name))
+			return s;
+		if (seen == name)
+			return s;
+	}
+	return NULL;
+}
+
+bool host_breaker_ask(const char *name, int64_t *until)
+{
+	struct breaker_slot *s = breaker_of(name, false);
+	uint64_t word = s ? atomic_load(&s->word) : 0, next;
+
+	do {
+		*until = breaker_read(word).until;
+		if (!breaker_ask(word, clock_wall_ms(), &next))
+			return false;
+		if (next == word)
+			return true;
+	} while (!atomic_compare_exchange_weak(&s->word, &word, next));
+	return true;
+}
+
+bool host_breaker_ready(const char *name)
+{
+	struct breaker_slot *s = breaker_of(name, false);
+	uint64_t next;
+
+	return !s || breaker_ask(atomic_load(&s->word), clock_wall_ms(), &next);
+}
+
+static void note_error(struct breaker_slot *s, const struct host_error *e)
+{
+	uint64_t was = atomic_load(&s->error);
+	uint64_t count = (was >> 32) + 1;
+
+	/* Two at once may count as one: a figure for people. */
+	atomic_store(&s->error, count << 32 | (uint64_t)(e->status & 0xffff) << 16 |
+					(uint64_t)(e->kind & 0xffff));
+	atomic_store(&s->failed, e->wall_ms);
+}
+
+void host_breaker_well(const char *name)
+{
+	struct breaker_slot *s = breaker_of(name, false);
+
+	if (s && atomic_load(&s->word) != BREAKER_WELL)
+		atomic_store(&s->word, BREAKER_WELL);
+}
+
+void host_breaker_failed(const char *name, const struct breaker_rule *r,
+			 const struct host_error *e)
+{
+	struct breaker_slot *s = breaker_of(name, true);
+	uint64_t word, next;
+
+	if (!s)
+		return;
+	note_error(s, e);
+	word = atomic_load(&s->word);
+	do {
+		next = breaker_failed(word, clock_wall_ms(), r);
+	} while (!atomic_compare_exchange_weak(&s->word, &word, next));
+}
+
+void host_breaker_rest(const char *name, int64_t ms, const struct breaker_rule *r,
+		       const struct host_error *e)
+{
+	struct breaker_slot *s = breaker_of(name, true);
+	uint64_t word, next;
+
+	if (!s)
+		return;
+	note_error(s, e);
+	word = atomic_load(&s->word);
+	do {
+		next = breaker_rest(word, clock_wall_ms(), ms, r);
+	} while (!atomic_compare_exchange_weak(&s->word, &word, next));
+}
+
+void host_breaker_release(const char *name)
+{
+	struct breaker_slot *s = breaker_of(name, false);
+	uint64_t word = s ? atomic_load(&s->word) : 0, next;
+
+	if (!s)
+		return;
+	do {
+		next = breaker_release(word, clock_wall_ms());
+	} while (!atomic_compare_exchange_weak(&s->word, &word, next));
+}
+
+void host_breaker_get(const char *name, struct breaker *b, struct host_error *e)
+{
+	struct breaker_slot *s = breaker_of(name, false);
+	uint64_t error = s ? atomic_load(&s->error) : 0;
+
+	*b = breaker_read(s ? atomic_load(&s->word) : 0);
+	*e = (struct host_error){
+		.wall_ms = s ? atomic_load(&s->failed) : 0,
+		.status = (int32_t)(error >> 16 & 0xffff),
+		.kind = (int32_t)(error & 0xffff),
+		.count = (uint32_t)(error >> 32),
+	};
+}
+
+uint64_t host_turn(void)
+{
+	return table ? atomic_fetch_add(&table->turn, 1) : 0;
 }

@@ -1,12 +1,16 @@
 /*
  * Headers of a call. Credentials come in four kinds (enum auth_kind), each a row; a caller's own
- * key (passthrough) takes the place of the backend's and goes out in the form in which it came.
+ * key (passthrough) takes the place of the backend's and goes out in the form in which it came. A
+ * fifth, AWS's signature, is made of the whole request; a plain key for that one is a Bearer token.
  */
 #include "config.h"
 #include "upstream/auth.h"
 
 #include <openssl/evp.h>
 #include <string.h>
+
+#include "base/clock.h"
+#include "upstream/sigv4.h"
 
 /* A credential longer than this is none: OAuth tokens take 2 KB, signed ones a bit more. */
 #define KEY_MAX 8192
@@ -53,21 +57,25 @@ static int own_header(struct curl_slist **list, const struct backend *b, const c
 	return add_credential(list, b->auth_header ? b->auth_header : "x-api-key", "", key);
 }
 
-/* key: "user:password". */
+/* key: "user:password", or the password alone of the user that the preset knows. */
 static int basic(struct curl_slist **list, const struct backend *b, const char *key)
 {
-	size_t n = strlen(key);
-	struct buf coded;
+	struct buf plain, coded;
 	char *room;
 	int r = -1;
 
+	buf_init(&plain, 0);
 	buf_init(&coded, 0);
-	room = buf_room(&coded, n / 3 * 4 + 5);
+	if (b->auth_user && !strchr(key, ':'))
+		buf_printf(&plain, "%s:", b->auth_user);
+	buf_puts(&plain, key);
+	room = plain.failed ? NULL : buf_room(&coded, plain.n / 3 * 4 + 5);
 	if (room) {
-		coded.n = (size_t)EVP_EncodeBlock((unsigned char *)room, (const unsigned char *)key,
-						  (int)n);
+		coded.n = (size_t)EVP_EncodeBlock((unsigned char *)room,
+						  (const unsigned char *)plain.p, (int)plain.n);
 		r = add_credential(list, "Authorization", "Basic ", buf_cstr(&coded));
 	}
+	buf_release(&plain);
 	buf_release(&coded);
 	return r;
 }
@@ -77,12 +85,14 @@ static int (*const kinds[])(struct curl_slist **list, const struct backend *b, c
 	[AUTH_BEARER] = bearer,
 	[AUTH_HEADER] = own_header,
 	[AUTH_BASIC] = basic,
+	[AUTH_SIGV4] = bearer,
 };
 
-static int credential(const struct upstream_call *c, struct curl_slist **list, struct fault *f)
+static int credential(const struct upstream_call *c, const char *own, struct curl_slist **list,
+		      struct fault *f)
 {
 	const struct backend *b = c->backend;
-	const char *key = c->caller_key ? c->caller_key : b->api_key;
+	const char *key = c->caller_key ? c->caller_key : own;
 	int (*put)(struct curl_slist **, const struct backend *, const char *) = kinds[b->auth];
 	int r;
 
@@ -127,14 +137,41 @@ static int add_given(const struct upstream_call *c, struct curl_slist **list, bo
 	return 0;
 }
 
-int auth_headers(const struct upstream_call *c, struct curl_slist **out, struct fault *f)
+static int signature(const struct upstream_call *c, const struct credential *own,
+		     struct curl_slist **list, struct fault *f)
+{
+	struct sigv4_request r = {
+		.method = c->method, .url = c->url, .headers = c->headers,
+		.nheaders = c->nheaders, .body = c->body,
+		.region = c->backend->region ? c->backend->region : "us-east-1",
+		.service = "bedrock", .wall_ms = clock_wall_ms(),
+	};
+	struct buf lines;
+	int rc;
+
+	buf_init(&lines, 0);
+	rc = sigv4_sign(&r, own, &lines);
+	for (const char *line = lines.p; !rc && *line; line += strlen(line) + 1)
+		rc = add(list, line);
+	buf_release(&lines);
+	return rc ? fault_no_memory(f) : 0;
+}
+
+int auth_headers(const struct upstream_call *c, const struct credential *own,
+		 struct curl_slist **out, struct fault *f)
 {
 	bool typed = false;
 	int r;
 
 	*out = NULL;
-	if (add_given(c, out, &typed, f) || credential(c, out, f))
+	if (add_given(c, out, &typed, f))
 		goto fail;
+	if (c->backend->auth == AUTH_SIGV4 && own->key_id && !c->caller_key) {
+		if (signature(c, own, out, f))
+			goto fail;
+	} else if (credential(c, own->token, out, f)) {
+		goto fail;
+	}
 	r = typed || !c->body ? 0 : add(out, "Content-Type: application/json");
 	/* Empty: libcurl would wait a full second for "100 Continue" with every body over 1 MB. */
 	if (r || add(out, "Expect:")) {

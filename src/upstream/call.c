@@ -9,7 +9,7 @@
  * that nobody wants the rest.
  */
 #include "config.h"
-#include "upstream/upstream.h"
+#include "upstream/call.h"
 
 #include <curl/curl.h>
 #include <poll.h>
@@ -61,6 +61,7 @@ struct transfer {
 
 struct call {
 	const struct upstream_call *ask;
+	const struct credential *own;   /* the backend's */
 	struct slot *slot;
 	char *scheme, *host;            /* of the URL; host without brackets */
 	int port;
@@ -597,7 +598,7 @@ static int prepare(struct call *c, struct fault *f)
 		return fault_no_memory(f);
 	if (a->body && a->body->total <= ONE_PIECE_MAX && segs_flatten(a->body, &c->piece))
 		return fault_no_memory(f);
-	return auth_headers(a, &c->headers, f);
+	return auth_headers(a, c->own, &c->headers, f);
 }
 
 static void report(const struct call *c)
@@ -612,9 +613,11 @@ static void report(const struct call *c)
 	r->sent = c->t.stage > STAGE_CONNECT;
 }
 
-enum upstream_result upstream_perform(const struct upstream_call *a, struct fault *f)
+enum upstream_result call_perform(const struct upstream_call *a, const struct credential *own,
+				  struct fault *f)
 {
-	struct call c = { .ask = a, .started = clock_ms(), .connect_ms = -1, .first_byte_ms = -1 };
+	struct call c = { .ask = a, .own = own, .started = clock_ms(),
+			  .connect_ms = -1, .first_byte_ms = -1 };
 	enum upstream_result result = UPSTREAM_FAILED;
 	bool again = false;
 

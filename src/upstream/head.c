@@ -140,6 +140,8 @@ static const struct {
 	{ "request-id", set_request_id },
 	{ "x-request-id", set_request_id },
 	{ "x-generation-id", set_request_id },
+	{ "x-litellm-call-id", set_request_id },
+	{ "llm_provider-retry-after", set_retry_after },
 	{ "x-litellm-response-cost", set_cost },
 };
 

@@ -1,15 +1,21 @@
 /*
- * The openai-chat decoder with the order keeper behind it. The first byte chooses: 'b' a whole
- * body, 't' a stream of a backend that writes think tags, anything else a plain stream; each
- * further line is one event's data. Whatever comes, every text must be sound JSON string content,
- * and the keeper must see to a legal sequence.
+ * The openai-chat decoder (or the one that FUZZ_DIALECT names) with the order keeper behind it. The
+ * first byte chooses: 'b' a whole body, 't' a stream of a backend that writes think tags, anything
+ * else a plain stream; each further line is one event's data. Whatever comes, every text must be
+ * sound JSON string content, and the keeper must see to a legal sequence.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "dialect/cohere.h"
 #include "dialect/openai.h"
+#include "dialect/responses.h"
 #include "json/scan.h"
 #include "run/filters.h"
+
+#ifndef FUZZ_DIALECT
+#define FUZZ_DIALECT dialect_openai_chat
+#endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -76,9 +82,9 @@ static enum flow feed(void *d, bool whole, struct str text, struct sink *s)
 	struct str line;
 
 	if (whole)
-		return openai_decode_body(d, text, s);
+		return FUZZ_DIALECT.decode_body(d, text, s);
 	while (!flow && str_split(&text, '\n', &line))
-		flow = openai_decode_event(d, STR(""), line, s);
+		flow = FUZZ_DIALECT.decode_event(d, STR(""), line, s);
 	return flow;
 }
 
@@ -90,14 +96,14 @@ static void run(char kind, struct str text, struct arena *a)
 	struct decode_context c = { .arena = a, .request = &request, .target = &target };
 	struct checker checker = { .sink = { check_event } };
 	struct keeper *keeper = keeper_new(&checker.sink, a, 1 << 20);
-	void *d = arena_alloc(a, dialect_openai_chat.decoder_size);
+	void *d = arena_alloc(a, FUZZ_DIALECT.decoder_size);
 	struct fault f = FAULT_INIT;
 	enum flow flow;
 
 	require(keeper && d);
-	openai_decode_start(d, &c);
+	FUZZ_DIALECT.decode_start(d, &c);
 	flow = feed(d, kind == 'b', text, keeper_sink(keeper));
-	if (!flow && openai_decode_end(d, keeper_sink(keeper), &flow, &f) == 0 && !flow)
+	if (!flow && FUZZ_DIALECT.decode_end(d, keeper_sink(keeper), &flow, &f) == 0 && !flow)
 		sink_event(keeper_sink(keeper), &(struct event){ .type = EVENT_END, .index = -1 });
 	keeper_release(keeper);
 	error_from_body(&c, 400, text, &f);

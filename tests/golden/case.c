@@ -126,14 +126,33 @@ static void with_crlf(struct buf *b, struct str text)
 	}
 }
 
-static int recorded_file(struct str name, const char *folder, struct arena *a, struct buf *b)
+static void frame_messages(struct buf *b, struct str text, bool chunk)
+{
+	struct str line;
+
+	while (str_split(&text, '\n', &line))
+		if (str_trim(line).n)
+			frame_line(b, str_trim(line), chunk);
+}
+
+bool case_framed(const struct golden_case *c)
+{
+	const struct section *s = case_section(c, "upstream-file");
+
+	return case_section(c, "upstream-frames") || (s && !strcmp(s->argument, "frames"));
+}
+
+static int recorded_file(struct str name, const char *folder, bool frames, struct arena *a,
+			 struct buf *b)
 {
 	const char *path = arena_printf(a, "%s/%.*s", folder ? folder : "", STR_ARGS(name));
 	struct str text;
 
 	if (!folder || !path || read_file(path, a, &text))
 		return 1;
-	if (str_ends(name, ".chunks.txt"))
+	if (frames)
+		frame_messages(b, text, false);
+	else if (str_ends(name, ".chunks.txt"))
 		frame_lines(b, text);
 	else
 		buf_put_str(b, text);
@@ -155,10 +174,12 @@ int case_upstream(const struct golden_case *c, const char *recorded, struct aren
 			buf_put_str(&b, s->text);
 	} else if ((s = case_section(c, "upstream-lines"))) {
 		frame_lines(&b, s->text);
+	} else if ((s = case_section(c, "upstream-frames"))) {
+		frame_messages(&b, s->text, !strcmp(s->argument, "chunk"));
 	} else if ((s = case_section(c, "upstream-body"))) {
 		buf_put_str(&b, str_trim(s->text));
 	} else if ((s = case_section(c, "upstream-file"))) {
-		rc = recorded_file(str_trim(s->text), recorded, a, &b);
+		rc = recorded_file(str_trim(s->text), recorded, case_framed(c), a, &b);
 	} else {
 		rc = -1;
 	}

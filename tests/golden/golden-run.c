@@ -256,6 +256,7 @@ static void run_once(struct run *r, bool stream, enum chop chop, uint64_t seed)
 				 .should_retry = -1,
 				 .chop = chop,
 				 .seed = seed,
+				 .framed = case_framed(&r->c),
 				 .reset = case_section(&r->c, "upstream-reset") != NULL };
 	struct exchange x = { &r->options, case_text(&r->c, "request"), &script, stream };
 	char how[64];

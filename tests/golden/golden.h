@@ -42,6 +42,12 @@ int case_write(const struct golden_case *c, const char *path) MUST_CHECK;
 int case_upstream(const struct golden_case *c, const char *recorded, struct arena *a,
 		  struct str *out);
 
+bool case_framed(const struct golden_case *c); /* it is an AWS event stream */
+
+/* frames.c: one line as a message of an AWS event stream; chunk: it is an event of the Messages
+ * API. */
+void frame_line(struct buf *b, struct str line, bool chunk);
+
 /* options.c: 0, or -1 with the line that is wrong printed. */
 int options_read(struct case_options *o, struct str config, struct arena *a) MUST_CHECK;
 
@@ -50,6 +56,7 @@ enum chop { CHOP_WHOLE, CHOP_BYTES, CHOP_RANDOM };
 struct script {
 	struct str bytes;
 	int status, retry_after, should_retry;
+	bool framed; /* as an AWS event stream */
 	bool reset; /* the connection breaks behind the bytes */
 	enum chop chop;
 	uint64_t seed;

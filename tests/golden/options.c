@@ -11,8 +11,11 @@
 enum kind { TEXT, YES, INT, LONG, ENUM, LIST };
 
 static const char *const mid_system[] = { "keep", "user", "hoist", NULL };
-static const char *const reasoning[] = { "none", "effort", "openrouter", "thinking", NULL };
-static const char *const replay_names[] = { "drop", "tools", "all", "details", NULL };
+static const char *const reasoning[] = { "none", "effort", "openrouter", "thinking", "budget",
+					 "switch", "parsed", NULL };
+static const char *const replay_names[] = { "drop", "tools", "all", "details", "parts", "summary",
+					    "blocks", NULL };
+static const char *const forced_tool[] = { "taken", "unthinking", "refused", NULL };
 
 /* key | how its value reads | where it goes | ENUM: its words, in the order of the enum */
 static const struct {
@@ -27,6 +30,9 @@ static const struct {
 	{ "dialect", TEXT, AT(dialect), NULL },
 	{ "base_url", TEXT, AT(base_url), NULL },
 	{ "path_message", TEXT, AT(path_message), NULL },
+	{ "path_responses", TEXT, AT(path_responses), NULL },
+	{ "responses_models", LIST, AT(responses_models), NULL },
+	{ "path_count", TEXT, AT(path_count), NULL },
 	{ "anthropic_host", YES, AT(anthropic_host), NULL },
 	{ "passthrough", YES, AT(passthrough), NULL },
 	{ "api_key_from", TEXT, AT(api_key_from), NULL },
@@ -49,6 +55,18 @@ static const struct {
 	{ "tool_result_merge", YES, AT(tool_result_merge), NULL },
 	{ "billing_header", YES, AT(billing_header), NULL },
 	{ "tool_name_max", INT, AT(tool_name_max), NULL },
+	{ "call_id_length", INT, AT(call_id_length), NULL },
+	{ "tool_result_name", YES, AT(tool_result_name), NULL },
+	{ "plain_parts", YES, AT(plain_parts), NULL },
+	{ "tool_plan", YES, AT(tool_plan), NULL },
+	{ "prefill_member", TEXT, AT(prefill_member), NULL },
+	{ "required_word", TEXT, AT(required_word), NULL },
+	{ "forced_tool", ENUM, AT(forced_tool), forced_tool },
+	{ "temperature_zero", TEXT, AT(temperature_zero), NULL },
+	{ "pass_members", LIST, AT(pass_members), NULL },
+	{ "plain_thinking", YES, AT(plain_thinking), NULL },
+	{ "drop_server_tools", YES, AT(drop_server_tools), NULL },
+	{ "model_prefix", TEXT, AT(model_prefix), NULL },
 	{ "session_member", TEXT, AT(session_member), NULL },
 	{ "beta_header", TEXT, AT(beta_header), NULL },
 	{ "pass_betas", LIST, AT(pass_betas), NULL },
@@ -156,6 +174,7 @@ static void set_defaults(struct case_options *o)
 		.dialect = "openai-chat",
 		.base_url = "http://upstream.test/v1",
 		.path_message = "/chat/completions",
+		.path_responses = "/responses",
 		.path_models = "/models",
 		.api_key = "secret",
 		.api_key_from = "TEST_API_KEY in the environment",

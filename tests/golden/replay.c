@@ -38,6 +38,8 @@ static void fill_head(struct upstream_head *h)
 	h->status = playing->status;
 	h->retry_after = playing->retry_after;
 	h->should_retry = playing->should_retry;
+	if (playing->framed)
+		strcpy(h->content_type, "application/vnd.amazon.eventstream");
 }
 
 enum upstream_result upstream_perform(const struct upstream_call *c, struct fault *f)

@@ -19,7 +19,7 @@ allowed() {
 	ingress) echo base json message front http ingress ;;
 	access) echo base json message front http config access ;;
 	route) echo base json message config route ;;
-	run) echo base json message dialect upstream run ;;
+	run) echo base json message dialect upstream state run ;;
 	api) echo base json message config front http access ingress route dialect upstream state run api ;;
 	demo) echo base demo ;;
 	*) echo "unknown stage: $1" >&2; exit 1 ;;

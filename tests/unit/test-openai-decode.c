@@ -122,6 +122,10 @@ static enum flow record_event(struct sink *self, const struct event *e)
 		break;
 	case EVENT_MODEL:
 		return FLOW_GO;
+	case EVENT_CITATION:
+		buf_puts(&r->line, "|Q ");
+		span_put_content(&r->line, json_get(e->text, "source"));
+		break;
 	default:
 		fail_msg("event %d", (int)e->type);
 	}
@@ -282,9 +286,18 @@ static const struct vector streams[] = {
 	{ "content parts of thinking (Mistral)",
 	  DELTA("\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"r\"}]},{\"type\":\"text\",\"text\":\"a\"}]") DONE,
 	  "S c|R r|G |T a|U|X end_turn" },
+	{ "pages that were read (Perplexity)",
+	  "{\"id\":\"c\",\"citations\":[\"u1\",\"u2\"],\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n"
+	  DONE,
+	  "S c|T a|Q u1|Q u2|U|X end_turn" },
+	{ "thinking blocks (LiteLLM)",
+	  DELTA("\"reasoning_content\":\"r\",\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"r\"}]")
+	  DELTA("\"reasoning_content\":\"\",\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"s\"}]")
+	  DELTA("\"content\":\"a\"") DONE,
+	  "S c|R r|G [{\"type\":\"thinking\",\"thinking\":\"r\",\"signature\":\"s\"}]|T a|U|X end_turn" },
 	{ "content parts of reasoning (Databricks)",
 	  DELTA("\"content\":[{\"type\":\"reasoning\",\"summary\":[{\"type\":\"summary_text\",\"text\":\"r\"}]},{\"type\":\"text\",\"text\":\"a\"}]") DONE,
-	  "S c|R r|G |T a|U|X end_turn" },
+	  "S c|R r|G [{\"type\":\"summary_text\",\"text\":\"r\"}]|T a|U|X end_turn" },
 	{ "details, merged, with a late signature",
 	  DETAIL("{\"type\":\"reasoning.text\",\"text\":\"r1\",\"format\":\"anthropic-claude-v1\",\"index\":0}")
 	  DETAIL("{\"type\":\"reasoning.text\",\"text\":\"r2\",\"format\":\"anthropic-claude-v1\",\"index\":0}")

@@ -1,0 +1,148 @@
+/*
+ * `messages.fcgi --route < request.json`: what the router makes of a request, rule by rule, without
+ * a call to any backend. Headers that rules ask for are given with --header; `x-key: NAME` and
+ * `x-group: NAME` stand for the client's access key, `x-path: NAME` for a path /b/NAME.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "ingress/ingress.h"
+#include "state/host.h"
+
+#define READ_PIECE 65536
+
+static int64_t exact_estimate(void *ctx, const struct message_request *r)
+{
+	return estimate_tokens(r, false);
+}
+
+static const char *given(const char *const *headers, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; headers[i]; i++) {
+		if (strncasecmp(headers[i], name, n) != 0 || headers[i][n] != ':')
+			continue;
+		return headers[i] + n + 1 + strspn(headers[i] + n + 1, " \t");
+	}
+	return NULL;
+}
+
+static void trace(void *ctx, const char *rule, const char *why_not)
+{
+	if (why_not)
+		fprintf(ctx, "  %-32s no: %s\n", rule, why_not);
+	else
+		fprintf(ctx, "  %-32s yes\n", rule);
+}
+
+static const char *readiness(const char *name, struct arena *a)
+{
+	struct host_error e;
+	struct breaker b;
+	char when[32];
+
+	host_breaker_get(name, &b, &e);
+	if (b.phase == BREAKER_CLOSED)
+		return "ready";
+	if (b.phase == BREAKER_PROBING)
+		return "being probed";
+	clock_rfc3339(when, sizeof(when), b.until, 0);
+	return arena_printf(a, "rests until %s", when);
+}
+
+static void print_chain(const struct target_chain *chain, struct arena *a, FILE *out)
+{
+	fprintf(out, "rule: %s\n", chain->v[0].rule);
+	for (size_t i = 0; i < chain->n; i++) {
+		const struct target *t = &chain->v[i];
+
+		fprintf(out, "%s %zu: backend %s, model %s, dialect %s, %s%s\n",
+			i ? "then" : "to  ", i + 1, t->backend->name, t->model, t->backend->dialect,
+			t->backend->base_url, t->mapped ? ", mapped" : "");
+		fprintf(out, "         %s", readiness(t->backend->name, a));
+		for (size_t k = 0; k < t->backend->nways; k++)
+			fprintf(out, "; key %zu %s", k + 1,
+				readiness(t->backend->ways[k].key_mark, a));
+		fprintf(out, "\n");
+	}
+}
+
+static int explain(const struct config *c, const struct message_request *r,
+		   const char *const *headers, struct arena *a, FILE *out)
+{
+	struct route_ask ask = {
+		.model = r->model_name,
+		.request = r,
+		.tokens = exact_estimate,
+		.key = given(headers, "x-key"),
+		.group = given(headers, "x-group"),
+		.agent = given(headers, "x-claude-code-agent-id"),
+		.request_class = given(headers, "x-claude-code-request-class"),
+		.session = given(headers, "x-claude-code-session-id"),
+		.path = given(headers, "x-path"),
+		.trace = trace,
+		.ctx = out,
+	};
+	struct target_chain chain;
+	struct fault f = FAULT_INIT;
+
+	fprintf(out, "model: %s\nestimate: %lld tokens\n", r->model_name,
+		(long long)estimate_tokens(r, false));
+	if (c->nroutes)
+		fprintf(out, "routes:\n");
+	if (route_decide(c, &ask, a, &chain, &f)) {
+		fprintf(out, "refused: %d %s: %s\n", f.status, f.type, f.message);
+		return 1;
+	}
+	print_chain(&chain, a, out);
+	return 0;
+}
+
+static int read_all(FILE *in, struct buf *b)
+{
+	char *room;
+	size_t n;
+
+	do {
+		room = buf_room(b, READ_PIECE);
+		n = room ? fread(room, 1, READ_PIECE, in) : 0;
+		b->n += n;
+	} while (n);
+	return b->failed || ferror(in) ? -1 : 0;
+}
+
+int api_explain(const struct config_load *load, const char *const *headers, FILE *in, FILE *out)
+{
+	struct message_request r;
+	struct buf body, err;
+	struct fault f = FAULT_INIT;
+	struct config *c;
+	struct arena a;
+	int rc = 1;
+
+	buf_init(&err, 65536);
+	c = config_load(load, &err);
+	if (!c) {
+		fprintf(out, "%s\n", buf_cstr(&err));
+		buf_release(&err);
+		return 1;
+	}
+	buf_release(&err);
+	arena_init(&a, 0);
+	buf_init(&body, (size_t)c->max_body);
+	host_open(c->state_dir);
+	if (read_all(in, &body))
+		fprintf(out, "the request can't be read, or is larger than limits.max_body\n");
+	else if (anthropic_parse(&r, buf_str(&body), PARSE_COUNT, &a, &f))
+		fprintf(out, "refused: %d %s: %s\n", f.status, f.type, f.message);
+	else
+		rc = explain(c, &r, headers, &a, out);
+	host_close();
+	buf_release(&body);
+	arena_release(&a);
+	config_unref(c);
+	return rc;
+}

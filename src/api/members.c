@@ -1,0 +1,126 @@
+/*
+ * What /status and /health/detailed say of routing: every backend with its breaker, its keys and
+ * what went wrong last, and the chains that lead there. Keys are told apart by where they come
+ * from; nothing of them is shown.
+ */
+#include <cjson/cJSON.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "state/host.h"
+
+static void add_time(cJSON *o, const char *key, int64_t wall_ms)
+{
+	char when[32];
+
+	clock_rfc3339(when, sizeof(when), wall_ms, 1);
+	cJSON_AddStringToObject(o, key, when);
+}
+
+static const char *kind_name(int32_t kind)
+{
+	static const char *const names[] = {
+		[FAULT_NONE] = "none",		 [FAULT_BAD_REQUEST] = "bad request",
+		[FAULT_OVERFLOW] = "overflow",	 [FAULT_AUTH] = "key refused",
+		[FAULT_QUOTA] = "quota used up", [FAULT_RATE] = "rate limit",
+		[FAULT_OVERLOADED] = "overloaded", [FAULT_TRANSIENT] = "failed",
+		[FAULT_CAPABILITY] = "capability", [FAULT_CANCELLED] = "cancelled",
+	};
+
+	return kind >= 0 && kind < (int32_t)(sizeof(names) / sizeof(*names)) ? names[kind] : "none";
+}
+
+/* state: "closed", "open" until a time, "probing" (one request is finding out). */
+static void add_breaker(cJSON *o, const char *name)
+{
+	static const char *const phases[] = { "closed", "open", "probing" };
+	struct host_error e;
+	struct breaker b;
+	cJSON *error;
+
+	host_breaker_get(name, &b, &e);
+	cJSON_AddStringToObject(o, "state", phases[b.phase > BREAKER_PROBING ? 0 : b.phase]);
+	if (b.phase == BREAKER_OPEN)
+		add_time(o, "until", b.until);
+	if (b.failures)
+		cJSON_AddNumberToObject(o, "failures", b.failures);
+	if (!e.wall_ms)
+		return;
+	error = cJSON_AddObjectToObject(o, "last_error");
+	add_time(error, "at", e.wall_ms);
+	cJSON_AddStringToObject(error, "kind", kind_name(e.kind));
+	if (e.status)
+		cJSON_AddNumberToObject(error, "status", e.status);
+	cJSON_AddNumberToObject(error, "count", e.count);
+}
+
+static void add_key(cJSON *list, const struct backend *b)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	if (!b->key_mark) {
+		cJSON_Delete(o);
+		return;
+	}
+	if (b->api_key_from)
+		cJSON_AddStringToObject(o, "from", b->api_key_from);
+	add_breaker(o, b->key_mark);
+	cJSON_AddItemToArray(list, o);
+}
+
+static cJSON *backend_tree(const struct config *c, const struct backend *b)
+{
+	cJSON *o = cJSON_CreateObject(), *keys;
+
+	cJSON_AddStringToObject(o, "name", b->name);
+	cJSON_AddStringToObject(o, "dialect", b->dialect);
+	cJSON_AddBoolToObject(o, "in_use", b == c->backend);
+	add_breaker(o, b->name);
+	keys = cJSON_AddArrayToObject(o, "keys");
+	for (size_t i = 0; i < b->nways; i++)
+		add_key(keys, &b->ways[i]);
+	if (!b->nways)
+		add_key(keys, b);
+	return o;
+}
+
+static void add_chain(cJSON *o, const struct route_target *t)
+{
+	cJSON *list = cJSON_AddArrayToObject(o, "members");
+
+	for (size_t i = 0; i < t->n; i++) {
+		cJSON *m = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(m, "backend", t->v[i].backend->name);
+		if (t->v[i].model)
+			cJSON_AddStringToObject(m, "model", t->v[i].model);
+		if (t->v[i].weight)
+			cJSON_AddNumberToObject(m, "weight", t->v[i].weight);
+		cJSON_AddItemToArray(list, m);
+	}
+}
+
+void api_add_members(struct cJSON *root, const struct config *c)
+{
+	cJSON *list = cJSON_AddArrayToObject(root, "backends");
+
+	for (size_t i = 0; i < c->nbackends; i++)
+		cJSON_AddItemToArray(list, backend_tree(c, &c->backends[i]));
+	list = cJSON_AddArrayToObject(root, "routes");
+	for (size_t i = 0; i < c->nroutes; i++) {
+		cJSON *o = cJSON_CreateObject();
+
+		if (c->routes[i].name)
+			cJSON_AddStringToObject(o, "name", c->routes[i].name);
+		add_chain(o, &c->routes[i].to);
+		cJSON_AddItemToArray(list, o);
+	}
+	list = cJSON_AddArrayToObject(root, "targets");
+	for (size_t i = 0; i < c->ntargets; i++) {
+		cJSON *o = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(o, "name", c->targets[i].name);
+		add_chain(o, &c->targets[i]);
+		cJSON_AddItemToArray(list, o);
+	}
+}

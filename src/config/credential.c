@@ -1,0 +1,108 @@
+/*
+ * Which kind of credential a backend has, and whether its settings are whole. A key that comes from
+ * a file or a command is a credential of that kind, without further settings; a preset's kind counts
+ * where there is no key.
+ */
+#include "config/draft.h"
+
+#include <string.h>
+
+#include "config/emit.h"
+#include "config/secret.h"
+
+/* By enum credential_kind: what has to be set; whether what is got can only be a Bearer token, even
+ * where keys are sent in another way. */
+static const struct {
+	const char *name;
+	bool bearer;
+	const char *needs[3];
+} kinds[] = {
+	[CREDENTIAL_KEY] = { "key", false, { NULL } },
+	[CREDENTIAL_FILE] = { "file", false, { "credential.source" } },
+	[CREDENTIAL_EXEC] = { "exec", false, { "credential.source" } },
+	[CREDENTIAL_OAUTH] = { "oauth", true, { "credential.token_url", "credential.client_id",
+						"credential.client_secret" } },
+	[CREDENTIAL_DATABRICKS] = { "databricks-m2m", true, { "credential.client_id",
+							      "credential.client_secret" } },
+	[CREDENTIAL_ENTRA] = { "entra", true, { "credential.tenant", "credential.client_id",
+						"credential.client_secret" } },
+	[CREDENTIAL_AWS] = { "aws", false, { NULL } },
+	[CREDENTIAL_AWS_KEYS] = { "aws-keys", false, { "credential.client_id",
+						       "credential.client_secret" } },
+	[CREDENTIAL_GOOGLE] = { "google", true, { NULL } },
+};
+
+/* "file:" and "exec:" of api_key. A file that can't be read now may be there later, but a start
+ * without it is more likely a mistake: the key is missing then. */
+static void from_key(struct loader *l, struct draft *d, const struct origin *key)
+{
+	struct credential_setting *s = &d->b.credential;
+
+	/* Keys that take turns are followed by reading the configuration again. */
+	if (!key->ref || !d->b.api_key ||
+	    (d->b.api_keys && d->b.api_keys[0] && strncmp(key->ref, "exec:", 5)))
+		return;
+	if (strncmp(key->ref, "env:", 4))
+		*option_from(&d->set, "credential.kind") =
+			*option_from(&d->set, "credential.source") = *key;
+	if (!strncmp(key->ref, "file:", 5)) {
+		s->kind = CREDENTIAL_FILE;
+		s->source = path_resolve(l, key->ref + 5);
+	} else if (!strncmp(key->ref, "exec:", 5)) {
+		s->kind = CREDENTIAL_EXEC;
+		s->source = arena_printf(l->arena, "%s", key->ref + 5);
+		d->b.api_key_from = "a command";
+		d->b.api_key = NULL;
+	}
+}
+
+/* A file's path is like any other path of the config. */
+static void settle_source(struct loader *l, struct draft *d)
+{
+	struct credential_setting *s = &d->b.credential;
+
+	if ((s->kind != CREDENTIAL_FILE && s->kind != CREDENTIAL_GOOGLE) || !s->source)
+		return;
+	s->source = path_resolve(l, s->source);
+	if (s->source && !path_exposed(l, "credential.source", s->source,
+				       option_from(&d->set, "credential.source")))
+		path_check_private(l, "credential.source", s->source,
+				   option_from(&d->set, "credential.source"));
+}
+
+void credential_settle(struct loader *l, struct draft *d)
+{
+	const struct origin *kind = option_from(&d->set, "credential.kind");
+	struct credential_setting *s = &d->b.credential;
+
+	/* Keys as they stand cost nothing and are not to be shared in files. */
+	if (s->kind == CREDENTIAL_AWS && s->client_id && s->client_secret && !s->role)
+		s->kind = CREDENTIAL_AWS_KEYS;
+	if (s->kind != CREDENTIAL_KEY && (kind->kind != ORIGIN_PRESET || !d->b.api_key)) {
+		settle_source(l, d);
+		if (kinds[s->kind].bearer)
+			d->b.auth = AUTH_BEARER;
+		d->b.api_key = NULL;
+		d->b.api_key_from = arena_printf(l->arena, "its credential (%s)",
+						 kinds[s->kind].name);
+		return;
+	}
+	s->kind = CREDENTIAL_KEY;
+	from_key(l, d, option_from(&d->set, "api_key"));
+}
+
+const char *credential_lacks(struct loader *l, const struct draft *d)
+{
+	enum credential_kind kind = d->b.credential.kind;
+
+	for (size_t i = 0; i < 3 && kinds[kind].needs[i]; i++) {
+		const struct option *o = option_find(&options_backend, kinds[kind].needs[i]);
+
+		if (!option_given(o, &d->b))
+			return arena_printf(l->arena,
+					    "has no API key, and for a credential of kind \"%s\" it "
+					    "lacks %s",
+					    kinds[kind].name, o->path);
+	}
+	return NULL;
+}

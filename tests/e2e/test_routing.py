@@ -1,0 +1,321 @@
+"""Routing: rules, chains of backends, circuit breakers and keys that take turns, with several
+processes of the gateway that know of each other only through the host table."""
+import collections
+import json
+import socket
+import subprocess
+import threading
+import time
+
+import harness
+from client import message, text_of
+from harness import ApacheFcgid, KEY, Lighttpd
+from test_processes import Setup
+from upstream import Upstream, hello
+
+FAILURE = {"error": {"message": "scripted failure", "type": "x", "code": None}}
+
+
+class Pair(Setup):
+    """Two backends: `test`, as in every test, and LAB."""
+
+    def __init__(self, server_class, routes="", lab="", backend="", **settings):
+        self.lab = Upstream()
+        settings["backend"] = """retries = 0; %s }; LAB = { dialect = "openai-chat"; retries = 0;
+            base_url = "http://127.0.0.1:%d/v1"; api_key = "lab-key"; %s""" % (
+                backend, self.lab.port, lab)
+        settings["more"] = routes
+        super().__init__(server_class, **settings)
+
+    def __exit__(self, *args):
+        super().__exit__(*args)
+        self.lab.close()
+
+    def ask(self, path="/v1/messages", headers=(), **more):
+        with self.client(timeout=30) as client:
+            return client.ask("POST", path, message(**more), headers)
+
+    def get(self, path):
+        with self.client(timeout=30) as client:
+            return client.ask("GET", path).json
+
+    def health(self, name):
+        return [b for b in self.get("/health/detailed")["backends"] if b["name"] == name][0]
+
+
+def fails(status, headers=()):
+    return lambda call: call.whole(status, FAILURE, headers)
+
+
+SAFE = """routes = ( { name = "safe"; when = { model = "safe"; }; to = ( "test/one", "LAB/two" ); } );
+breaker = { failures = %d; cooldown = %d; };"""
+
+
+# ---- failover ----
+
+def recover(s):
+    """A call that goes well, to a backend alone, ends its rest and its key's."""
+    s.upstream.reset()
+    assert s.ask(model="test/one").status == 200
+
+
+def check_failover(server):
+    with Pair(server, SAFE % (100, 1)) as s:
+        for script in (fails(500), fails(503), fails(529), fails(429), fails(408), fails(401),
+                       fails(402), lambda call: call.sock.shutdown(socket.SHUT_RDWR),
+                       lambda call: call.whole(200, FAILURE)):
+            for stream in (False, True):
+                recover(s)
+                s.upstream.reset(script)
+                s.lab.reset()
+                answer = s.ask(model="safe", stream=stream)
+                assert len(s.upstream.calls) == 1
+                assert answer.status == 200, (answer.status, answer.body)
+                assert answer.headers["x-messages-backend"] == "LAB", answer.headers
+                assert answer.headers["x-messages-model"] == "two"
+                assert b"there" in answer.body and b'"safe"' in answer.body, answer.body
+                assert s.lab.wait_call().json["model"] == "two"
+        # What is wrong with the request is wrong everywhere.
+        for status in (400, 404, 413, 422):
+            recover(s)
+            s.upstream.reset(fails(status))
+            s.lab.reset()
+            answer = s.ask(model="safe")
+            assert answer.status >= 400 and not s.lab.calls, (status, answer.body)
+
+
+def test_failover_lighttpd():
+    check_failover(Lighttpd)
+
+
+def test_failover_mod_fcgid():
+    check_failover(ApacheFcgid)
+
+
+def test_failover_of_listed_statuses():
+    routes = SAFE % (100, 1) + 'routing = { failover_statuses = ( "404" ); };'
+    with Pair(Lighttpd, routes) as s:
+        s.upstream.reset(fails(404))
+        assert s.ask(model="safe").headers["x-messages-backend"] == "LAB"
+
+
+def test_no_failover_after_content():
+    def cut(call):
+        call.begin()
+        call.text("Half")
+        time.sleep(0.5)
+
+    with Pair(Lighttpd, SAFE % (100, 1)) as s:
+        s.upstream.reset(cut)
+        with s.client() as client:
+            response, stream = client.stream(message(model="safe", stream=True))
+            names = [name for name, _, _ in stream]
+            assert response.headers["x-messages-backend"] == "test"
+        assert names[-1] == "error" and not s.lab.calls, names
+
+
+def test_failover_costs_little():
+    """An error of the first member, and what the second one adds: the medians of many."""
+    def median(s, model):
+        times = []
+        with s.client() as client:
+            for _ in range(60):
+                start = time.monotonic()
+                assert client.ask("POST", "/v1/messages", message(model=model)).status == 200
+                times.append(time.monotonic() - start)
+        return sorted(times)[30]
+
+    with Pair(Lighttpd, SAFE % (1000, 1)) as s:
+        s.upstream.reset(fails(500))
+        alone, both = median(s, "LAB/two"), median(s, "safe")
+        added = both - alone
+        print("     a failing member adds %.2f ms to %.2f" % (added * 1e3, alone * 1e3))
+        # The failed call itself takes about as long as the other one.
+        assert added < alone + 0.01, (alone, both)
+
+
+# ---- breakers ----
+
+def at_once(s, n, **more):
+    """n requests at the same time: mod_fcgid starts a process for each."""
+    answers = []
+
+    def one():
+        answers.append(s.ask(**more))
+
+    threads = [threading.Thread(target=one) for _ in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return answers
+
+
+def test_breaker_of_all_processes():
+    with Pair(ApacheFcgid, SAFE % (3, 2)) as s:
+        slow = threading.Event()
+
+        def slowly(call):
+            slow.wait(1)
+            hello(call)
+
+        s.lab.reset(slowly)
+        at_once(s, 4, model="LAB/two")
+        slow.set()
+        assert len(harness.processes_below(s.gateway.dir)) >= 2
+        s.upstream.reset(fails(500))
+        for _ in range(12):
+            assert s.ask(model="safe").headers["x-messages-backend"] == "LAB"
+        assert len(s.upstream.calls) == 3, len(s.upstream.calls)
+        health = s.health("test")
+        assert health["state"] == "open", health
+        assert health["last_error"]["status"] == 500 and health["last_error"]["count"] == 3, health
+        # Half open: one of many asks again, and what it hears counts for all.
+        time.sleep(2.2)
+        s.upstream.reset(lambda call: (time.sleep(0.5), fails(500)(call)))
+        at_once(s, 6, model="safe")
+        assert len(s.upstream.calls) == 1, len(s.upstream.calls)
+        assert s.health("test")["state"] == "open"
+        time.sleep(4.2)
+        s.upstream.reset()
+        assert s.ask(model="safe").headers["x-messages-backend"] == "test"
+        assert s.health("test")["state"] == "closed"
+        assert s.ask(model="safe").headers["x-messages-backend"] == "test"
+
+
+def test_all_benched():
+    with Pair(Lighttpd, SAFE % (1, 30)) as s:
+        s.upstream.reset(fails(500))
+        s.lab.reset(fails(503))
+        answer = s.ask(model="safe")
+        assert answer.status == 529, answer.body
+        calls = len(s.upstream.calls) + len(s.lab.calls)
+        answer = s.ask(model="safe")
+        assert answer.status == 529 and int(answer.headers["retry-after"]) <= 31, answer.headers
+        assert len(s.upstream.calls) + len(s.lab.calls) == calls
+        # The only way is always tried.
+        s.lab.reset()
+        assert s.ask(model="LAB/two").status == 200
+        assert s.ask(model="safe").headers["x-messages-backend"] == "LAB"
+
+
+# ---- keys ----
+
+def keys_used(upstream):
+    return collections.Counter(call.headers["authorization"][7:] for call in upstream.calls)
+
+
+def test_keys_take_turns():
+    with Pair(ApacheFcgid, SAFE % (3, 60), lab='api_keys = ( "key-b", "key-c" );') as s:
+        for _ in range(9):
+            assert s.ask(model="LAB/x").status == 200
+        assert keys_used(s.lab) == {"lab-key": 3, "key-b": 3, "key-c": 3}, keys_used(s.lab)
+        # A session stays with one: its prompt is in that account's cache.
+        s.lab.reset()
+        for _ in range(6):
+            s.ask(model="LAB/x", headers={"x-claude-code-session-id": "s1"})
+        assert len(keys_used(s.lab)) == 1, keys_used(s.lab)
+
+
+def test_keys_rest():
+    def script(call):
+        key = call.headers["authorization"][7:]
+        if key == "key-b":
+            call.whole(401, FAILURE)
+        elif key == "key-c":
+            call.whole(429, FAILURE, (("retry-after", "2"),))
+        else:
+            hello(call)
+
+    with Pair(ApacheFcgid, SAFE % (3, 60), lab='api_keys = ( "key-b", "key-c" );') as s:
+        s.lab.reset(script)
+        for _ in range(12):
+            assert s.ask(model="LAB/x").status == 200
+        used = keys_used(s.lab)
+        assert used["key-b"] == 1 and used["key-c"] == 1 and used["lab-key"] == 12, used
+        health = s.health("LAB")
+        assert health["state"] == "closed", health
+        states = [key["state"] for key in health["keys"]]
+        assert states == ["closed", "open", "open"], health
+        assert [key["last_error"]["kind"] for key in health["keys"][1:]] == [
+            "key refused", "rate limit"], health
+        text = json.dumps(health)
+        assert "key-b" not in text and "lab-key" not in text, text
+        time.sleep(2.2)
+        s.lab.reset()
+        for _ in range(4):
+            s.ask(model="LAB/x")
+        assert keys_used(s.lab)["key-c"] >= 1 and not keys_used(s.lab)["key-b"], keys_used(s.lab)
+
+
+# ---- the way to one of several ----
+
+def test_names_and_paths():
+    with Pair(Lighttpd, SAFE % (3, 60), lab='model_big = "lab-big";') as s:
+        def backend(**more):
+            answer = s.ask(**more)
+            return answer.headers.get("x-messages-backend"), answer.headers.get("x-messages-model")
+
+        assert backend() == ("test", "scripted")
+        assert backend(model="LAB/vendor/m") == ("LAB", "vendor/m")
+        assert backend(model="LAB,m") == ("LAB", "m")
+        assert backend(path="/b/LAB/v1/messages") == ("LAB", "lab-big")
+        assert backend(path="/b/LAB/v1/messages?beta=true", model="m") == ("LAB", "m")
+        answer = s.ask(path="/b/NOBODY/v1/messages")
+        assert answer.status == 404 and answer.json["error"]["type"] == "not_found_error"
+        answer = s.ask(model="nobody-knows")
+        assert answer.status == 404 and "model: nobody-knows" in answer.json["error"]["message"]
+        answer = s.ask(path="/v1/messages/count_tokens", model="nobody-knows")
+        assert answer.status == 404
+        assert s.ask(path="/v1/messages/count_tokens", model="LAB/m").json["input_tokens"] > 0
+
+
+def test_model_lists_join():
+    with Pair(Lighttpd, SAFE % (3, 60)) as s:
+        ids = [m["id"] for m in s.get("/v1/models?limit=1000")["data"]]
+        for name in ("safe", "anthropic/safe", "scripted", "anthropic/scripted", "LAB/scripted",
+                     "anthropic/LAB/vendor/other", "test/vendor/other"):
+            assert name in ids, (name, ids)
+        assert len(ids) == len(set(ids)), ids
+        for name in ids:
+            assert s.ask(model=name).status == 200, name
+
+
+def test_universal():
+    with Pair(Lighttpd, SAFE % (3, 60)) as s:
+        with s.client() as client:
+            response, stream = client.stream(message(model="m", provider="lab"),
+                                             "/v1/universal/stream")
+            assert response.headers["x-messages-backend"] == "LAB"
+            assert text_of(stream) == "Hello there"
+        assert "provider" not in s.lab.wait_call().json
+        answer = s.ask(path="/v1/universal/stream", model="m", provider="nobody")
+        assert answer.status == 404 and "nobody" in answer.json["error"]["message"]
+        providers = s.get("/v1/universal/providers")
+        assert [p["id"] for p in providers["providers"]] == ["test", "LAB"]
+        assert providers["default"] == "test"
+        assert s.get("/v1/universal/providers/lab")["dialect"] == "openai-chat"
+        assert "vendor/other" in [m["id"] for m in
+                                  s.get("/v1/universal/providers/lab/models")["data"]]
+        assert s.get("/v1/universal/health")["status"] == "healthy"
+
+
+def test_log_and_route_command():
+    with Pair(Lighttpd, SAFE % (3, 60)) as s:
+        s.upstream.reset(fails(500))
+        s.ask(model="safe")
+        harness.wait_for(lambda: '"members":2' in open(s.gateway.log).read(), 5, "the log line")
+        line = [json.loads(x) for x in open(s.gateway.log) if '"members"' in x][-1]
+        assert line["backend"] == "LAB" and line["model_routed"] == "two", line
+        assert line["rule"] == 'routes[0] "safe"', line
+        done = subprocess.run([s.gateway.program, "--config", s.gateway.config, "--route"],
+                              input=json.dumps(message(model="safe")), text=True,
+                              capture_output=True, env=harness.clean_env(), timeout=10)
+        assert done.returncode == 0, done
+        for words in ('rule: routes[0] "safe"', "backend test, model one", "backend LAB, model two"):
+            assert words in done.stdout, done.stdout
+        assert KEY not in done.stdout and "lab-key" not in done.stdout
+        done = subprocess.run([s.gateway.program, "--config", s.gateway.config, "--route"],
+                              input=json.dumps(message(model="nobody")), text=True,
+                              capture_output=True, env=harness.clean_env(), timeout=10)
+        assert done.returncode == 1 and "404 not_found_error" in done.stdout, done
