@@ -5,11 +5,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
 #include "api/api.h"
-#include "base/clock.h"
 
 struct sample {
 	const char *text;
@@ -109,18 +109,14 @@ static void test_escapes(void **state)
 static void test_images(void **state)
 {
 	size_t n = 8u << 20;
-	char *data = malloc(n);
+	/* Who reads a byte of it crashes. */
+	char *data = mmap(NULL, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct block image = { .type = BLOCK_IMAGE, .source = SOURCE_BASE64 };
-	int64_t begun, tokens;
 
-	assert_non_null(data);
-	memset(data, 'A', n);
+	assert_true(data != MAP_FAILED);
 	image.data = span_str((struct str){ data, n });
-	begun = clock_us();
-	tokens = tokens_of(&image);
-	assert_true(clock_us() - begun < 2000);
-	assert_in_range(tokens, 1000, 3000);
-	free(data);
+	assert_in_range(tokens_of(&image), 1000, 3000);
+	munmap(data, n);
 }
 
 static void test_parts(void **state)
