@@ -489,8 +489,9 @@ static NOINLINE enum flow not_json(struct gemini_decoder *d, struct sink *s, con
 	struct fault said = FAULT_INIT, f = FAULT_INIT;
 
 	error_from_body(d->c, 200, text, &said);
-	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s that is not JSON: %.200s",
-		  d->c->target->backend->name, what, said.message);
+	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s that is not JSON: %.*s",
+		  d->c->target->backend->name, what,
+		  STR_ARGS(str_cut_utf8(str_of(said.message), 200)));
 	return openai_fault(s, &f);
 }
 

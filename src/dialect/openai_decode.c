@@ -482,8 +482,9 @@ enum flow openai_not_json(struct openai_decoder *d, struct sink *s, const char *
 	error_from_body(d->c, 200, text, &said);
 	if (said.class != FAULT_TRANSIENT)
 		return openai_fault(s, &said);
-	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s that is not JSON: %.200s",
-		  d->c->target->backend->name, what, said.message);
+	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s that is not JSON: %.*s",
+		  d->c->target->backend->name, what,
+		  STR_ARGS(str_cut_utf8(str_of(said.message), 200)));
 	return openai_fault(s, &f);
 }
 

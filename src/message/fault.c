@@ -5,25 +5,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-#include "base/utf8.h"
-
-/* A message is JSON one day: a piece of somebody else's text may have been cut inside a character, or have been none. */
-static void fault_tidy(char *text)
-{
-	size_t n = strlen(text), len;
-
-	if (str_utf8((struct str){ text, n }))
-		return;
-	for (size_t i = 0; i < n; i += len) {
-		len = (unsigned char)text[i] < 0x80 ? 1 : utf8_sequence(text + i, n - i);
-		if (len)
-			continue;
-		text[i] = '?';
-		len = 1;
-	}
-}
 
 static void fault_set_text(struct fault *f, const char *fmt, va_list ap)
 {
@@ -31,14 +12,12 @@ static void fault_set_text(struct fault *f, const char *fmt, va_list ap)
 
 	if (n < 0)
 		f->message[0] = '\0';
-	if (n > 0 && (size_t)n >= sizeof(f->message)) {
-		/* Cut by vsnprintf, perhaps inside a character. */
-		struct str cut = str_cut_utf8((struct str){ f->message, sizeof(f->message) - 1 },
-					      sizeof(f->message) - 4);
-
-		f->message[cut.n] = '\0';
-	}
-	fault_tidy(f->message);
+	if (n < 0 || (size_t)n < sizeof(f->message))
+		return;
+	/* Cut by vsnprintf, perhaps inside a character. */
+	struct str cut = str_cut_utf8((struct str){ f->message, sizeof(f->message) - 1 },
+				      sizeof(f->message) - 4);
+	f->message[cut.n] = '\0';
 }
 
 int fault_set_at(const char *site, struct fault *f, enum fault_class class, int status,

@@ -275,21 +275,9 @@ static void test_size(void **state)
 	buf_release(&b);
 }
 
-/* Whatever pieces a message is made of, it is UTF-8. */
-static void test_message_is_utf8(void **state)
-{
-	struct fault f = FAULT_INIT;
-
-	fault_bad(&f, "said %.4s.", "ab\xe2\x82\xac");
-	assert_string_equal(f.message, "said ab??.");
-	fault_bad(&f, "\xff and \xe2\x82\xac");
-	assert_string_equal(f.message, "? and \xe2\x82\xac");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_message_is_utf8),
 		cmocka_unit_test(test_mapping),
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_overflow_elsewhere),
