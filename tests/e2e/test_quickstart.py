@@ -150,3 +150,24 @@ def test_url_without_a_server():
         q.reader.join(5)
         assert "lists no models" in q.output, q.output
         assert os.listdir(q.dir) == []
+
+
+def test_env_warns():
+    """A client settings file that overrides the line, and a window too small for a first turn."""
+    with tempfile.TemporaryDirectory() as home:
+        os.mkdir(os.path.join(home, ".claude"))
+        with open(os.path.join(home, ".claude", "settings.json"), "w") as f:
+            f.write('{"env": {"ANTHROPIC_BASE_URL": "http://other"}}')
+        config = os.path.join(home, "messages.conf")
+        with open(config, "w") as f:
+            f.write('proxy_backend = "lab"; models = { big = "m"; };\n'
+                    'backends = { lab = { dialect = "openai-chat"; auth = "none";\n'
+                    '    base_url = "http://127.0.0.1:9/v1"; context_tokens = 8192; }; };\n')
+        done = subprocess.run([harness.program(), "--config", config, "env", "--url",
+                               "http://127.0.0.1:4000"], capture_output=True, text=True,
+                              timeout=60, cwd="/", env={"HOME": home, "PATH": os.environ["PATH"]})
+    assert done.returncode == 0, done.stderr
+    assert "ANTHROPIC_BASE_URL='http://127.0.0.1:4000'" in done.stdout, done.stdout
+    assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS=8192" in done.stdout, done.stdout
+    assert "settings.json sets ANTHROPIC_BASE_URL" in done.stderr, done.stderr
+    assert "window of 8192 tokens" in done.stderr, done.stderr
