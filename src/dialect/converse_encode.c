@@ -704,6 +704,7 @@ static void put_body(struct converse *v, enum op op)
 	if (v->claude && v->e.request->nstop_sequences &&
 	    openai_member(&v->e, "additionalModelResponseFieldPaths"))
 		put(v, "[\"/stop_sequence\"]");
+	openai_put_caller(&v->e);
 	put_own_members(v);
 	put(v, "}");
 }

@@ -26,7 +26,7 @@ struct golden_case {
 struct case_options {
 	struct backend backend;
 	const char *model; /* at the backend; NULL: as asked for */
-	const char *beta, *session_id;
+	const char *beta, *session_id, *caller;
 	int64_t input_estimate;
 	bool strip_thinking;
 };

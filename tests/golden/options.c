@@ -49,6 +49,7 @@ static const struct {
 	{ "files", YES, AT(files), NULL },
 	{ "top_k", YES, AT(top_k), NULL },
 	{ "user", YES, AT(user), NULL },
+	{ "user_member", TEXT, AT(user_member), NULL },
 	{ "response_format", YES, AT(response_format), NULL },
 	{ "strip_schema_null", YES, AT(strip_schema_null), NULL },
 	{ "think_tags", YES, AT(think_tags), NULL },
@@ -80,6 +81,7 @@ static const struct {
 	{ "model", TEXT, offsetof(struct case_options, model), NULL },
 	{ "beta", TEXT, offsetof(struct case_options, beta), NULL },
 	{ "session_id", TEXT, offsetof(struct case_options, session_id), NULL },
+	{ "caller", TEXT, offsetof(struct case_options, caller), NULL },
 	{ "input_estimate", LONG, offsetof(struct case_options, input_estimate), NULL },
 	{ "strip_thinking", YES, offsetof(struct case_options, strip_thinking), NULL },
 };
@@ -188,6 +190,7 @@ static void set_defaults(struct case_options *o)
 		.response_format = true,
 		.think_tags = true,
 		.tool_name_max = 64,
+		.user_member = "user",
 	};
 }
 
