@@ -67,6 +67,12 @@ struct credential_setting {
 	int lifetime;                   /* seconds, where the answer does not say */
 };
 
+/* Bedrock's guardrail; id NULL: none. */
+struct guardrail_setting {
+	const char *id, *version;
+	const char *trace;              /* "enabled", "disabled", "enabled_full"; NULL: not said */
+};
+
 struct header_setting { const char *name, *value; };
 struct body_member { const char *name; const char *json; };    /* json NULL: drop the member */
 
@@ -81,9 +87,13 @@ struct backend {
 	const char *path_responses;     /* the same for openai-responses: "/responses" */
 	const char *const *responses_models;    /* dialect "openai": models that it is used for (glob); NULL-terminated */
 	const char *path_count;         /* NULL: cannot count */
-	const char *path_models;        /* NULL: has no list */
+	const char *path_models;        /* NULL: has no list; several are separated by spaces */
+	const char *models_url;         /* where those are; NULL: at base_url */
 	enum auth_kind auth;
 	const char *region;             /* AWS, Google: where base_url is; NULL elsewhere */
+	struct guardrail_setting guardrail;     /* Bedrock */
+	const char *service_tier;       /* Bedrock: "priority", "default", "flex", "reserved"; NULL: not said */
+	const char *latency;            /* Bedrock: "standard", "optimized"; NULL: not said */
 	const char *project;            /* Google: whose base_url it is; NULL elsewhere */
 	const char *auth_header;        /* header name for AUTH_HEADER, "x-api-key" */
 	const char *api_key;            /* resolved; NULL when none. Never printed. */

@@ -39,6 +39,9 @@ static const char *const forced_tools[] = { "taken", "unthinking", "refused", NU
 static const char *const required_words[] = { "required", "any", NULL };
 static const char *const prefill_members[] = { "prefix", "partial", NULL };
 static const char *const temperatures[] = { "0.01", "0.001", NULL };
+static const char *const traces[] = { "enabled", "disabled", "enabled_full", NULL };
+static const char *const service_tiers[] = { "priority", "default", "flex", "reserved", NULL };
+static const char *const latencies[] = { "standard", "optimized", NULL };
 static const char *const max_tokens_names[] = { "max_tokens", "max_completion_tokens", NULL };
 
 static const struct option global_rows[] = {
@@ -285,6 +288,16 @@ static const struct option backend_rows[] = {
 	{ "region", TYPE_TEXT, BACKEND(region), NULL, 0, 0, NULL, NULL, NULL,
 		"AWS region or Google location: what \"{region}\" in base_url stands for, and what "
 		"AWS's signature names." },
+	{ "guardrail.id", TYPE_TEXT, BACKEND(guardrail.id), NULL, 0, 0, NULL, NULL, NULL,
+		"Bedrock: id or ARN of the guardrail that each request passes." },
+	{ "guardrail.version", TYPE_TEXT, BACKEND(guardrail.version), "DRAFT", 0, 0, NULL, NULL,
+		NULL, "Bedrock: its version." },
+	{ "guardrail.trace", TYPE_TEXT, BACKEND(guardrail.trace), NULL, 0, 0, NULL, traces, NULL,
+		"Bedrock: whether it says what it found." },
+	{ "service_tier", TYPE_TEXT, BACKEND(service_tier), NULL, 0, 0, NULL, service_tiers, NULL,
+		"Bedrock: what requests are served before, and what they cost." },
+	{ "latency", TYPE_TEXT, BACKEND(latency), NULL, 0, 0, NULL, latencies, NULL,
+		"Bedrock: latency-optimized inference for models that have it." },
 	{ "project", TYPE_TEXT, BACKEND(project), NULL, 0, 0, NULL, NULL, NULL,
 		"Google project: what \"{project}\" in base_url stands for." },
 	{ "auth_header", TYPE_TEXT, BACKEND(auth_header), NULL, 0, 0, NULL, NULL, NULL,
@@ -309,7 +322,10 @@ static const struct option backend_rows[] = {
 	{ "path_count", TYPE_TEXT, BACKEND(path_count), NULL, 0, 0, NULL, NULL, "the dialect's",
 		"Appended to base_url to count tokens; \"\" when the backend cannot." },
 	{ "path_models", TYPE_TEXT, BACKEND(path_models), NULL, 0, 0, NULL, NULL, "the dialect's",
-		"Appended to base_url for the list of models; \"\" when it has none." },
+		"Appended to base_url for the list of models; \"\" when it has none. Several are "
+		"separated by spaces." },
+	{ "models_url", TYPE_URL, BACKEND(models_url), NULL, 0, 0, NULL, NULL, "base_url",
+		"Stands for base_url where the lists of models are at another host." },
 
 	{ "mid_system", TYPE_WORD, BACKEND(mid_system), "user", 0, 0, NULL, mid_systems, NULL,
 		"System entries in the middle of a conversation: kept, made the user's, or moved "
