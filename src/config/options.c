@@ -29,7 +29,7 @@ static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
 static const char *const auths[] = { "none", "bearer", "header", "basic", "sigv4",
 	NULL };
 static const char *const credentials[] = { "key", "file", "exec", "oauth", "databricks-m2m",
-	"entra", "aws", "aws-keys", "google", NULL };
+	"entra", "managed-identity", "aws", "aws-keys", "google", NULL };
 static const char *const mid_systems[] = { "keep", "user", "hoist", NULL };
 static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", "budget",
 	"switch", "parsed", NULL };
@@ -197,10 +197,12 @@ static const struct option backend_rows[] = {
 		"How the credential is got where it is more than api_key." },
 	{ "credential.source", TYPE_TEXT, BACKEND(credential.source), NULL, 0, 0, NULL, NULL, NULL,
 		"`file`: its path; `exec`: the command, run without a shell; `google`: the JSON "
-		"file of a service account, else the machine's own." },
+		"file of a service account, else the machine's own; `entra`: a file with a token of "
+		"another issuer, in place of client_secret." },
 	{ "credential.client_id", TYPE_TEXT, BACKEND(credential.client_id), NULL, 0, 0, NULL, NULL,
 		NULL,
-		"OAuth kinds: the client, which Databricks calls service principal." },
+		"OAuth kinds: the client, which Databricks calls service principal; "
+		"`managed-identity`: which of the machine's." },
 	{ "credential.client_secret", TYPE_SECRET, BACKEND(credential.client_secret), NULL, 0, 0,
 		NULL, NULL, NULL,
 		"Its secret: \"env:NAME\" or \"file:PATH\"." },
@@ -221,9 +223,19 @@ static const struct option backend_rows[] = {
 		"client_secret." },
 	{ "credential.profile", TYPE_TEXT, BACKEND(credential.profile), NULL, 0, 0, NULL, NULL,
 		"default",
-		"`aws`: profile of ~/.aws/credentials." },
+		"`aws`: profile of ~/.aws/credentials and ~/.aws/config." },
 	{ "credential.role", TYPE_TEXT, BACKEND(credential.role), NULL, 0, 0, NULL, NULL, NULL,
-		"`aws`: ARN of a role that is assumed with what was found." },
+		"`aws`: ARN of a role that is assumed with what was found; `google`: e-mail address "
+		"of a service account that is impersonated." },
+	{ "credential.external_id", TYPE_TEXT, BACKEND(credential.external_id), NULL, 0, 0, NULL,
+		NULL, NULL,
+		"`aws`: what the role's owner asks to be told." },
+	{ "credential.session_name", TYPE_TEXT, BACKEND(credential.session_name), NULL, 0, 0, NULL,
+		NULL, "messages-fcgi",
+		"`aws`: name of the role's session, which its owner sees." },
+	{ "credential.role_seconds", TYPE_INT, BACKEND(credential.role_seconds), NULL, 0, 43200,
+		NULL, NULL, "3600",
+		"How long a session of the role is to last." },
 	{ "credential.lifetime", TYPE_INT, BACKEND(credential.lifetime), "300", 1, DAY, NULL, NULL,
 		NULL,
 		"Seconds that a token is good for when nothing says how long." },

@@ -102,6 +102,7 @@ const struct preset_env preset_azure_openai_env[] = {
 	{ "credential.tenant", "AZURE_TENANT_ID", NULL },
 	{ "credential.client_id", "AZURE_CLIENT_ID", NULL },
 	{ "credential.client_secret", "AZURE_CLIENT_SECRET", NULL },
+	{ "credential.source", "AZURE_FEDERATED_TOKEN_FILE", NULL },
 	END_ENV
 };
 
