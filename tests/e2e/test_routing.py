@@ -333,6 +333,33 @@ def test_model_lists_join():
             assert s.ask(model=name).status == 200, name
 
 
+def test_model_lists_of_each():
+    """A backend that says nothing takes nothing from the others; below /b/NAME there is its own list,
+    and every name of it goes there."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mute = """}; MUTE = { dialect = "openai-chat"; base_url = "http://127.0.0.1:%d/v1";
+            api_key = "k";""" % silent.getsockname()[1]
+        with Pair(Lighttpd, SAFE % (3, 60), lab=mute) as s:
+            ids = [m["id"] for m in s.get("/v1/models?limit=1000")["data"]]
+            assert "LAB/vendor/other" in ids and "test/vendor/other" in ids, ids
+            assert not any("MUTE" in one for one in ids), ids
+            page = s.get("/v1/models?limit=2")
+            assert page["has_more"] and [m["id"] for m in page["data"]] == ids[:2], page
+            page = s.get("/v1/models?limit=2&after_id=" + page["last_id"])
+            assert [m["id"] for m in page["data"]] == ids[2:4], page
+            page = s.get("/v1/models?limit=2&before_id=" + page["first_id"])
+            assert [m["id"] for m in page["data"]] == ids[:2] and not page["has_more"], page
+            assert s.get("/v1/models/LAB/vendor/other")["id"] == "LAB/vendor/other"
+            assert s.get("/v1/models/nobody")["error"]["type"] == "not_found_error"
+            ids = [m["id"] for m in s.get("/b/LAB/v1/models?limit=1000")["data"]]
+            assert ids == ["scripted", "anthropic/scripted", "vendor/other",
+                           "anthropic/vendor/other"], ids
+            for name in ids:
+                answer = s.ask(path="/b/LAB/v1/messages", model=name)
+                assert answer.headers["x-messages-backend"] == "LAB", answer.headers
+                assert answer.headers["x-messages-model"] == name.replace("anthropic/", ""), name
+
+
 def test_universal():
     with Pair(Lighttpd, SAFE % (3, 60)) as s:
         with s.client() as client:
