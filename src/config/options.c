@@ -278,7 +278,9 @@ static const struct option backend_rows[] = {
 		"Further headers: ( { name = \"X-Team\"; value = \"blue\"; } ); a value may be "
 		"env: or file:." },
 	{ "body", TYPE_BODY, BACKEND(body), NULL, 0, 0, NULL, NULL, NULL,
-		"Members put into each request's body: { provider = { sort = \"price\"; }; }." },
+		"Members put into each request's body: { provider = { sort = \"price\"; }; }. A text "
+		"that begins with json: is JSON as it stands, for what has no form in this file: "
+		"logit_bias = \"json:{\\\"50256\\\":-100}\"." },
 	{ "drop_members", TYPE_LIST, BACKEND(drop_members), NULL, 0, 0, NULL, NULL, NULL,
 		"Members of the body that this backend refuses; left out with their betas." },
 	{ "drop_betas", TYPE_LIST, BACKEND(drop_betas), NULL, 0, 0, NULL, NULL, NULL,
