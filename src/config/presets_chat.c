@@ -74,10 +74,8 @@ const struct preset_env preset_openai_env[] = {
 	END_ENV
 };
 
-/*
- * The v1 API, where the deployment is the model's name. The dated one that it replaces is had with
- * base_path = "" and path_message = "/openai/deployments/{model}/chat/completions?api-version=…".
- */
+/* The API without dates, where the deployment is the model's name; api_version leads to the dated
+ * one. */
 const struct preset_setting preset_azure_openai[] = {
 	{ "host_suffix", ".openai.azure.com" },
 	{ "base_path", "/openai/v1" },
@@ -98,6 +96,7 @@ const struct preset_env preset_azure_openai_env[] = {
 	{ "api_key", "AZURE_OPENAI_API_KEY", NULL },
 	{ "base_url", "AZURE_OPENAI_ENDPOINT", NULL },
 	{ "host", "AZURE_OPENAI_RESOURCE", NULL },
+	{ "api_version", "AZURE_OPENAI_API_VERSION OPENAI_API_VERSION", NULL },
 	{ "model_big", "AZURE_OPENAI_DEPLOYMENT", NULL },
 	{ "credential.tenant", "AZURE_TENANT_ID", NULL },
 	{ "credential.client_id", "AZURE_CLIENT_ID", NULL },
