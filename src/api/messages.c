@@ -14,7 +14,6 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "ingress/ingress.h"
-#include "json/scan.h"
 #include "run/filters.h"
 
 #define ANSWER_MAX (64u << 20) /* bytes of a whole answer, from the backend or to the client */
@@ -325,7 +324,7 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 /* The backend that the body names; without one the router decides. */
 static int take_provider(struct exchange *x, struct fault *f)
 {
-	struct span name = span_unquote(json_get(span_json(x->body.request.body), "provider"));
+	struct span name = request_member(&x->body.request, "provider");
 	struct buf text;
 
 	if (!span_given(name) || span_is_null(name))

@@ -263,14 +263,14 @@ static void put_betas(struct converse *v, bool *first)
 /* Claude takes the API's own members there. */
 static void claude_fields(struct converse *v, bool *first)
 {
-	struct span body = span_json(v->e.request->body), key;
-	struct span config = json_get(body, "output_config");
+	const struct message_request *r = v->e.request;
+	struct span config = request_member(r, "output_config"), key;
 	struct scan it;
 
-	put_raw(v, first, "thinking", "thinking", json_get(body, "thinking"));
+	put_raw(v, first, "thinking", "thinking", request_member(r, "thinking"));
 	if (json_each_member(config, &it) && scan_member(&it, &key))
 		put_raw(v, first, "output_config", "output_config", config);
-	put_raw(v, first, "top_k", "top_k", v->e.request->top_k);
+	put_raw(v, first, "top_k", "top_k", r->top_k);
 	put_claudes_choice(v, first);
 	put_betas(v, first);
 }

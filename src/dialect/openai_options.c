@@ -205,7 +205,7 @@ static bool client_says(const struct openai_encoder *e, struct str member)
 
 	while (v && *v && !str_is(member, *v))
 		v++;
-	return v && *v && span_given(json_get(span_json(e->request->body), *v));
+	return v && *v && span_given(request_member(e->request, *v));
 }
 
 void openai_put_caller(struct openai_encoder *e)
