@@ -52,9 +52,9 @@ void openai_put_name(struct openai_encoder *e, struct span name); /* short form,
 void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat);
 /* openai_ids.c: an id in the backend's call_id_length characters; STR_NONE when memory ends. */
 struct str openai_short_id(struct openai_encoder *e, struct str id);
-/* openai_tools.c, an edit rule's function: leaves out what strict validators refuse in a schema. */
-enum edit_action openai_strip_null(void *ctx, const struct span *path, unsigned depth,
-				   struct span value, struct str *with);
+/* openai_tools.c: gives a schema without what strict validators refuse to `take`, which must copy
+ * it. False when that can't be made. */
+bool openai_clean_schema(struct span schema, void (*take)(void *ctx, struct str made), void *ctx);
 
 /* openai_parts.c: content as a list of parts, written as one string or as an array. */
 enum part_kind { PART_TEXT, PART_IMAGE, PART_FILE, PART_JSON };
@@ -111,6 +111,9 @@ bool history_is_mid_system(const struct block *b);
 /* What a block of a system entry says: its text, or which tool comes or goes; absent: nothing. */
 struct span history_system_text(struct openai_encoder *e, const struct block *b);
 bool history_is_tool_change(const struct block *b);
+/* Of such a block: the tool's name, and what follows "The tool NAME". */
+struct span history_changed_tool(const struct block *b);
+const char *history_change_words(const struct block *b);
 struct span history_other_text(
 	const struct block *b); /* "content" of an unknown block when it is a string */
 

@@ -71,7 +71,7 @@ void anthropic_quirks_read(const struct encode_context *c, struct anthropic_quir
 		gone += r->tools[i].server;
 	q->tools_gone = gone && gone == r->ntools;
 	q->any = q->thinking || q->effort_gone || q->tool_choice || q->temperature ||
-		 q->tools_gone || b->strip_schema_null;
+		 q->tools_gone;
 }
 
 static enum edit_action replace(const char *with, struct str *out)

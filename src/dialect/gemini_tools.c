@@ -19,21 +19,6 @@ static const struct tool *find_tool(const struct message_request *r, struct span
 	return NULL;
 }
 
-/* "key": and the schema, in the form that the API takes; nothing for one that says nothing. */
-static void put_schema(struct gemini_encoder *g, const char *key, struct span schema)
-{
-	struct segs *s = g->e.body;
-	struct buf b;
-
-	buf_init(&b, 0);
-	if (span_is_object(schema) && gemini_schema(&b, g->e.arena, schema)) {
-		segs_puts(s, key);
-		segs_add(s, arena_str(g->e.arena, buf_str(&b)));
-	}
-	s->failed = s->failed || b.failed;
-	buf_release(&b);
-}
-
 /* A description is demanded. */
 static void put_tool(struct gemini_encoder *g, const struct tool *t)
 {
@@ -43,7 +28,7 @@ static void put_tool(struct gemini_encoder *g, const struct tool *t)
 	openai_put_name(&g->e, t->name);
 	segs_puts(s, ",\"description\":");
 	segs_string(s, span_blank(t->description) ? t->name : t->description);
-	put_schema(g, ",\"parameters\":", t->input_schema);
+	gemini_put_schema(s, g->e.arena, ",\"parameters\":", t->input_schema);
 	segs_puts(s, "}");
 }
 
@@ -117,5 +102,5 @@ void gemini_put_format(struct gemini_encoder *g, bool *first)
 	}
 	segs_key(g->e.body, first, "responseMimeType");
 	segs_puts(g->e.body, "\"application/json\"");
-	put_schema(g, ",\"responseSchema\":", schema);
+	gemini_put_schema(g->e.body, g->e.arena, ",\"responseSchema\":", schema);
 }
