@@ -94,7 +94,8 @@ bool route_as_it_comes(const struct config *c, const char *name)
 
 	if (!c->several && !c->nroutes)
 		return true;
-	return is_model(c, name) || (p && p->claude_names && str_find_nocase(str_of(name), "claude"));
+	return is_model(c, name) ||
+	       (p && p->claude_names && str_find_nocase(str_of(name), "claude"));
 }
 
 static bool names_backend(const struct config *c, const char *name)
