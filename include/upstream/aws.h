@@ -62,6 +62,9 @@ int aws_from_container(const struct backend *b, struct waiter *w, struct credent
 /* AWS_NOTHING: switched off, or nobody answers. */
 int aws_from_instance(const struct backend *b, struct waiter *w, struct credential *out,
 		      struct fault *f);
+/* The instance's region, as text; AWS_NOTHING as above. */
+int aws_instance_region(const struct backend *b, struct waiter *w, struct buf *out,
+			struct fault *f);
 /* Keys of the environment, as a profile's credential_source may name them. */
 int aws_from_environment(const struct backend *b, struct credential *out, struct fault *f);
 

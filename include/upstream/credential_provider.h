@@ -62,6 +62,9 @@ struct credential_call {
  * status; -1 with the fault, which names the URL's host. */
 int credential_http(const struct backend *b, const struct credential_call *c, struct waiter *w,
 		    int *status, struct buf *out, struct fault *f) MUST_CHECK;
+/* True when what is secret may go to this address: https, or this machine itself. host: of the URL,
+ * without brackets and port; "" when it is none. */
+bool credential_safe_url(const char *url, char *host, size_t size);
 /* Appends name=value for a form body, percent-encoded, with '&' where b is not empty. */
 void credential_form(struct buf *b, const char *name, const char *value);
 /* The value alone. */

@@ -50,8 +50,11 @@ static bool adopt(const struct renewal *n, struct credential *out)
 
 static enum renewed fetch(const struct renewal *n, struct credential *out, struct fault *f)
 {
-	if (credential_provider(n->b)->fetch(n->b, n->w, out, f))
+	/* One that fails at its second step (a role, an impersonation) leaves what the first gave. */
+	if (credential_provider(n->b)->fetch(n->b, n->w, out, f)) {
+		credential_release(out);
 		return RENEWAL_FAILED;
+	}
 	if (!credential_printable(out)) {
 		credential_release(out);
 		credential_fault(n->b, f, "holds a control character");
