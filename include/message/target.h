@@ -140,6 +140,7 @@ struct backend {
 	bool strip_schema_null;         /* drop null "required"/"type" and "$schema" from schemas */
 	bool think_tags;                /* "<think>…</think>" at the start of the text is thinking */
 	bool strip_thinking_retry;      /* one retry without thinking when a signature is refused */
+	bool json_schema;               /* gemini: schemas go as they stand, in the members for JSON Schema */
 	bool count_wrapped;             /* gemini: a token count holds a whole request (AI Studio) */
 	bool tool_result_merge;         /* user text after tool results goes into the last of them (Mistral) */
 	bool billing_header;            /* keep Claude Code's x-anthropic-billing-header text */

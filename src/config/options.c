@@ -398,6 +398,8 @@ static const struct option backend_rows[] = {
 	{ "tool_result_merge", TYPE_BOOL, BACKEND(tool_result_merge), "false", 0, 0, NULL, NULL,
 		NULL,
 		"User text right after tool results goes into the last of them." },
+	{ "json_schema", TYPE_BOOL, BACKEND(json_schema), "false", 0, 0, NULL, NULL, NULL,
+		"Schemas go as they stand, in parametersJsonSchema and responseJsonSchema (gemini)." },
 	{ "count_wrapped", TYPE_BOOL, BACKEND(count_wrapped), "true", 0, 0, NULL, NULL, NULL,
 		"A token count holds a whole request (gemini)." },
 	{ "session_member", TYPE_TEXT, BACKEND(session_member), NULL, 0, 0, NULL, NULL, NULL,
