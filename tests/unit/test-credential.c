@@ -114,6 +114,9 @@ static void test_file(void **state)
 	/* Gone for a moment, as while it is being replaced. */
 	unlink(in_dir("token"));
 	gets(&b, "another");
+	/* Empty for a moment, as while it is being written: what is there serves on. */
+	put("token", "");
+	gets(&b, "another");
 	put("token", "bad\x01");
 	fails(&(struct backend){ .name = "lab", .base_url = "x", .credential = b.credential },
 	      "control character");
@@ -301,6 +304,36 @@ static void test_quotes(void **state)
 	}
 }
 
+/* While the old one is good nobody waits for the process that renews it. */
+static void test_early_renewal_elsewhere(void **state)
+{
+	struct backend b = backend(CREDENTIAL_EXEC, "echo mine");
+	unsigned char id[CREDENTIAL_ID_SIZE] = { 1 };
+	struct renewal n = { .b = &b, .dir = dir, .id = id, .early = true };
+	struct credential c = CREDENTIAL_INIT;
+	struct fault f = FAULT_INIT, told = FAULT_INIT;
+	int held = -1;
+
+	assert_int_equal(credential_share_lock(dir, id, &held), SHARE_LOCKED);
+	assert_int_equal(credential_renew(&n, &c, &f), RENEWED_ELSEWHERE);
+	assert_null(c.token);
+	/* What that one has met is told, while it is new. */
+	credential_fault(&b, &f, "was refused");
+	credential_share_fail(held, &f);
+	assert_false(credential_share_failed(held, 0, &told));
+	credential_share_unlock(held);
+	assert_int_equal(credential_renew(&n, &c, &told), RENEWAL_FAILED);
+	assert_string_equal(told.message, f.message);
+	assert_int_equal(told.class, FAULT_AUTH);
+	held = -1;
+	assert_int_equal(credential_share_lock(dir, id, &held), SHARE_LOCKED);
+	credential_share_fail(held, NULL);
+	credential_share_unlock(held);
+	assert_int_equal(credential_renew(&n, &c, &f), RENEWED);
+	assert_string_equal(c.token, "mine");
+	credential_release(&c);
+}
+
 static void test_due(void **state)
 {
 	struct backend b = backend(CREDENTIAL_EXEC, "true");
@@ -407,6 +440,7 @@ int main(void)
 		TEST(test_key), TEST(test_file), TEST(test_commands), TEST(test_one_thread_renews),
 		TEST(test_shared), TEST(test_command_too_slow), TEST(test_command_surroundings),
 		TEST(test_deadline), TEST(test_moments), TEST(test_quotes), TEST(test_due),
+		TEST(test_early_renewal_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
