@@ -9,7 +9,7 @@
 #include "dialect/dialect.h"
 #include "json/edit.h"
 
-/* What a model family asks for beside its backend; openai_options.c holds the table. */
+/* What a model family asks for beside its backend; openai_traits.c holds the table. */
 struct model_traits {
 	const char *glob; /* on the last path segment of the model's name */
 	unsigned flags;
@@ -144,9 +144,12 @@ void openai_put_messages(struct openai_encoder *e); /* openai_messages.c */
 void openai_put_tools(struct openai_encoder *e);    /* openai_tools.c */
 void openai_put_format(struct openai_encoder *e);   /* openai_tools.c */
 void openai_put_options(struct openai_encoder *e);  /* openai_options.c */
-/* The client's key, where the backend is told (part of openai_put_options; for other dialects). */
+/* openai_caller.c: the name of the client's key where the backend is told it, and the session. */
 void openai_put_caller(struct openai_encoder *e);
+void openai_put_session(struct openai_encoder *e);
+/* openai_traits.c: the row of a model, and its own word for an effort (NULL for NULL). */
 const struct model_traits *openai_model_traits(const char *model);
+const char *openai_effort_word(const char *model, const char *wanted);
 
 /* For dialects that differ in the body alone. path: appended to base_url; NULL: no such endpoint.
  * body is not called for OP_MODELS. */

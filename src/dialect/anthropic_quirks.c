@@ -1,7 +1,7 @@
 /*
  * What Messages-compatible backends have otherwise: thinking that is on or off and never adaptive, no
  * effort beside thinking that is off, demanded tool calls only without thinking, temperatures above
- * 0. Each is an option of the backend; what a model family takes is openai_options.c's table.
+ * 0. Each is an option of the backend; what a model family takes is openai_traits.c's table.
  */
 #include "dialect/anthropic_quirks.h"
 

@@ -202,7 +202,7 @@ int edit_find(struct edits *e, struct str src, const struct edit_rule *rule,
 	      const struct str *known, size_t nknown)
 {
 	struct walk w = { .rule = rule, .cut = cut_note, .edits = e, .known = known,
-			  .known_end = known + nknown };
+			  .known_end = known ? known + nknown : NULL };
 
 	return walk_text(&w, src) || e->failed ? -1 : 0;
 }
