@@ -16,6 +16,7 @@ from rounds import ARGUMENTS, COMMAND, FINAL, FUNCTION, ITEM, REASONING, RESULT,
 from rounds import MESSAGE as ITEM_OF_TEXT
 from test_compat import Preset
 from test_errors import error_of
+from test_litellm import logged
 from test_openai import respond
 from upstream import Upstream
 
@@ -49,9 +50,8 @@ RESULT_BACK = {"role": "tool", "tool_call_id": "call_1", "content": RESULT}
 CHAT_IMAGE = {"messages": [{"content": [
     {"type": "image_url", "image_url": {"url": "data:image/png;base64," + PIXEL}}]}]}
 
-# path: where the proxy asks its backend. back: what a tool's
-# result brings to the backend. image: how one arrives there. counts: the backend's own count.
-# priced: the proxy says what an answer cost.
+# path: where the proxy asks its backend. back: what a tool's result brings to the backend. image:
+# how one arrives there. counts: the backend's own count. priced: the proxy says what an answer cost.
 WAYS = {
     "openrouter": dict(
         preset="LITELLM_OPENROUTER", base="/v1", model="anthropic/claude-sonnet-4.5",
@@ -67,6 +67,7 @@ WAYS = {
         preset="LITELLM_MESSAGES", base="", model="claude-responses", listed="claude-responses",
         path="/v1/responses",
         back={"input": [
+            {"type": "reasoning", "encrypted_content": REASONING["encrypted_content"]},
             {"type": "function_call", "call_id": "call_1", "name": "Bash"},
             {"type": "function_call_output", "call_id": "call_1", "output": RESULT}]},
         image={"input": [{"content": [
@@ -317,8 +318,7 @@ def try_headers(way):
     theirs = [name for name in answer.headers.keys() if "litellm" in name.lower() or
               "provider" in name.lower() or name.lower().startswith("x-ratelimit")]
     assert answer.status == 200 and not theirs, theirs
-    with open(way.gateway.log) as f:
-        line = json.loads(f.read().splitlines()[-1])
+    line = logged(way, answer)
     assert line["upstream_id"].count("-") == 4, line
     assert ("cost" in line) == way.row["priced"], line
 
