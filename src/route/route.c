@@ -91,11 +91,11 @@ static bool is_target(const struct config *c, const char *name)
 bool route_as_it_comes(const struct config *c, const char *name)
 {
 	const struct preset *p = c->backend ? preset_find(c->backend->preset) : NULL;
+	bool claudes = p ? p->claude_names : c->backend && c->backend->anthropic_host;
 
-	if (!c->several)
+	if (!c->several || is_model(c, name))
 		return true;
-	return is_model(c, name) ||
-	       (p && p->claude_names && str_find_nocase(str_of(name), "claude"));
+	return claudes && str_find_nocase(str_of(name), "claude");
 }
 
 static bool names_backend(const struct config *c, const char *name)

@@ -498,6 +498,9 @@ static void test_as_it_came(void **state)
 		  "proxy_backend = \"ANTHROPIC\";", "claude-opus-4-1", true },
 		{ "backends = { ANTHROPIC = { api_key = \"k\"; }; OPENAI = { api_key = \"k\"; }; };\n"
 		  "proxy_backend = \"ANTHROPIC\";", "nobody", false },
+		{ "backends = { own = { dialect = \"anthropic\"; base_url = \"https://api.anthropic.com\"; "
+		  "api_key = \"k\"; }; OPENAI = { api_key = \"k\"; }; };\n"
+		  "proxy_backend = \"own\";", "claude-opus-4-1", true },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
