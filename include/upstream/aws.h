@@ -1,6 +1,6 @@
 /*
- * Where AWS credentials come from: the shared files, AWS's token service, its sign-on portal, and the
- * endpoints of containers and instances. Each finds credentials, or says that it has none.
+ * Where AWS credentials come from: the shared files, AWS's token service, its sign-on portal, and
+ * the endpoints of containers and instances. Each finds credentials, or says that it has none.
  */
 #ifndef UPSTREAM_AWS_H
 #define UPSTREAM_AWS_H
@@ -12,8 +12,8 @@
 /* What an answer to a search is; an error is -1, with the fault. */
 enum aws_found { AWS_FOUND = 0, AWS_NOTHING = 1 };
 
-/* One call whose answer is JSON with keys at path[0].path[1]… (NULL ends; path NULL: the answer is
- * them). `from`: who is asked, for messages. */
+/* One call whose answer is JSON with keys at path[0].path[1] … (NULL ends; path NULL: the answer
+ * is them). `from`: who is asked, for messages. */
 int aws_call(const struct backend *b, const struct credential_call *c, const char *const *path,
 	     const char *from, struct waiter *w, struct credential *out, struct fault *f);
 

@@ -16,7 +16,7 @@ const char *google_scope(const struct backend *b);
 /* Appends the JWT that a service account's file signs for a token (RFC 7523). -1: the file has no
  * usable key, or there is no memory. */
 int google_jwt(struct buf *out, struct span account, const char *scope) MUST_CHECK;
-/* The form goes to credential.token_url, else to the file's token_url or token_uri, else `usual`. */
+/* The form goes to credential.token_url, else the file's token_url or token_uri, else `usual`. */
 int google_exchange(const struct backend *b, struct span file, const char *usual,
 		    const struct buf *form, struct waiter *w, struct credential *out,
 		    struct fault *f);

@@ -1,7 +1,7 @@
 /*
- * Credentials that AWS gives to the machine: to a container through an endpoint that variables name,
- * to an instance through its metadata service. That one is asked in version 2 alone, whose answers a
- * forged request can't fetch.
+ * Credentials that AWS gives to the machine: to a container through an endpoint that variables
+ * name, to an instance through its metadata service. That one is asked in version 2 alone, whose
+ * answers a forged request can't fetch.
  */
 #include "upstream/aws.h"
 
@@ -65,8 +65,8 @@ int aws_from_container(const struct backend *b, struct waiter *w, struct credent
 	buf_puts(&url, relative ? relative : "");
 	c.url = buf_cstr(&url);
 	if (!relative && !trusted(c.url))
-		r = credential_fault(b, f, "is not asked for at AWS_CONTAINER_CREDENTIALS_FULL_URI: "
-				     "that is neither https nor an address of this machine's");
+		r = credential_fault(b, f, "is not asked for at AWS_CONTAINER_CREDENTIALS_FULL_URI"
+				     ": that is neither https nor an address of this machine's");
 	else
 		r = put_token(b, &line, f);
 	if (line.n)
@@ -148,7 +148,8 @@ static int open_metadata(struct metadata *m, const struct backend *b, struct wai
 	if (off && str_is_nocase(str_of(off), "true"))
 		return AWS_NOTHING;
 	if (!host)
-		host = mode && str_is_nocase(str_of(mode), "ipv6") ? METADATA_HOST_6 : METADATA_HOST;
+		host = mode && str_is_nocase(str_of(mode), "ipv6") ? METADATA_HOST_6 :
+		       METADATA_HOST;
 	*m = (struct metadata){ .b = b, .w = w };
 	buf_init(&m->text, 65536);
 	buf_init(&m->header, 65536);

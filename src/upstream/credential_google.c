@@ -1,8 +1,9 @@
 /*
  * Google's access tokens, as its own libraries look for them (google.aip.dev/auth/4110): the JSON
- * file that is named, else the one of the user's own login, else the metadata server of the machine.
- * A service account signs a JWT, a user's login holds a refresh token, a workload elsewhere has a
- * token of its own issuer; each is exchanged for one of Google's. Tokens last an hour.
+ * file that is named, else the one of the user's own login, else the metadata server of the
+ * machine. A service account signs a JWT, a user's login holds a refresh token, a workload
+ * elsewhere has a token of its own issuer; each is exchanged for one of Google's. Tokens last an
+ * hour.
  */
 #include "upstream/google.h"
 

@@ -1,9 +1,9 @@
 /*
  * Workload identity federation (google.aip.dev/auth/4117): the file says where a token of another
  * issuer is had (a file, a URL, a program, AWS), which audience takes it, and which service account
- * the token that Google's token service gives for it is to become. The file may come from elsewhere,
- * so what it says is not believed: secrets go to Google alone, and a program is run only where its
- * variable allows it, as Google's own libraries have it.
+ * the token that Google's token service gives for it is to become. The file may come from
+ * elsewhere, so what it says is not believed: secrets go to Google alone, and a program is run only
+ * where its variable allows it, as Google's own libraries have it.
  */
 #include "upstream/google.h"
 
@@ -106,11 +106,13 @@ static int from_url(const struct backend *b, struct span source, struct waiter *
 	if (url.failed || headers.failed)
 		r = fault_no_memory(f);
 	else if (!c.direct && !credential_safe_url(c.url, host, sizeof(host)))
-		r = credential_fault(b, f, "is not asked for in the clear: its file names %s", c.url);
+		r = credential_fault(b, f, "is not asked for in the clear: its file names %s",
+				     c.url);
 	else
 		r = credential_http(b, &c, w, &status, &answer, f);
 	if (r == 0 && status != 200)
-		r = credential_refusal(b, "the subject token's source", status, buf_str(&answer), f);
+		r = credential_refusal(b, "the subject token's source", status, buf_str(&answer),
+				       f);
 	if (r == 0)
 		r = take_token(b, source, buf_str(&answer), token, f);
 	buf_release(&url);
@@ -153,8 +155,8 @@ static int from_program(const struct backend *b, struct span file, struct span e
 	int r;
 
 	if (!allowed || strcmp(allowed, "1"))
-		return credential_fault(b, f, "is not asked for: its file names a program, which is "
-					"run only where " ALLOWED " is 1");
+		return credential_fault(b, f, "is not asked for: its file names a program, which "
+					"is run only where " ALLOWED " is 1");
 	buf_init(&command, 0);
 	buf_init(&text, GOOGLE_FILE_MAX);
 	span_put_text(&command, json_get(executable, "command"));
@@ -250,8 +252,8 @@ static int from_aws(const struct backend *b, struct span file, struct waiter *w,
 	else if (r == 0)
 		r = aws_instance_region(b, w, &where, f);
 	if (r == AWS_NOTHING)
-		r = credential_fault(b, f, "needs keys of AWS, which are neither in the environment "
-				     "nor with the instance's metadata service");
+		r = credential_fault(b, f, "needs keys of AWS, which are neither in the "
+				     "environment nor with the instance's metadata service");
 	else if (r == 0 && put_question(token, buf_cstr(&where), buf_cstr(&audience), &keys))
 		r = fault_no_memory(f);
 	credential_release(&keys);

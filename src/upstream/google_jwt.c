@@ -57,7 +57,8 @@ static int put_jwt(struct buf *out, struct span account, const char *scope, stru
 	struct span aud = json_get(account, "token_uri"), kid = json_get(account, "private_key_id");
 	const struct span values[] = { json_get(account, "client_email"),
 				       span_utf8(str_of(scope)),
-				       span_is_string(aud) ? aud : span_utf8(STR(GOOGLE_TOKEN_URL)) };
+				       span_is_string(aud) ? aud :
+					       span_utf8(STR(GOOGLE_TOKEN_URL)) };
 	struct buf part;
 	int rc;
 

@@ -258,8 +258,8 @@ def test_no_secret_is_shown():
     with Issuer().start() as issuer:
         issuer.must()
         for option in ("--print-config", "--check"):
-            done = subprocess.run([issuer.gateway.program, "--config", issuer.gateway.config, option],
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            done = subprocess.run([issuer.gateway.program, "--config", issuer.gateway.config,
+                                   option], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             assert b"s:%&" not in done.stdout and b"token-1" not in done.stdout, done.stdout
             assert b"databricks-m2m" in done.stdout, done.stdout
         for name in os.listdir(issuer.gateway.state):

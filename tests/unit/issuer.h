@@ -1,6 +1,6 @@
 /*
- * A scripted token endpoint in a thread, on a loopback port picked free: it answers by path and keeps
- * what it was asked.
+ * A scripted token endpoint in a thread, on a loopback port picked free: it answers by path and
+ * keeps what it was asked.
  */
 #ifndef TESTS_ISSUER_H
 #define TESTS_ISSUER_H

@@ -201,7 +201,8 @@ static void test_managed_identity(void **state)
 
 	/* Both times are texts; the sooner counts. */
 	SCRIPT({ "/token?api-version=2018-02-01", 200,
-		 "{\"access_token\":\"m\",\"expires_in\":\"86399\",\"expires_on\":\"99999999999\"}" },
+		 "{\"access_token\":\"m\",\"expires_in\":\"86399\","
+		 "\"expires_on\":\"99999999999\"}" },
 	       { "/app?api-version=2019-08-01", 200, FORM_TOKEN });
 	gets(&b, "m");
 	SAW(0, "resource=https%3A%2F%2Fcognitiveservices.azure.com&client_id=the%20client HTTP");
@@ -247,8 +248,8 @@ static struct backend profile(const char *name)
 static void aws_files(void)
 {
 	put("config", config, dir, dir);
-	put("credentials", "# keys\n[keys]\naws_access_key_id=AKIA\naws_secret_access_key = k/e+y=\n"
-	    "aws_session_token = s\n");
+	put("credentials", "# keys\n[keys]\naws_access_key_id=AKIA\n"
+	    "aws_secret_access_key = k/e+y=\naws_session_token = s\n");
 	put("keys.json", "{\"Version\":1,\"AccessKeyId\":\"P\",\"SecretAccessKey\":\"proc\"}");
 	put("federated", "w.e.b\n");
 	setenv("AWS_CONFIG_FILE", in_dir("config"), 1);
@@ -283,7 +284,8 @@ static void test_aws_profiles(void **state)
 	b = profile("web");
 	gets(&b, "role-secret");
 	SAW(0, "WebIdentityToken=w.e.b");
-	SCRIPT({ "/token", 403, "{\"Error\":{\"Code\":\"AccessDenied\",\"Message\":\"not you\"}}" });
+	SCRIPT({ "/token", 403, "{\"Error\":{\"Code\":\"AccessDenied\","
+		 "\"Message\":\"not you\"}}" });
 	b = profile("keys");
 	b.credential.role = "arn:other";
 	b.credential.external_id = "e";

@@ -129,7 +129,8 @@ static void test_commands(void **state)
 		{ "printf '%s' 'a b'", "a b" },
 		{ "printf %s \"q\\\"$HOME\"", "q\"$HOME" },
 		{ "echo '{\"accessToken\":\"t\",\"expires_on\":\"4000000000\"}'", "t" },
-		{ "echo '{\"access_token\":\"d\",\"expiry\":\"2100-01-01T00:00:00.1+02:00\"}'", "d" },
+		{ "echo '{\"access_token\":\"d\","
+		  "\"expiry\":\"2100-01-01T00:00:00.1+02:00\"}'", "d" },
 		{ "echo '{\"kind\":\"ExecCredential\",\"status\":{\"token\":\"k8s\","
 		  "\"expirationTimestamp\":\"2100-01-01T00:00:00Z\"}}'", "k8s" },
 		{ "echo '{\"credential\":{\"access_token\":\"g\",\"token_expiry\":"
@@ -211,12 +212,14 @@ static void test_command_too_slow(void **state)
 /* Closed standard descriptors of ours and ignored signals do not reach it. */
 static void test_command_surroundings(void **state)
 {
-	struct backend b = backend(CREDENTIAL_EXEC, "sh -c 'ls /proc/$$/fd | xargs printf %s,; "
-				   "grep SigIgn /proc/$$/status | xargs printf %s'");
+	struct backend b = backend(CREDENTIAL_EXEC, "sh -c 'cd \"$DIR\"; ls /proc/$$/fd >fds; "
+				   "grep SigIgn /proc/$$/status >signals; "
+				   "xargs printf %s, <fds; xargs printf %s <signals'");
 	struct credential c;
 	struct fault f = FAULT_INIT;
 	int in = dup(0), r;
 
+	setenv("DIR", dir, 1);
 	signal(SIGPIPE, SIG_IGN);
 	close(0);
 	r = credential_get(&b, NULL, 0, &c, &f);
@@ -253,7 +256,7 @@ static void test_moments(void **state)
 		{ "\"2026-11-22T10:30:00-0130\"", 1795348800000 },
 		{ "\"2026-11-22T12:00:00\"", 1795348800000 },
 		{ "\"2024-02-29 00:00:00 +00:00\"", 1709164800000 },
-		{ "\"2026-11-22 12:00:00.000000\"", 1795348800000 }, /* local time: TZ is UTC here */
+		{ "\"2026-11-22 12:00:00.000000\"", 1795348800000 }, /* local: TZ is UTC */
 		{ "1795348800", 1795348800000 }, { "\"1795348800\"", 1795348800000 },
 		{ "1795348800000", 1795348800000 }, { "1795348800.5", 1795348800000 },
 		{ "1.7953488E9", 1795348800000 },
@@ -268,7 +271,7 @@ static void test_moments(void **state)
 		if (credential_moment(span_json(str_of(cases[i].json))) != cases[i].ms)
 			fail_msg("%s is %lld", cases[i].json,
 				 (long long)credential_moment(span_json(str_of(cases[i].json))));
-	/* The sooner of both; a moment that has passed leaves a minute or what is said beside it. */
+	/* The sooner of both; a moment that has passed leaves a minute, or what is said beside. */
 	at = credential_expiry(span_json(STR("\"100\"")), span_json(STR("4102444800")), 0);
 	assert_true(at >= now + 100000 && at < now + 110000);
 	at = credential_expiry(span_json(STR("100")), span_json(STR("1")), 0);
