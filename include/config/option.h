@@ -83,6 +83,7 @@ struct loader {
 	const char *dir;                /* folder of the config file; NULL: the current one */
 	const char *docroot;            /* DOCUMENT_ROOT; NULL: none */
 	const char *prefix;             /* for messages: "backends.lab." */
+	const char *told;               /* file whose mode was complained of last */
 };
 
 /* A value on its way in: from the environment, a preset or a default as text, from the file as a

@@ -20,8 +20,9 @@ const char *path_resolve(struct loader *l, const char *path);
 /* Reports a path that lies below DOCUMENT_ROOT under a name that a web server would hand out; true
  * when it is one. */
 bool path_exposed(struct loader *l, const char *what, const char *path, const struct origin *at);
-/* Warns when others than the owner can read the file. */
-void path_check_private(struct loader *l, const char *what, const char *path,
+/* False, and an error that says what to run, when everyone can write the file or, if a secret stands
+ * in it, read it. A group that can do so is warned of. At most one sentence a file in a row. */
+bool path_check_private(struct loader *l, const char *what, const char *path, bool secret,
 			const struct origin *at);
 /* A whole small text file in the arena; NULL with errno. *size may be NULL. */
 char *path_read(struct loader *l, const char *path, size_t max, size_t *size);

@@ -152,11 +152,13 @@ static void print_used(FILE *out, const struct snapshot *s)
 		fprintf(out, "\nconfiguration: %s\n", c->source);
 	else
 		fprintf(out, "\nconfiguration: no file; the environment and defaults\n");
+	/* A file that can't be read has no settings. */
+	if (!s->globals.from)
+		return;
 	if (c->backend)
 		print_backend(out, c->backend);
 	fprintf(out, "\nsettings, with where each comes from:\n");
-	if (s->globals.from)
-		print_set(out, &s->globals, true);
+	print_set(out, &s->globals, true);
 	print_rules(out, s);
 	print_routes(out, s);
 	print_keys(out, s);

@@ -71,7 +71,7 @@ static void settle_source(struct loader *l, struct draft *d)
 		return;
 	if (s->source && !path_exposed(l, "credential.source", s->source,
 				       option_from(&d->set, "credential.source")))
-		path_check_private(l, "credential.source", s->source,
+		path_check_private(l, "credential.source", s->source, true,
 				   option_from(&d->set, "credential.source"));
 }
 

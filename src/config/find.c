@@ -122,7 +122,8 @@ static void walk_include(struct loader *l, const char *name, struct origin *at, 
 	if (access(path, R_OK)) {
 		report_error(l->report, at, "@include \"%s\": %s", name, strerror(errno));
 		inc->failed = true;
-	} else if (path_exposed(l, "@include", path, at)) {
+	} else if (path_exposed(l, "@include", path, at) ||
+		   !path_check_private(l, "@include", path, false, at)) {
 		inc->failed = true;
 	} else if (depth == INCLUDE_DEPTH) {
 		report_error(l->report, at,
@@ -168,7 +169,8 @@ bool find_read(struct loader *l, const char *path, config_t *cfg)
 	struct includes inc = { false, false, false };
 
 	l->dir = folder_of(l, path);
-	if (path_exposed(l, "the config", path, &at))
+	if (path_exposed(l, "the config", path, &at) ||
+	    !path_check_private(l, "the config", path, false, &at))
 		return false;
 	if (access(path, R_OK)) {
 		report_error(l->report, &at, "cannot be read: %s", strerror(errno));

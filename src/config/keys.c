@@ -142,7 +142,8 @@ static void keys_from_file(struct loader *l, struct key_list *k, const char *pat
 	char *text;
 	size_t n;
 
-	if (watch_add(l->watch, path))
+	if (watch_add(l->watch, path) ||
+	    !path_check_private(l, "access.keys_file", path, false, from))
 		return;
 	text = path_read(l, path, KEYS_FILE_MAX, &n);
 	if (!text) {

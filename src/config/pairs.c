@@ -55,6 +55,18 @@ static bool pair_put(struct loader *l, const struct option *o, void *base, struc
 static const char token[] =
 	"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
+/* By its name, as people name such headers. */
+static bool header_secret(const char *name)
+{
+	static const char *const marks[] = { "auth", "key", "token", "secret", "cookie",
+					     "password" };
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (str_find_nocase(str_of(name), marks[i]))
+			return true;
+	return false;
+}
+
 static bool header_add(struct loader *l, const struct option *o, void *base, struct value *v,
 		       const char *name, const char *text)
 {
@@ -83,8 +95,10 @@ static bool header_add(struct loader *l, const struct option *o, void *base, str
 		return false;
 	}
 	for (i = 0; value[i]; i++)
-		if ((unsigned char)value[i] < 0x20 && value[i] != '\t')
-			return refuse(l, o, v, "headers without line ends in their values");
+		if (((unsigned char)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7f)
+			return refuse(l, o, v, "headers without control characters in their values");
+	if (v->from.kind == ORIGIN_FILE && !at.ref && header_secret(name))
+		path_check_private(l, what, v->from.where, true, &v->from);
 	return pair_put(l, o, base, (struct pair){ arena_printf(l->arena, "%s", name), value },
 			true);
 }

@@ -90,16 +90,59 @@ bool path_exposed(struct loader *l, const char *what, const char *path, const st
 	return name != NULL;
 }
 
-void path_check_private(struct loader *l, const char *what, const char *path,
+/* Where containers find their secrets: readable for all there, and nobody else is. */
+static bool of_container(const char *path)
+{
+	static const char *const places[] = { "/run/secrets", "/var/run/secrets", "/run/credentials" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (below(places[i], path))
+			return true;
+	return false;
+}
+
+/* One sentence a file, whatever else stands in it. */
+static bool told(struct loader *l, const char *path)
+{
+	if (l->told && !strcmp(l->told, path))
+		return true;
+	l->told = arena_printf(l->arena, "%s", path);
+	return false;
+}
+
+/* A group may read a secret: that is how a web server's user gets at another one's file. Where the
+ * file is this user's own it needs no group. */
+static bool group_too_many(const struct stat *st, bool secret)
+{
+	return (st->st_mode & S_IWGRP) ||
+	       (secret && (st->st_mode & S_IRGRP) && st->st_uid && st->st_uid == geteuid());
+}
+
+bool path_check_private(struct loader *l, const char *what, const char *path, bool secret,
 			const struct origin *at)
 {
 	struct stat st;
+	mode_t mode;
 
-	if (stat(path, &st) || !S_ISREG(st.st_mode) || !(st.st_mode & (S_IRWXG | S_IRWXO)))
-		return;
-	report_warn(l->report, at, "%s: others can %s %s (mode %03o): chmod 600 %s", what,
-		    st.st_mode & (S_IWGRP | S_IWOTH) ? "write" : "read", path,
-		    (unsigned)st.st_mode & 0777, path);
+	if (stat(path, &st) || !S_ISREG(st.st_mode) || of_container(path))
+		return true;
+	mode = st.st_mode & 07777;
+	if ((mode & S_IWOTH) || (secret && (mode & S_IROTH))) {
+		if (!told(l, path))
+			report_error(l->report, at,
+				     "%s: everyone on this machine can %s %s (mode %03o)%s: run "
+				     "chmod 600 %s (if the web server runs this program as another "
+				     "user: chgrp its group to the file, and chmod 640)",
+				     what, mode & S_IWOTH ? "write" : "read", path, (unsigned)mode,
+				     secret ? ", and a secret stands in it" : "", path);
+		return false;
+	}
+	if (group_too_many(&st, secret) && !told(l, path))
+		report_warn(l->report, at,
+			    "%s: its group can %s %s (mode %03o): unless that is meant, run chmod "
+			    "600 %s",
+			    what, mode & S_IWGRP ? "write" : "read", path, (unsigned)mode, path);
+	return true;
 }
 
 char *path_read(struct loader *l, const char *path, size_t max, size_t *size)
@@ -174,7 +217,10 @@ static const char *secret_file(struct loader *l, const char *what, const char *n
 		at->problem = arena_printf(l->arena, "%s holds no secret", path);
 		return NULL;
 	}
-	path_check_private(l, what, path, at);
+	if (!path_check_private(l, what, path, true, at)) {
+		at->problem = arena_printf(l->arena, "%s is readable for everyone", path);
+		return NULL;
+	}
 	return arena_dup(l->arena, s.p, s.n);
 }
 

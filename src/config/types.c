@@ -339,11 +339,13 @@ static bool put_secret(struct loader *l, const struct option *o, void *base, str
 		put_pointer(base, o, *text ? arena_printf(l->arena, "%s", text) : NULL);
 	else
 		put_pointer(base, o, secret_resolve(l, what, text, &v->from));
-	if (v->from.kind == ORIGIN_FILE && *text && !v->from.ref)
+	if (v->from.kind == ORIGIN_FILE && *text && !v->from.ref) {
 		report_warn(l->report, &v->from,
 			    "%s stands in the file itself: \"env:NAME\" or \"file:PATH\" keeps it "
 			    "out of copies and backups",
 			    what);
+		path_check_private(l, what, v->from.where, true, &v->from);
+	}
 	return true;
 }
 
@@ -366,6 +368,8 @@ static bool put_secrets(struct loader *l, const struct option *o, void *base, st
 				    at.problem ? at.problem : "it can't be read");
 		else
 			list[n++] = secret;
+		if (v->from.kind == ORIGIN_FILE && secret && !at.ref)
+			path_check_private(l, what, v->from.where, true, &v->from);
 	}
 	list[n] = NULL;
 	return put_pointer(base, o, list);
@@ -471,6 +475,9 @@ static bool put_proxy(struct loader *l, const struct option *o, void *base, stru
 		return refuse(
 			l, o, v,
 			"a proxy's URL (http, https, socks4, socks5, socks5h), or \"\" for none");
+	if (v->from.kind == ORIGIN_FILE && strchr(text, '@'))
+		path_check_private(l, arena_printf(l->notes, "%s%s", l->prefix, o->path),
+				   v->from.where, true, &v->from);
 	return put_pointer(base, o, arena_printf(l->arena, "%s", text));
 }
 

@@ -87,6 +87,13 @@ def user():
     raise Skip("no user to run a web server as")
 
 
+def private(path):
+    """For the user whom servers run programs as, and nobody else."""
+    if os.geteuid() == 0:
+        os.chown(path, -1, user().pw_gid)
+    os.chmod(path, 0o640)
+
+
 KEYS = """mode = "keys"; keys = ( { name = "e2e"; sha256 = "%(sha)s"; } );
 	origins = [ "%(origin)s" ];"""
 
@@ -145,7 +152,7 @@ state = { dir = "%(state)s"; };
 """ % values
         with open(self.config + ".new", "w") as f:
             f.write(text)
-        os.chmod(self.config + ".new", 0o644)
+        private(self.config + ".new")
         os.rename(self.config + ".new", self.config)
 
     def spawn(self, name="gateway.sock"):
@@ -373,6 +380,7 @@ class ApacheCgi(Apache):
         with open(folder + "/.htaccess", "w") as f:
             f.write(self.sample(self.file, {self.drop: ""} if self.drop else {}))
         shutil.copy(self.gateway.config, folder + "/.htmessages.conf")
+        private(folder + "/.htmessages.conf")
         return ["DocumentRoot \"%s\"" % site, "<Directory \"%s\">" % site, "Require all granted",
                 "AllowOverride FileInfo AuthConfig Options=ExecCGI", "</Directory>"] + self.server()
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -171,6 +172,7 @@ static int load(void)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/m.conf", dir);
+	umask(077);
 	f = fopen(path, "w");
 	if (!f)
 		return -1;

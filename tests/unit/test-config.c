@@ -344,7 +344,7 @@ static const struct { const char *text; int line; const char *message;
 	  "backends.OPENROUTER.headers must be headers that the gateway does not set" },
 	{ "backends = { OPENROUTER = { headers = ( { name = \"A\"; value = \"c\\nB: d\"; } ); }; "
 	  "};",
-	  1, "backends.OPENROUTER.headers must be headers without line ends" },
+	  1, "backends.OPENROUTER.headers must be headers without control characters" },
 	{ "backends = { OPENROUTER = { body = 3; }; };", 1,
 	  "backends.OPENROUTER.body must be a group" },
 	{ "backends = { OPENROUTER = { api_key = \"env:HTTP_X_KEY\"; }; };", 1,
@@ -756,18 +756,87 @@ static void test_check(void **state)
 	assert_has(shown, "1 error,");
 }
 
+/* A file with a secret that everyone can read is refused, and the sentence says what to run. */
 static void test_world_readable(void **state)
 {
+	char remedy[300];
+
 	put("lab.key", "k-SECRET");
 	chmod(at("lab.key"), 0644);
-	assert_int_equal(check(LAB "api_key = \"file:lab.key\"; }; };", NULL), 0);
-	assert_has(shown, "others can read");
-	assert_has(shown, "chmod 600");
-	assert_has(shown, "(set, from file:lab.key)");
+	snprintf(remedy, sizeof(remedy), "run chmod 600 %s", at("lab.key"));
+	assert_int_equal(check(LAB "api_key = \"file:lab.key\"; }; };", NULL), 1);
+	assert_has(shown, "everyone on this machine can read");
+	assert_has(shown, remedy);
 	assert_lacks(shown, "k-SECRET");
+	chmod(at("lab.key"), 0640);
+	assert_int_equal(check(LAB "api_key = \"file:lab.key\"; }; };", NULL), 0);
 	chmod(at("lab.key"), 0600);
 	assert_int_equal(check(LAB "api_key = \"file:lab.key\"; }; };", NULL), 0);
-	assert_lacks(shown, "others can");
+	assert_lacks(shown, "chmod");
+	assert_has(shown, "(set, from file:lab.key)");
+}
+
+static const struct mode_case {
+	const char *text;
+	mode_t mode;
+	bool refused;
+} mode_cases[] = {
+	{ LAB "api_key = \"lit-SECRET\"; }; };", 0644, true },
+	{ LAB "api_key = \"lit-SECRET\"; }; };", 0604, true },
+	{ LAB "api_key = \"lit-SECRET\"; }; };", 0640, false },
+	{ LAB "api_key = \"lit-SECRET\"; }; };", 0600, false },
+	{ LAB "api_keys = ( \"lit-SECRET\" ); }; };", 0644, true },
+	{ LAB "api_key = \"env:LAB_KEY\"; headers = ( { name = \"X-Api-Token\"; value = "
+	      "\"SECRET\"; } ); }; };", 0644, true },
+	{ LAB "api_key = \"env:LAB_KEY\"; headers = ( { name = \"X-Team\"; value = \"blue\"; } ); "
+	      "}; };", 0644, false },
+	{ LAB "api_key = \"env:LAB_KEY\"; proxy = \"http://u:SECRET@p:1\"; }; };", 0644, true },
+	/* No secret stands in it: everyone may read it, nobody else may write it. */
+	{ LAB "api_key = \"env:LAB_KEY\"; }; };", 0644, false },
+	{ LAB "api_key = \"env:LAB_KEY\"; }; };", 0646, true },
+};
+
+static void test_modes(void **state)
+{
+	struct config_load how = { .path = at("m.conf") };
+
+	setenv("LAB_KEY", "env-SECRET", 1);
+	for (size_t i = 0; i < sizeof(mode_cases) / sizeof(mode_cases[0]); i++) {
+		const struct mode_case *m = &mode_cases[i];
+		FILE *f = show_begin();
+		int rc;
+
+		put("m.conf", m->text);
+		chmod(at("m.conf"), m->mode);
+		rc = config_check(&how, NULL, f);
+		fclose(f);
+		if (rc != m->refused)
+			print_error("case %zu: %s\n", i, shown);
+		assert_int_equal(rc, m->refused);
+		assert_lacks(shown, "SECRET");
+		if (m->refused)
+			assert_has(shown, "run chmod 600 ");
+	}
+	unsetenv("LAB_KEY");
+}
+
+/* Of a file that others could read the old settings stay in force. */
+static void test_modes_of_includes(void **state)
+{
+	char text[600];
+
+	put("part.conf", "backends = { lab = { dialect = \"anthropic\"; base_url = \"http://h\"; "
+			 "api_key = \"lit-SECRET\"; }; };");
+	snprintf(text, sizeof(text), "@include \"%s\"\n", at("part.conf"));
+	chmod(at("part.conf"), 0644);
+	assert_int_equal(check(text, NULL), 1);
+
+	assert_has(shown, "run chmod 600");
+	chmod(at("part.conf"), 0666);
+	assert_int_equal(check(text, NULL), 1);
+	assert_has(shown, "can write");
+	chmod(at("part.conf"), 0600);
+	assert_int_equal(check(text, NULL), 0);
 }
 
 static void test_print(void **state)
@@ -1049,7 +1118,7 @@ int main(void)
 		TEST(test_include),	TEST(test_env_wins),   TEST(test_client_variables),
 		TEST(test_table),	TEST(test_urls),       TEST(test_presets),
 		TEST(test_passthrough), TEST(test_keys_file),  TEST(test_docroot),
-		TEST(test_search),	TEST(test_check),      TEST(test_world_readable),
+		TEST(test_search),	TEST(test_check),      TEST(test_world_readable), TEST(test_modes), TEST(test_modes_of_includes),
 		TEST(test_print),	TEST(test_reload),     TEST(test_threads),
 		TEST(test_new_key),	TEST(test_import),     TEST(test_options),
 	};

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -74,6 +75,7 @@ static struct config *load(const char *text, char *err, size_t size)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/m.conf", dir);
+	umask(077);
 	f = fopen(path, "w");
 	assert_non_null(f);
 	fputs(text, f);
