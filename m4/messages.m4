@@ -30,3 +30,42 @@ AC_DEFUN([MF_FCGI_NOTICE], [
 		[no], [AC_MSG_NOTICE([this libfcgi ($mf_fcgi_version) has known memory-safety bugs (CVE-2012-6687 before 2.4.1, CVE-2025-23016 before 2.4.5) unless your distribution has patched them: update it; until then let only the web server reach the socket])],
 		[unknown], [AC_MSG_NOTICE([the version of libfcgi is not known here: releases before 2.4.5 have memory-safety bugs (CVE-2012-6687, CVE-2025-23016) unless your distribution has patched them])])
 ])
+
+# MF_IF_FLAG(VARIABLE, FLAG, [EXTRA-FLAGS]): adds the flag to the variable where a program builds with it and nothing is warned of.
+AC_DEFUN([MF_IF_FLAG], [
+	AC_MSG_CHECKING([whether programs build with $2])
+	mf_cflags=$CFLAGS
+	CFLAGS="$CFLAGS -Werror $2 $3"
+	AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <string.h>]], [[char to[8]; strcpy(to, "a"); return to[1];]])],
+		[$1="$$1 $2"; AC_MSG_RESULT([yes])], [AC_MSG_RESULT([no])])
+	CFLAGS=$mf_cflags
+])
+
+# What makes a bug harder to use, as far as compiler and linker have it: HARDEN_CFLAGS and HARDEN_LDFLAGS. Sanitizers check the same
+# calls that _FORTIFY_SOURCE does, and only one of them can; it also needs an optimising compiler.
+AC_DEFUN([MF_HARDEN], [
+	AC_ARG_ENABLE([hardening], [AS_HELP_STRING([--disable-hardening], [leave out the stack protector, position independence, read-only relocations and the like])],
+		[], [enable_hardening=yes])
+	HARDEN_CFLAGS="" HARDEN_LDFLAGS="-Wl,--as-needed" mf_pie=""
+	AS_IF([test "x$enable_hardening" = xyes], [
+		m4_foreach_w([mf_flag], [-fstack-protector-strong -fstack-clash-protection -fcf-protection=full -mbranch-protection=standard -fno-plt],
+			[MF_IF_FLAG([HARDEN_CFLAGS], mf_flag)])
+		m4_foreach_w([mf_flag], [-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack],
+			[MF_IF_FLAG([HARDEN_LDFLAGS], mf_flag)])
+		MF_IF_FLAG([mf_pie], [-pie], [-fPIE])
+		AS_IF([test -n "$mf_pie"], [HARDEN_CFLAGS="$HARDEN_CFLAGS -fPIE" HARDEN_LDFLAGS="$HARDEN_LDFLAGS -pie"])
+		AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[
+#ifndef __OPTIMIZE__
+#error
+#endif]])], [mf_fortify=yes], [mf_fortify=no])
+		AS_IF([test "x$1" = xno && test $mf_fortify = yes], [
+			mf_level=""
+			MF_IF_FLAG([mf_level], [-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3])
+			AS_IF([test -n "$mf_level"], [mf_level=3], [mf_level=2])
+			HARDEN_CFLAGS="$HARDEN_CFLAGS -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$mf_level"
+		])
+	])
+	AC_SUBST([HARDEN_CFLAGS])
+	AC_SUBST([HARDEN_LDFLAGS])
+	AM_CONDITIONAL([HARDENED], [test "x$enable_hardening" = xyes && test "x$1" = xno])
+])

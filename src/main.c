@@ -90,7 +90,7 @@ static int start(const struct config_load *load)
 {
 	struct config *c;
 	struct buf err;
-	int level;
+	int level, rc = 0;
 
 	buf_init(&err, 65536);
 	if (config_start(load, &err)) {
@@ -98,7 +98,6 @@ static int start(const struct config_load *load)
 		buf_release(&err);
 		return -1;
 	}
-	buf_release(&err);
 	c = config_current();
 	level = log_level_of(str_of(c->log_level));
 	log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
@@ -107,10 +106,13 @@ static int start(const struct config_load *load)
 		log_warn("state.dir %s: %s; this process keeps its state to itself", c->state_dir,
 			 strerror(errno));
 	credential_setup(c->state_dir);
-	config_unref(c);
 	if (upstream_setup())
-		return fail("libcurl", "could not be started"), -1;
-	return 0;
+		rc = fail("libcurl", "could not be started");
+	else if (api_protect(c, &err))
+		rc = fail("security", buf_cstr(&err));
+	buf_release(&err);
+	config_unref(c);
+	return rc ? -1 : 0;
 }
 
 static void finish(void)
@@ -183,7 +185,7 @@ struct options {
 
 static int run_check(const struct options *o)
 {
-	return config_check(&o->load, upstream_feature, stdout);
+	return config_check(&o->load, upstream_feature, api_protect_describe, stdout);
 }
 
 static int run_print(const struct options *o)

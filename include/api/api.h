@@ -136,6 +136,11 @@ void api_reach(const struct config *c, const struct backend *b, bool probe,
 	       struct host_health *out);
 
 /* `messages.fcgi env`: prints the `claude` line for a gateway at `url` (api/env.c). */
+/* Gives up what serving this configuration needs not (base/sandbox.h), and warns of certificates
+ * that are not checked. Once, before threads, when logs and shared state are open. */
+int api_protect(const struct config *c, struct buf *err) MUST_CHECK;
+/* For --check. */
+void api_protect_describe(const struct config *c, FILE *out);
 int api_env(const struct config_load *load, const char *url, FILE *out);
 
 #endif

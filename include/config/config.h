@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/sandbox.h"
 #include "message/target.h"
 
 enum access_mode { ACCESS_UNSET, ACCESS_KEYS, ACCESS_LOCAL, ACCESS_PASSTHROUGH, ACCESS_OPEN };
@@ -115,6 +116,9 @@ struct config {
 
 	const char *state_dir;          /* NULL: none */
 	int health_interval;            /* seconds */
+
+	bool core_dumps;
+	enum sandbox_wish no_new_privs, seccomp, landlock;
 };
 
 struct config_load {
@@ -136,6 +140,8 @@ void config_unref(struct config *c);
 int config_start(const struct config_load *l, struct buf *err);
 struct config *config_current(void);
 void config_stop(void);
+/* The files whose change makes the current snapshot old, those that aren't there too. */
+void config_watched(void (*see)(void *ctx, const char *path), void *ctx);
 
 /* NULL when unknown */
 const struct backend *config_backend(const struct config *c, const char *name);
@@ -151,8 +157,9 @@ const struct backend *config_named(const struct config *c, const char *text, con
 
 /* Commands: each returns the exit status, 0 when all is well. */
 /* --check (config/check.c). feature tells whether the linked libcurl has one ("http2", "https", …);
- * NULL: not asked. */
-int config_check(const struct config_load *l, bool (*feature)(const char *name), FILE *out);
+ * more says what follows from the configuration. Either NULL: not asked. */
+int config_check(const struct config_load *l, bool (*feature)(const char *name),
+		 void (*more)(const struct config *c, FILE *out), FILE *out);
 /* --print-config (config/check.c): what will be used, as a config file, with each value's source.
  * Secrets are never in it. */
 int config_print(const struct config_load *l, FILE *out);

@@ -18,6 +18,8 @@ struct watch {
 /* Zeroed is empty. 0, or -1 without memory. A path that does not exist is watched too. */
 int watch_add(struct watch *w, const char *path);
 bool watch_changed(const struct watch *w);
+/* Each of them. */
+void watch_each(const struct watch *w, void (*see)(void *ctx, const char *path), void *ctx);
 void watch_release(struct watch *w);
 
 #endif

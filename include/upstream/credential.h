@@ -52,5 +52,7 @@ bool credential_refused(const struct backend *b, const struct credential *used, 
 			struct str body);
 /* Can a refusal be cured at all? (False for a plain key.) */
 bool credential_renewable(const struct backend *b);
+/* Why a program may be run for it, in words; NULL: none is. */
+const char *credential_command(const struct backend *b);
 
 #endif

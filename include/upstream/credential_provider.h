@@ -48,6 +48,8 @@ int credential_fault_now(const struct backend *b, struct fault *f, const char *f
 void credential_quote(struct buf *out, struct str text);
 /* A variable that is set and not empty, or NULL. */
 const char *credential_env(const char *name);
+/* The same of one that is a secret: it does not stay in the environment. */
+const char *credential_env_secret(const char *name);
 
 /* One small HTTP call without the backend's own credential, but through its proxy and trust. */
 struct credential_call {

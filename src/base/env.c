@@ -4,6 +4,10 @@
  */
 #include "base/env.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
 /* RFC 3875's variables and what the known web servers add to them. */
 static const char *const client_variables[] = {
 	"HTTP_*",    "REDIRECT_*", "SSL_CLIENT_*", "SERVER_*",	      "REQUEST_*",
@@ -18,4 +22,65 @@ bool env_from_client(struct str variable)
 		if (str_glob(client_variables[i], variable))
 			return true;
 	return false;
+}
+
+/* ---- secrets ---- */
+
+/* A value that was moved. It is told by its place: a variable that is set anew has another one. */
+struct kept {
+	struct kept *next;
+	const char *place;              /* in the environment; empty now */
+	char value[];
+};
+
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct kept *kept;               /* never freed: what points to a value may go on */
+
+static const struct kept *find_kept(const char *place)
+{
+	const struct kept *k;
+
+	pthread_mutex_lock(&kept_lock);
+	for (k = kept; k && k->place != place; k = k->next)
+		;
+	pthread_mutex_unlock(&kept_lock);
+	return k;
+}
+
+const char *env_get(const char *name)
+{
+	const char *v = getenv(name);
+	const struct kept *k = v && !*v ? find_kept(v) : NULL;
+
+	return k ? k->value : v;
+}
+
+void env_wipe(const char *name)
+{
+	char *v = getenv(name);
+	size_t n = v ? strlen(v) : 0;
+	struct kept *k = n ? malloc(sizeof(*k) + n + 1) : NULL;
+
+	if (!k)
+		return;
+	memcpy(k->value, v, n + 1);
+	k->place = v;
+	pthread_mutex_lock(&kept_lock);
+	k->next = kept;
+	kept = k;
+	pthread_mutex_unlock(&kept_lock);
+	explicit_bzero(v, n);
+}
+
+const char *env_secret(const char *name)
+{
+	env_wipe(name);
+	return env_get(name);
+}
+
+bool env_wiped(const char *entry)
+{
+	const char *equals = strchr(entry, '=');
+
+	return equals && !equals[1] && find_kept(equals + 1);
 }

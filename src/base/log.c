@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -54,10 +55,26 @@ bool log_enabled(enum log_level level)
 		atomic_load_explicit(&log_kind, memory_order_relaxed) != LOG_TO_NOWHERE;
 }
 
+/* A link is followed when it is root's or ours: in a folder where others may write, theirs could
+ * lead to any file of this user's. */
+static int open_append(const char *path)
+{
+	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+	int fd = open(path, flags | O_NOFOLLOW, 0640);
+	struct stat st;
+
+	if (fd >= 0 || errno != ELOOP)
+		return fd;
+	if (lstat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()))
+		return open(path, flags, 0640);
+	errno = ELOOP;
+	return -1;
+}
+
 /* Opens path and puts it where writers look. The number of the descriptor stays over reopening. */
 static int file_open(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
+	int fd = open_append(path);
 	int old = atomic_load(&log_fd);
 
 	if (fd < 0)

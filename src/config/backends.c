@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/env.h"
 #include "config/secret.h"
 
 static bool same(const char *a, const char *b)
@@ -29,6 +30,14 @@ static void put_settings(struct loader *l, struct draft *d, const struct preset_
 		option_set_text(l, &d->set, p->option, p->value, from);
 }
 
+/* Does the variable hold a key? */
+static bool is_secret(const struct preset_env *e)
+{
+	const struct option *o = option_find(&options_backend, e->option);
+
+	return o && (o->type == TYPE_SECRET || o->type == TYPE_SECRETS);
+}
+
 static void put_preset_env(struct loader *l, struct draft *d)
 {
 	const struct preset_env *e;
@@ -37,11 +46,13 @@ static void put_preset_env(struct loader *l, struct draft *d)
 		struct origin from = { .kind = ORIGIN_ENV };
 		const char *text = option_env(l, e->vars, &from.where);
 
-		if (text)
-			option_set_text(l, &d->set, e->option,
-					arena_printf(l->arena, "%s%s", e->before ? e->before : "",
-						     text),
-					from);
+		if (!text)
+			continue;
+		option_set_text(l, &d->set, e->option,
+				arena_printf(l->arena, "%s%s", e->before ? e->before : "", text),
+				from);
+		if (is_secret(e))
+			env_wipe(from.where);
 	}
 }
 

@@ -169,7 +169,8 @@ static void print_used(FILE *out, const struct snapshot *s)
 	}
 }
 
-int config_check(const struct config_load *how, bool (*feature)(const char *name), FILE *out)
+int config_check(const struct config_load *how, bool (*feature)(const char *name),
+		 void (*more)(const struct config *c, FILE *out), FILE *out)
 {
 	struct watch w = { NULL, 0, 0 };
 	struct report r;
@@ -184,6 +185,8 @@ int config_check(const struct config_load *how, bool (*feature)(const char *name
 	print_lines(out, "warning", buf_str(&r.warnings));
 	if (s)
 		print_used(out, s);
+	if (s && more)
+		more(&s->c, out);
 	fprintf(out, "\n%u error%s, %u warning%s\n", r.nerrors, r.nerrors == 1 ? "" : "s",
 		r.nwarnings, r.nwarnings == 1 ? "" : "s");
 	rc = !s || r.nerrors ? 1 : 0;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sandbox.h"
 #include "config/secret.h"
 
 #ifndef SYSCONFDIR
@@ -173,7 +174,8 @@ bool find_read(struct loader *l, const char *path, config_t *cfg)
 	    !path_check_private(l, "the config", path, false, &at))
 		return false;
 	if (access(path, R_OK)) {
-		report_error(l->report, &at, "cannot be read: %s", strerror(errno));
+		report_error(l->report, &at, "cannot be read: %s%s", strerror(errno),
+			     sandbox_hint(errno));
 		return false;
 	}
 	walk_includes(l, path, 0, &inc);
@@ -191,7 +193,8 @@ bool find_read(struct loader *l, const char *path, config_t *cfg)
 	if (config_error_file(cfg))
 		at.where = arena_printf(l->arena, "%s", config_error_file(cfg));
 	at.line = config_error_line(cfg);
-	report_error(l->report, &at, "%s",
-		     config_error_text(cfg) ? config_error_text(cfg) : "cannot be read");
+	report_error(l->report, &at, "%s%s",
+		     config_error_text(cfg) ? config_error_text(cfg) : "cannot be read",
+		     config_error_type(cfg) == CONFIG_ERR_FILE_IO ? sandbox_hint(errno) : "");
 	return false;
 }

@@ -96,6 +96,11 @@ void config_stop(void)
 	watch_release(&live.watch);
 }
 
+void config_watched(void (*see)(void *ctx, const char *path), void *ctx)
+{
+	watch_each(&live.watch, see, ctx);
+}
+
 /* Called by the one thread that holds `busy`, without the lock. */
 static void reload(void)
 {

@@ -23,6 +23,7 @@
 #define MB (1024 * 1024LL)
 #define DAY 86400
 
+static const char *const sandbox_wishes[] = { "off", "auto", "on", NULL };
 static const char *const access_modes[] = { "auto", "keys", "local", "passthrough", "open", NULL };
 static const char *const log_levels[] = { "debug", "info", "warn", "error", "none", NULL };
 static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
@@ -172,6 +173,23 @@ static const struct option global_rows[] = {
 	{ "health.interval", TYPE_INT, GLOBAL(health_interval), "30", 1, DAY,
 		"MESSAGES_HEALTH_INTERVAL", NULL, NULL,
 		"Seconds between probes of a backend, for all processes together." },
+
+	{ "security.core_dumps", TYPE_BOOL, GLOBAL(core_dumps), "false", 0, 0,
+		"MESSAGES_CORE_DUMPS", NULL, NULL,
+		"Let a crash write a core file, and other processes of this user look into this "
+		"one: both hold keys and contents." },
+	{ "security.no_new_privs", TYPE_WORD, GLOBAL(no_new_privs), "auto", 0, 0,
+		"MESSAGES_NO_NEW_PRIVS", sandbox_wishes, NULL,
+		"Never get more rights than at the start. `auto`: unless a command gets a credential; "
+		"`on`: or do not start." },
+	{ "security.seccomp", TYPE_WORD, GLOBAL(seccomp), "auto", 0, 0, "MESSAGES_SECCOMP",
+		sandbox_wishes, NULL,
+		"Refuse system calls that are never made here: programs, other processes, the "
+		"kernel's own. `auto`, `on` as above." },
+	{ "security.landlock", TYPE_WORD, GLOBAL(landlock), "auto", 0, 0, "MESSAGES_LANDLOCK",
+		sandbox_wishes, NULL,
+		"Open files of the system, the configuration, the log and state.dir alone. `auto`, "
+		"`on` as above." },
 };
 const struct option_table options_global = { "", "Settings of the gateway.", ROWS(global_rows) };
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/env.h"
+#include "base/sandbox.h"
 
 bool secret_is_ref(const char *text)
 {
@@ -186,7 +187,7 @@ static const char *secret_env(struct loader *l, const char *what, const char *na
 		at->problem = arena_printf(l->arena, "a client can set %s", name);
 		return NULL;
 	}
-	v = getenv(name);
+	v = env_secret(name);
 	if (v && *v)
 		return arena_printf(l->arena, "%s", v);
 	at->problem = arena_printf(l->arena, "%s is not set in the environment", name);
@@ -209,7 +210,8 @@ static const char *secret_file(struct loader *l, const char *what, const char *n
 	}
 	text = path_read(l, path, SECRET_FILE_MAX, &n);
 	if (!text) {
-		at->problem = arena_printf(l->arena, "%s: %s", path, strerror(errno));
+		at->problem = arena_printf(l->arena, "%s: %s%s", path, strerror(errno),
+					   sandbox_hint(errno));
 		return NULL;
 	}
 	s = str_trim((struct str){ text, n });

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
+
 const struct option *option_find(const struct option_table *t, const char *path)
 {
 	size_t i;
@@ -61,7 +63,7 @@ const char *option_env(struct loader *l, const char *names, const char **name)
 
 	while (str_split(&rest, ' ', &one)) {
 		*name = arena_dup(l->notes, one.p, one.n);
-		v = *name ? getenv(*name) : NULL;
+		v = *name ? env_get(*name) : NULL;
 		if (v && *v && !client_alias(l, *name, v))
 			return v;
 	}

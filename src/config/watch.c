@@ -78,6 +78,12 @@ bool watch_changed(const struct watch *w)
 	return false;
 }
 
+void watch_each(const struct watch *w, void (*see)(void *ctx, const char *path), void *ctx)
+{
+	for (size_t i = 0; i < w->n; i++)
+		see(ctx, w->v[i].path);
+}
+
 void watch_release(struct watch *w)
 {
 	size_t i;

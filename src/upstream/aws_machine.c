@@ -33,7 +33,7 @@ static bool trusted(const char *url)
 static int put_token(const struct backend *b, struct buf *line, struct fault *f)
 {
 	const char *file = credential_env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-	const char *token = credential_env("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+	const char *token = credential_env_secret("AWS_CONTAINER_AUTHORIZATION_TOKEN");
 	struct buf text;
 	int r = 0;
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/log.h"
 #include "upstream/credential_renew.h"
 #include "upstream/limited.h"
@@ -88,7 +89,7 @@ static bool identify(const struct backend *b, unsigned char id[CREDENTIAL_ID_SIZ
 	for (size_t i = 0; ok && i < sizeof(parts) / sizeof(parts[0]); i++)
 		ok = digest_text(ctx, parts[i]);
 	for (; ok && env && *env; env++)
-		ok = digest_text(ctx, getenv(*env));
+		ok = digest_text(ctx, env_get(*env));
 	ok = ok && EVP_DigestFinal_ex(ctx, id, NULL);
 	EVP_MD_CTX_free(ctx);
 	return ok;

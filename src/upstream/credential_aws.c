@@ -36,8 +36,8 @@ int aws_call(const struct backend *b, const struct credential_call *c, const cha
 int aws_from_environment(const struct backend *b, struct credential *out, struct fault *f)
 {
 	const char *id = credential_env("AWS_ACCESS_KEY_ID");
-	const char *secret = credential_env("AWS_SECRET_ACCESS_KEY");
-	const char *session = credential_env("AWS_SESSION_TOKEN");
+	const char *secret = credential_env_secret("AWS_SECRET_ACCESS_KEY");
+	const char *session = credential_env_secret("AWS_SESSION_TOKEN");
 
 	if (!id || !secret)
 		return AWS_NOTHING;

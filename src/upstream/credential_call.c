@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "upstream/proxy.h"
 #include "upstream/upstream.h"
 
@@ -22,9 +23,15 @@
 
 const char *credential_env(const char *name)
 {
-	const char *v = getenv(name);
+	const char *v = env_get(name);
 
 	return v && *v ? v : NULL;
+}
+
+const char *credential_env_secret(const char *name)
+{
+	env_wipe(name);
+	return credential_env(name);
 }
 
 /* ---- a call ---- */

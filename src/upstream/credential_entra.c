@@ -93,7 +93,7 @@ static int fetch_machine(const struct backend *b, struct waiter *w, struct crede
 			 struct fault *f)
 {
 	const char *endpoint = credential_env("IDENTITY_ENDPOINT");
-	const char *secret = credential_env("IDENTITY_HEADER"), *header = "Metadata: true";
+	const char *secret = credential_env_secret("IDENTITY_HEADER"), *header = "Metadata: true";
 	struct credential_call c = { .method = "GET", .headers = &header, .nheaders = 1,
 				     .direct = true, .seconds = METADATA_SECONDS };
 	bool app = endpoint && secret;

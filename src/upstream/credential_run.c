@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/sandbox.h"
 
 #define OUTPUT_MAX (64 * 1024)
 #define SECONDS 30
@@ -49,8 +50,8 @@ static char *next_word(char **p)
 	return word;
 }
 
-/* The environment without what a client can set in it, and what is added to it; the array alone is
- * the caller's. */
+/* The environment without what a client can set in it and without the gateway's own keys, and what
+ * is added to it; the array alone is the caller's. */
 static char **child_environment(const char *const *more)
 {
 	extern char **environ;
@@ -63,7 +64,8 @@ static char **child_environment(const char *const *more)
 		added++;
 	out = calloc(n + added + 1, sizeof(*out));
 	for (size_t i = 0; out && i < n; i++)
-		if (!env_from_client((struct str){ environ[i], strcspn(environ[i], "=") }))
+		if (!env_from_client((struct str){ environ[i], strcspn(environ[i], "=") }) &&
+		    !env_wiped(environ[i]))
 			out[kept++] = environ[i];
 	for (size_t i = 0; out && i < added; i++)
 		out[kept++] = (char *)more[i];
@@ -261,8 +263,8 @@ static int run_words(const struct backend *b, char **argv, const struct credenti
 	close_fd(&childs[1]);
 	buf_init(&r.words, 0);
 	if (error) {
-		rc = credential_fault(b, f, "could not be asked for: %s: %s", argv[0],
-				      strerror(error));
+		rc = credential_fault(b, f, "could not be asked for: %s: %s%s", argv[0],
+				      strerror(error), sandbox_hint(error));
 	} else {
 		end = read_output(&r, w);
 		status = end_child(&r, w, end != RUN_OVER);

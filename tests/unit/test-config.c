@@ -126,7 +126,7 @@ static int check(const char *text, bool (*feature)(const char *))
 	int rc;
 
 	put("m.conf", text);
-	rc = config_check(&how, feature, f);
+	rc = config_check(&how, feature, NULL, f);
 	fclose(f);
 	return rc;
 }
@@ -808,7 +808,7 @@ static void test_modes(void **state)
 
 		put("m.conf", m->text);
 		chmod(at("m.conf"), m->mode);
-		rc = config_check(&how, NULL, f);
+		rc = config_check(&how, NULL, NULL, f);
 		fclose(f);
 		if (rc != m->refused)
 			print_error("case %zu: %s\n", i, shown);

@@ -421,7 +421,7 @@ static char *check(const char *text)
 	fclose(f);
 	f = open_memstream(&out, &size);
 	assert_non_null(f);
-	assert_int_equal(config_check(&how, NULL, f), 0);
+	assert_int_equal(config_check(&how, NULL, NULL, f), 0);
 	fclose(f);
 	unlink(path);
 	return out;
