@@ -63,7 +63,7 @@ int api_universal_providers(struct api_call *c)
 	cJSON *root = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(root, "providers");
 
 	for (size_t i = 0; list && i < c->config->nbackends; i++)
-		cJSON_AddItemToArray(list, provider_tree(c->config, &c->config->backends[i]));
+		api_tree_add(list, provider_tree(c->config, &c->config->backends[i]));
 	if (c->config->backend)
 		cJSON_AddStringToObject(root, "default", c->config->backend->name);
 	return api_json(c, 200, root);
