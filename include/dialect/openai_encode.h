@@ -136,6 +136,8 @@ void openai_put_messages(struct openai_encoder *e); /* openai_messages.c */
 void openai_put_tools(struct openai_encoder *e);    /* openai_tools.c */
 void openai_put_format(struct openai_encoder *e);   /* openai_tools.c */
 void openai_put_options(struct openai_encoder *e);  /* openai_options.c */
+/* The client's key, where the backend is told (part of openai_put_options; for other dialects). */
+void openai_put_caller(struct openai_encoder *e);
 const struct model_traits *openai_model_traits(const char *model);
 
 /* For dialects that differ in the body alone. path: appended to base_url; NULL: no such endpoint.

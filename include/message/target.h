@@ -121,7 +121,8 @@ struct backend {
 	bool tool_images;               /* tool messages may hold image parts */
 	bool files;                     /* takes PDF as a "file" part */
 	bool top_k;                     /* knows top_k */
-	bool user;                      /* send metadata.user_id, shortened, as "user" */
+	bool user;                      /* tell the name of the client's access key */
+	const char *user_member;        /* where: "user", "usage_context.end_user"; NULL: nowhere */
 	bool response_format;           /* knows json_schema response formats */
 	bool strip_schema_null;         /* drop null "required"/"type" and "$schema" from schemas */
 	bool think_tags;                /* "<think>…</think>" at the start of the text is thinking */

@@ -245,7 +245,7 @@ static void drop_empty(struct backend *b)
 {
 	const char **texts[] = { &b->path_count,  &b->path_models,	&b->model_big,
 				 &b->model_small, &b->model_prefix,	&b->auth_header,
-				 &b->session_member, &b->beta_header,
+				 &b->session_member, &b->user_member, &b->beta_header,
 				 &b->api_key,	  &b->max_tokens_member };
 	size_t i;
 

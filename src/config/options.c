@@ -372,7 +372,11 @@ static const struct option backend_rows[] = {
 	{ "top_k", TYPE_BOOL, BACKEND(top_k), "false", 0, 0, NULL, NULL, NULL,
 		"The backend knows top_k." },
 	{ "user", TYPE_BOOL, BACKEND(user), "false", 0, 0, NULL, NULL, NULL,
-		"Send metadata.user_id, shortened, as user." },
+		"Tell the backend the name of the client's access key. Backends that speak the "
+		"Messages API get the client's own metadata instead." },
+	{ "user_member", TYPE_TEXT, BACKEND(user_member), "user", 0, 0, NULL, NULL, NULL,
+		"Member of the body that gets that name; \"usage_context.end_user\" is a member of "
+		"an object." },
 	{ "response_format", TYPE_BOOL, BACKEND(response_format), "true", 0, 0, NULL, NULL, NULL,
 		"The backend knows json_schema response formats." },
 	{ "strip_schema_null", TYPE_BOOL, BACKEND(strip_schema_null), "false", 0, 0, NULL, NULL,

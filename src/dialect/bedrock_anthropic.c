@@ -8,10 +8,12 @@
 
 #include "dialect/anthropic.h"
 #include "dialect/bedrock.h"
+#include "dialect/caller.h"
 #include "json/edit.h"
 #include "json/scan.h"
 
 #define FRAMES "application/vnd.amazon.eventstream"
+#define METADATA "X-Amzn-Bedrock-Request-Metadata"
 
 static const struct anthropic_wrapped wrapped = {
 	.version = "bedrock-2023-05-31", .stream_type = FRAMES, .betas = true,
@@ -57,6 +59,39 @@ static int wrap_count(const struct encode_context *c, struct outgoing *out)
 	return rc;
 }
 
+static bool header_set(const struct backend *b, const char *name)
+{
+	const struct header_setting *h = b->headers;
+
+	while (h && h->name && !str_is_nocase(str_of(h->name), name))
+		h++;
+	return h && h->name;
+}
+
+/* What Converse has a member for stands in a header here, as an object (Amazon Bedrock's user
+ * guide, "Per-request metadata tagging"). */
+static void put_caller(const struct encode_context *c, struct outgoing *out)
+{
+	const struct backend *b = c->target->backend;
+	const char **v;
+	struct caller_field f;
+	struct str name;
+
+	if (!caller_field(b, c->request, &f) || !str_is(f.outer, "requestMetadata") ||
+	    !f.inner.n || header_set(b, METADATA))
+		return;
+	name = caller_name(c->arena, c->request, &f);
+	v = arena_alloc(c->arena, (out->nheaders + 1) * sizeof(*v));
+	if (!v)
+		return;
+	if (out->nheaders)
+		memcpy(v, out->headers, out->nheaders * sizeof(*v));
+	v[out->nheaders] = arena_printf(c->arena, METADATA ": {\"%.*s\":\"%.*s\"}",
+					STR_ARGS(f.inner), STR_ARGS(name));
+	out->headers = v;
+	out->nheaders++;
+}
+
 static int encode(const struct encode_context *c, enum op op, struct outgoing *out,
 		  struct fault *f)
 {
@@ -65,6 +100,8 @@ static int encode(const struct encode_context *c, enum op op, struct outgoing *o
 				 "backend %s has no endpoint for this", c->target->backend->name);
 	if (anthropic_encode_wrapped(c, op, &wrapped, out, f))
 		return -1;
+	if (op == OP_MESSAGE)
+		put_caller(c, out);
 	out->url = bedrock_url(c, op, "/{invoke-with-response-stream|invoke}");
 	if (!out->url || (op == OP_COUNT && wrap_count(c, out)))
 		return fault_no_memory(f);

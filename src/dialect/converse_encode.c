@@ -584,10 +584,13 @@ static void put_betas(struct converse *v, bool *first)
 /* Claude takes the API's own members there. */
 static void claude_fields(struct converse *v, bool *first)
 {
-	struct span body = span_json(v->e.request->body);
+	struct span body = span_json(v->e.request->body), key;
+	struct span config = json_get(body, "output_config");
+	struct scan it;
 
 	put_raw(v, first, "thinking", json_get(body, "thinking"));
-	put_raw(v, first, "output_config", json_get(body, "output_config"));
+	if (json_each_member(config, &it) && scan_member(&it, &key))
+		put_raw(v, first, "output_config", config);
 	put_raw(v, first, "top_k", v->e.request->top_k);
 	put_betas(v, first);
 }
@@ -704,6 +707,7 @@ static void put_body(struct converse *v, enum op op)
 	if (v->claude && v->e.request->nstop_sequences &&
 	    openai_member(&v->e, "additionalModelResponseFieldPaths"))
 		put(v, "[\"/stop_sequence\"]");
+	openai_put_caller(&v->e);
 	put_own_members(v);
 	put(v, "}");
 }

@@ -23,6 +23,8 @@
  * knows the mark. */
 #define LONG_CONTEXT_MARK "[1m]"
 
+#define SEED_MEMBER 2 /* for str_hash; the chain has one of its own, for keys */
+
 struct decision {
 	const struct config *c;
 	const struct route_ask *ask;
@@ -278,16 +280,6 @@ static void add_member(const struct decision *d, const struct route_member *m,
 	out->n++;
 }
 
-/* FNV-1a */
-static uint32_t hash(const char *s)
-{
-	uint32_t h = UINT32_C(2166136261);
-
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
-	return h;
-}
-
 /* The member that a request begins with: drawn by weight, the same for all of a session. */
 static size_t first_member(const struct decision *d)
 {
@@ -297,7 +289,8 @@ static size_t first_member(const struct decision *d)
 		sum += (uint32_t)d->to.v[i].weight;
 	if (!sum)
 		return 0;
-	draw = d->ask->session ? hash(d->ask->session) % sum : id_random_below(sum);
+	draw = d->ask->session ? (uint32_t)(str_hash(SEED_MEMBER, d->ask->session) % sum)
+			       : id_random_below(sum);
 	for (size_t i = 0; i < d->to.n; i++) {
 		if (draw < (uint32_t)d->to.v[i].weight)
 			return i;
