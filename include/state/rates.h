@@ -11,9 +11,9 @@
 
 #include "state/bucket.h"
 
-/* Where the table is, or will be: state.dir, else one of this user's for this `mark`. Once, before
- * any other. */
-void rates_setup(const char *state_dir, uint64_t mark);
+/* Where the table is, or will be: state.dir, else one of this user's for this `mark`. Before any
+ * other. may_map: false takes the locked file at once, for tests. */
+void rates_setup(const char *state_dir, uint64_t mark, bool may_map);
 void rates_close(void);
 /* For a log line: is the table shared, in memory, or through a locked file? */
 const char *rates_kind(void);

@@ -51,20 +51,21 @@ struct table {
 
 static struct {
 	pthread_mutex_t lock;
-	bool set_up;
 	_Atomic bool open;
 	char dir[PATH_SIZE];            /* "": none */
 	uint64_t mark;
+	bool may_map;
 	struct place place;
 } rates = { .lock = PTHREAD_MUTEX_INITIALIZER, .place = PLACE_INIT };
 
 /* ---- the table ---- */
 
-void rates_setup(const char *state_dir, uint64_t mark)
+void rates_setup(const char *state_dir, uint64_t mark, bool may_map)
 {
 	rates_close();
 	snprintf(rates.dir, sizeof(rates.dir), "%s", state_dir ? state_dir : "");
 	rates.mark = mark;
+	rates.may_map = may_map;
 }
 
 void rates_close(void)
@@ -83,7 +84,7 @@ static void open_table(void)
 	pthread_mutex_lock(&rates.lock);
 	if (!rates.open) {
 		if (place_open(&rates.place, *rates.dir ? rates.dir : NULL, RATES_FILE, rates.mark,
-			       &head, true))
+			       &head, rates.may_map))
 			log_warn("limits of keys: no file for what processes share (%s); each "
 				 "counts for itself", strerror(errno));
 		rates.open = true;
