@@ -126,11 +126,11 @@ static const struct option global_rows[] = {
 		"MESSAGES_TRUSTED_PROXIES", NULL, NULL,
 		"Addresses and networks whose X-Forwarded-For is believed: \"10.0.0.0/8\", "
 		"\"2001:db8::/32\"." },
-	{ "access.throttle_failures", TYPE_INT, GLOBAL(throttle_failures), "10", 0, 10000,
+	{ "access.throttle_failures", TYPE_INT, GLOBAL(throttle_failures), "20", 0, 10000,
 		"MESSAGES_THROTTLE_FAILURES", NULL, NULL,
 		"Refused keys of one address, and uses of one refused key, that are answered with 401 "
 		"within throttle_window; further ones get 429. 0: no end of them." },
-	{ "access.throttle_window", TYPE_INT, GLOBAL(throttle_window), "300", 1, DAY,
+	{ "access.throttle_window", TYPE_INT, GLOBAL(throttle_window), "60", 1, DAY,
 		"MESSAGES_THROTTLE_WINDOW", NULL, NULL,
 		"Seconds in which that many are forgotten again." },
 
