@@ -77,8 +77,13 @@ struct parts {
 };
 /* What parts_add takes; where texts are wanted, media that is not becomes a sentence that says so.
  */
-/* WANT_FILE_URLS: with WANT_FILES, for backends that fetch documents. */
-enum { WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7, WANT_FILE_URLS = 8 };
+/* WANT_FILE_URLS: with WANT_FILES, for backends that fetch documents. WANT_CITED: texts that are to
+ * be cited as PART_FILE, for backends that cite by themselves. */
+enum {
+	WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7, WANT_FILE_URLS = 8,
+	WANT_CITED = 16,
+};
+bool parts_cited(const struct block *b); /* its "citations" are enabled */
 
 void parts_init(struct parts *ps, struct openai_encoder *e, unsigned want);
 struct part *parts_text(struct parts *ps, struct span text); /* NULL when memory ends */

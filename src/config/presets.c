@@ -60,6 +60,7 @@ static const char *const anthropic_tails[] = { "/messages", "/v1", NULL };
 static const struct preset_setting bedrock_dialect[] = {
 	{ "path_message", "/model/{model}" },
 	{ "path_count", "/model/{model}/count-tokens" },
+	{ "path_models", "/foundation-models?byOutputModality=TEXT /inference-profiles?maxResults=1000" },
 	{ "auth", "sigv4" },
 	{ "cache_control", "true" },
 	{ "tool_images", "true" },

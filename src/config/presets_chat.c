@@ -102,18 +102,19 @@ const struct preset_env preset_azure_openai_env[] = {
 	{ "credential.tenant", "AZURE_TENANT_ID", NULL },
 	{ "credential.client_id", "AZURE_CLIENT_ID", NULL },
 	{ "credential.client_secret", "AZURE_CLIENT_SECRET", NULL },
+	{ "credential.source", "AZURE_FEDERATED_TOKEN_FILE", NULL },
 	END_ENV
 };
 
-/* A LiteLLM proxy whose models are OpenRouter's, through its OpenAI side: it takes what OpenRouter
- * takes, but says reasoning its own way. */
+/* A LiteLLM proxy whose models are OpenRouter's, through its OpenAI side: it says effort its own way,
+ * and passes OpenRouter's reasoning_details in both directions. */
 const struct preset_setting preset_litellm_openrouter[] = {
 	{ "base_url", "http://127.0.0.1:4000/v1" },
 	{ "model_big", "anthropic/claude-sonnet-5.5" },
 	{ "model_small", "anthropic/claude-haiku-5.5" },
 	{ "model_prefix", "openrouter/" },
 	{ "reasoning", "effort" },
-	{ "replay", "blocks" },
+	{ "replay", "details" },
 	{ "max_tokens_member", "max_tokens" },
 	{ "cache_control", "true" },
 	{ "user", "true" },

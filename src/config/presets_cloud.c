@@ -64,6 +64,7 @@ const struct preset_env preset_databricks_env[] = {
  */
 const struct preset_setting preset_bedrock[] = {
 	{ "base_url", "https://bedrock-runtime.{region}.amazonaws.com" },
+	{ "models_url", "https://bedrock.{region}.amazonaws.com" },
 	{ "region", "us-east-1" },
 	{ "credential.kind", "aws" },
 	{ "user", "true" },
@@ -82,6 +83,7 @@ const struct preset_setting preset_bedrock[] = {
 const struct preset_env preset_bedrock_env[] = {
 	{ "api_key", "AWS_BEARER_TOKEN_BEDROCK", NULL },
 	{ "base_url", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", NULL },
+	{ "models_url", "AWS_ENDPOINT_URL_BEDROCK", NULL },
 	{ "region", "AWS_REGION AWS_DEFAULT_REGION", NULL },
 	{ "credential.client_id", "AWS_ACCESS_KEY_ID", NULL },
 	{ "credential.client_secret", "AWS_SECRET_ACCESS_KEY", NULL },
@@ -103,12 +105,13 @@ const struct preset_env preset_gemini_env[] = {
 };
 
 const struct preset_setting preset_vertex[] = {
-	{ "base_url", "https://{region-}aiplatform.googleapis.com/v1/projects/{project}"
+	{ "base_url", "https://{aiplatform}.googleapis.com/v1/projects/{project}"
 		"/locations/{region}/publishers/google" },
 	{ "region", "global" },
 	{ "credential.kind", "google" },
 	{ "auth", "bearer" },
-	{ "path_models", "" },
+	{ "models_url", "https://{aiplatform}.googleapis.com" },
+	{ "path_models", "/v1beta1/publishers/google/models?pageSize=1000" },
 	{ "count_wrapped", "false" },
 	{ "user", "true" },
 	{ "user_member", "labels.user" },
@@ -117,8 +120,10 @@ const struct preset_setting preset_vertex[] = {
 	END
 };
 const struct preset_setting preset_vertex_claude[] = {
-	{ "base_url", "https://{region-}aiplatform.googleapis.com/v1/projects/{project}"
+	{ "base_url", "https://{aiplatform}.googleapis.com/v1/projects/{project}"
 		"/locations/{region}/publishers/anthropic" },
+	{ "models_url", "https://{aiplatform}.googleapis.com" },
+	{ "path_models", "/v1beta1/publishers/anthropic/models?pageSize=1000" },
 	{ "region", "global" },
 	{ "credential.kind", "google" },
 	{ "mid_system", "keep" },

@@ -439,7 +439,8 @@ static bool claude_may_think(struct openai_encoder *e)
 {
 	if (!e->request->ntools)
 		return true;
-	return (e->backend->replay == REPLAY_BLOCKS || e->backend->replay == REPLAY_SUMMARY) &&
+	return (e->backend->replay == REPLAY_BLOCKS || e->backend->replay == REPLAY_DETAILS ||
+		e->backend->replay == REPLAY_SUMMARY) &&
 	       openai_thinking_complete(e);
 }
 

@@ -110,6 +110,7 @@ def test_backends_of_a_key():
                 client.ask("GET", "/v1/universal/providers").body
             assert b"second" not in text and b'"first"' not in text, text
             assert client.ask("GET", "/v1/universal/providers/second").status == 404
+            assert client.ask("GET", "/b/second/v1/models").json["data"] == []
         second.close()
 
 

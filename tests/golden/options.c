@@ -78,6 +78,12 @@ static const struct {
 	{ "context_tokens", LONG, AT(context_tokens), NULL },
 	{ "drop_members", LIST, AT(drop_members), NULL },
 	{ "drop_betas", LIST, AT(drop_betas), NULL },
+	{ "region", TEXT, AT(region), NULL },
+	{ "guardrail.id", TEXT, AT(guardrail.id), NULL },
+	{ "guardrail.version", TEXT, AT(guardrail.version), NULL },
+	{ "guardrail.trace", TEXT, AT(guardrail.trace), NULL },
+	{ "service_tier", TEXT, AT(service_tier), NULL },
+	{ "latency", TEXT, AT(latency), NULL },
 #undef AT
 	{ "model", TEXT, offsetof(struct case_options, model), NULL },
 	{ "beta", TEXT, offsetof(struct case_options, beta), NULL },

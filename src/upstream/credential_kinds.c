@@ -1,0 +1,79 @@
+/*
+ * The kinds of credentials and how their faults begin.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "upstream/credential_provider.h"
+
+static const struct credential_provider credential_key = { .shared = false };
+
+/* By enum credential_kind. */
+static const struct {
+	const char *name;
+	const struct credential_provider *provider;
+} kinds[] = {
+	[CREDENTIAL_KEY] = { "key", &credential_key },
+	[CREDENTIAL_FILE] = { "file", &credential_file },
+	[CREDENTIAL_EXEC] = { "exec", &credential_exec },
+	[CREDENTIAL_OAUTH] = { "oauth", &credential_oauth },
+	[CREDENTIAL_DATABRICKS] = { "databricks-m2m", &credential_databricks },
+	[CREDENTIAL_ENTRA] = { "entra", &credential_entra },
+	[CREDENTIAL_MANAGED_IDENTITY] = { "managed-identity", &credential_managed_identity },
+	[CREDENTIAL_AWS] = { "aws", &credential_aws },
+	[CREDENTIAL_AWS_KEYS] = { "aws-keys", &credential_aws_keys },
+	[CREDENTIAL_GOOGLE] = { "google", &credential_google },
+};
+
+const struct credential_provider *credential_provider(const struct backend *b)
+{
+	return kinds[b->credential.kind].provider;
+}
+
+const char *credential_kind_name(const struct backend *b)
+{
+	return kinds[b->credential.kind].name;
+}
+
+/* A plain key is as it is, and so are keys of AWS in the configuration. */
+bool credential_renewable(const struct backend *b)
+{
+	const struct credential_provider *p = credential_provider(b);
+
+	return p->shared || p->stale;
+}
+
+static int fault_of(const struct backend *b, enum fault_class class, struct fault *f,
+		    const char *fmt, va_list ap) PRINTF_LIKE(4, 0);
+static int fault_of(const struct backend *b, enum fault_class class, struct fault *f,
+		    const char *fmt, va_list ap)
+{
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	fault_set(f, class, 502, "api_error", "backend %s: its credential (%s) %s", b->name,
+		  credential_kind_name(b), text);
+	f->scope = FAULT_OF_KEY;
+	return -1;
+}
+
+int credential_fault(const struct backend *b, struct fault *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fault_of(b, FAULT_AUTH, f, fmt, ap);
+	va_end(ap);
+	f->should_retry = 0;
+	return -1;
+}
+
+int credential_fault_now(const struct backend *b, struct fault *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fault_of(b, FAULT_TRANSIENT, f, fmt, ap);
+	va_end(ap);
+	return -1;
+}
