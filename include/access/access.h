@@ -34,6 +34,7 @@ struct access_client {
 
 struct access_result {
 	const struct access_key *key;   /* of the config snapshot; NULL unless one matched */
+	const char *sha256;             /* that one of its two */
 	const char *key_name, *owner, *group; /* the same's */
 	const char *caller_key; /* passthrough: the caller's own, borrowed from the parameters */
 	bool caller_bearer;
@@ -63,8 +64,8 @@ bool access_backend(const struct access_key *k, const char *backend);
  * to be allowed. */
 bool access_model(const struct access_key *k, const char *asked, const char *backend,
 		  const char *model);
-/* Is this key of an earlier snapshot still good in that one? */
-bool access_still(const struct config *now, const struct access_key *k);
+/* Is what was let in with an earlier snapshot still good in this one? */
+bool access_still(const struct config *now, const struct access_result *was);
 
 /* ---- refused keys (access/throttle.c) ---- */
 

@@ -96,7 +96,7 @@ static bool key_is_gone(const struct api_call *c)
 		return false;
 	now = config_current();
 	gone = now->end_streams && (now == c->config ? k->expires && clock_wall_ms() >= k->expires
-						     : !access_still(now, k));
+						     : !access_still(now, &c->access));
 	config_unref(now);
 	return gone;
 }
