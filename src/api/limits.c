@@ -4,7 +4,6 @@
  * its input is estimated at is set aside at once, as far as it is left; the backend's own figures
  * take the estimate's place as soon as they are there, and what they exceed the limit by is owed.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -13,41 +12,31 @@
 /* An answer takes a while: who comes back at once comes back often. */
 #define STREAMS_RETRY_SECONDS 2
 
-static const char *const names[RATE_KINDS] = {
-	[RATE_REQUESTS] = "requests", [RATE_COUNTS] = "requests", [RATE_TOKENS] = "tokens",
+/* limit, remaining, reset */
+#define HEADERS(of) \
+	{ "anthropic-ratelimit-" of "-limit", "anthropic-ratelimit-" of "-remaining", \
+	  "anthropic-ratelimit-" of "-reset" }
+static const char *const headers[RATE_KINDS][3] = {
+	[RATE_REQUESTS] = HEADERS("requests"),
+	[RATE_COUNTS] = HEADERS("requests"),
+	[RATE_TOKENS] = HEADERS("tokens"),
 };
-
-static void put_header(struct answer *a, const char *of, const char *what, const char *value)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "anthropic-ratelimit-%s-%s", of, what);
-	answer_header(a, name, value);
-}
-
-static void put_number(struct answer *a, const char *of, const char *what, int64_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%lld", (long long)n);
-	put_header(a, of, what, text);
-}
 
 void limits_tell(struct api_call *c)
 {
-	int64_t now = clock_wall_ms();
+	int64_t now = c->access.key ? clock_wall_ms() : 0;
+	char when[32];
 
 	for (int k = 0; k < RATE_KINDS; k++) {
 		const struct rate *r = &c->limits.rate[k];
-		char when[32];
 
 		if (!r->limit)
 			continue;
 		c->limits.told = true;
-		put_number(c->answer, names[k], "limit", r->limit);
-		put_number(c->answer, names[k], "remaining", r->left > 0 ? r->left : 0);
+		answer_header_int(c->answer, headers[k][0], r->limit);
+		answer_header_int(c->answer, headers[k][1], r->left > 0 ? r->left : 0);
 		clock_rfc3339(when, sizeof(when), now + r->full_ms + 999, 0);
-		put_header(c->answer, names[k], "reset", when);
+		answer_header(c->answer, headers[k][2], when);
 	}
 }
 
