@@ -135,7 +135,9 @@ const char *url_fault(const char *url)
 		return "a URL with a host";
 	if (memchr(host, '@', (size_t)(end - host)))
 		return "a URL without a user or password in it";
-	if (url[strcspn(url, " \t\r\n?#\"")])
+	/* Azure's pages show addresses with this one behind them. */
+	end = strstr(url, "?api-version=");
+	if (url[strcspn(url, " \t\r\n#\"")] || strchr(end ? end + 1 : url, '?'))
 		return "a URL without spaces, query or fragment";
 	return NULL;
 }

@@ -1,125 +1,205 @@
-/* Addresses and networks, as proxies and configurations write them. */
+/*
+ * Where a backend's requests go, from what people write: hosts, names, regions, URLs copied from a
+ * browser or a provider's page.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/address.h"
+#include "config/config.h"
+#include "dialect/dialect.h"
 
-static void test_parse(void **state)
+static struct buf err;
+
+/* A configuration of one backend in use. */
+static struct config *load(const char *name, const char *options)
 {
-	/* text, how it reads then; NULL: it is none */
-	static const char *const rows[][2] = {
-		{ "192.0.2.1", "192.0.2.1" },
-		{ " 192.0.2.1\t", "192.0.2.1" },
-		{ "192.0.2.1:4711", "192.0.2.1" },
-		{ "::ffff:192.0.2.1", "192.0.2.1" },
-		{ "2001:DB8::1", "2001:db8::1" },
-		{ "[2001:db8::1]", "2001:db8::1" },
-		{ "[2001:db8::1]:80", "2001:db8::1" },
-		{ "::1", "::1" },
-		{ "", NULL },
-		{ "unknown", NULL },
-		{ "_hidden", NULL },
-		{ "192.0.2", NULL },
-		{ "192.0.2.256", NULL },
-		{ "192.0.2.1:", NULL },
-		{ "192.0.2.1:x", NULL },
-		{ "192.0.2.1:123456", NULL },
-		{ "192.0.2.1, 192.0.2.2", NULL },
-		{ "[2001:db8::1", NULL },
-		{ "[2001:db8::1]x", NULL },
-		{ "[2001:db8::1]:", NULL },
-		{ "[]", NULL },
-		{ "2001:db8::1%eth0", NULL },
-		{ "localhost:80", NULL },
-		{ "1111:2222:3333:4444:5555:6666:7777:8888:9999", NULL },
-		{ "0000000000000000000000000000000000000000000000001", NULL },
-	};
+	char path[] = "/tmp/test-address-XXXXXX";
+	struct config_load how = { .path = path };
+	int fd = mkstemp(path);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	struct config *c;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct address a;
-		char text[ADDRESS_TEXT];
-
-		if (address_parse(str_of(rows[i][0]), &a) != (rows[i][1] != NULL))
-			fail_msg("\"%s\"", rows[i][0]);
-		if (!rows[i][1])
-			continue;
-		address_text(&a, text);
-		assert_string_equal(text, rows[i][1]);
-	}
-	{
-		struct address a;
-
-		assert_false(address_parse(STR_NONE, &a));
-	}
+	assert_non_null(f);
+	fprintf(f, "proxy_backend = \"%s\";\nbackends = { %s = { %s }; };\n", name, name, options);
+	fclose(f);
+	buf_reset(&err);
+	c = config_load(&how, &err);
+	unlink(path);
+	if (!c || !c->backend)
+		fail_msg("refused: %s\n%s", options, buf_cstr(&err));
+	return c;
 }
 
-static void test_loopback(void **state)
+/* name | options | model | of a message | of the list; NULL: not looked at */
+struct place {
+	const char *name, *options, *model, *message, *models;
+};
+
+static void assert_places(const struct place *v, size_t n)
 {
-	static const struct { const char *text; bool loopback; } rows[] = {
-		{ "127.0.0.1", true }, { "127.9.9.9", true }, { "::1", true },
-		{ "::ffff:127.0.0.1", true }, { "128.0.0.1", false }, { "::2", false },
-		{ "::", false }, { "::127.0.0.1", false }, { "10.0.0.1", false },
-	};
+	for (size_t i = 0; i < n; i++) {
+		struct config *c = load(v[i].name, v[i].options);
+		struct backend b = *c->backend;
+		struct target t = { .backend = &b, .model = v[i].model };
+		struct arena a;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct address a;
-
-		assert_true(address_parse(str_of(rows[i].text), &a));
-		if (address_is_loopback(&a) != rows[i].loopback)
-			fail_msg("%s", rows[i].text);
+		arena_init(&a, 1 << 20);
+		assert_string_equal(dialect_url(&a, &t, b.path_message, true), v[i].message);
+		if (b.models_url)
+			b.base_url = b.models_url;
+		if (v[i].models)
+			assert_string_equal(dialect_url(&a, &t, b.path_models, false), v[i].models);
+		arena_release(&a);
+		config_unref(c);
 	}
 }
+#define ASSERT_PLACES(v) assert_places(v, sizeof(v) / sizeof((v)[0]))
 
-static void test_nets(void **state)
+#define DBX "https://adb-123.4.azuredatabricks.net"
+#define DBX_MESSAGE "/serving-endpoints/m/invocations"
+static void test_databricks(void **state)
 {
-	static const struct { const char *net, *address; bool has; } rows[] = {
-		{ "10.0.0.0/8", "10.255.0.1", true },
-		{ "10.0.0.0/8", "11.0.0.1", false },
-		{ "10.1.2.3/8", "10.9.9.9", true },
-		{ "192.0.2.4/30", "192.0.2.7", true },
-		{ "192.0.2.4/30", "192.0.2.8", false },
-		{ "192.0.2.1", "192.0.2.1", true },
-		{ "192.0.2.1", "192.0.2.2", false },
-		{ "192.0.2.1/32", "::ffff:192.0.2.1", true },
-		{ "0.0.0.0/0", "203.0.113.9", true },
-		{ "0.0.0.0/0", "2001:db8::1", false },
-		{ "::/0", "2001:db8::1", true },
-		{ "::/0", "203.0.113.9", false },
-		{ "2001:db8::/33", "2001:db8:7fff::1", true },
-		{ "2001:db8::/33", "2001:db8:8000::1", false },
-		{ "::1", "::1", true },
-		{ "::ffff:10.0.0.0/104", "10.2.3.4", true },
+	static const struct place v[] = {
+		{ "AZURE_DATABRICKS", "api_key = \"t\"; host = \"adb-123.4\";", "m",
+		  DBX DBX_MESSAGE, DBX "/api/2.0/serving-endpoints" },
+		{ "AZURE_DATABRICKS", "api_key = \"t\"; host = \"adb-123.4.azuredatabricks.net\";",
+		  "m", DBX DBX_MESSAGE, DBX "/api/2.0/serving-endpoints" },
+		{ "AZURE_DATABRICKS", "api_key = \"t\"; host = \"" DBX "/?o=123#notebook\";", "m",
+		  DBX DBX_MESSAGE, NULL },
+		{ "AZURE_DATABRICKS", "api_key = \"t\"; base_url = \"" DBX "/\";", "m",
+		  DBX DBX_MESSAGE, NULL },
+		{ "AZURE_DATABRICKS", "api_key = \"t\"; host = \"dbc-1.cloud.databricks.com\";",
+		  "m", "https://dbc-1.cloud.databricks.com" DBX_MESSAGE, NULL },
+		{ "AZURE_DATABRICKS", "api_key = \"t\"; host = \"adb-123.4\"; dialect = "
+		  "\"anthropic\";", "m", DBX "/serving-endpoints/anthropic/v1/messages", NULL },
+		{ "AZURE_DATABRICKS", "api_key = \"t\"; host = \"http://127.0.0.1:8099\";", "m",
+		  "http://127.0.0.1:8099" DBX_MESSAGE, NULL },
 	};
-	static const char *const bad[] = { "", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1",
-					   "::/129", "10.0.0.0/8/8", "lan", "10.0.0.0:80",
-					   "10.0.0.0/x", "10.0.0.0/99999999999999999999" };
-	struct net n;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct address a;
+	ASSERT_PLACES(v);
+}
 
-		assert_true(net_parse(str_of(rows[i].net), &n));
-		assert_true(address_parse(str_of(rows[i].address), &a));
-		if (net_has(&n, &a) != rows[i].has)
-			fail_msg("%s in %s", rows[i].address, rows[i].net);
+#define AZ "https://res.openai.azure.com"
+#define AZ_V1 AZ "/openai/v1/chat/completions"
+#define AZ_DATED "/chat/completions?api-version="
+static void test_azure(void **state)
+{
+	static const struct place v[] = {
+		{ "AZURE_OPENAI", "api_key = \"t\"; host = \"res\";", "m", AZ_V1,
+		  AZ "/openai/v1/models" },
+		{ "AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ "/\";", "m", AZ_V1, NULL },
+		{ "AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ "/openai\";", "m", AZ_V1,
+		  NULL },
+		{ "AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ "/openai/v1/\";", "m", AZ_V1,
+		  NULL },
+		{ "AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ_V1 "\";", "m", AZ_V1, NULL },
+		{ "AZURE_OPENAI", "api_key = \"t\"; host = \"res\"; api_version = \"preview\";",
+		  "m", AZ_V1 "?api-version=preview", AZ "/openai/v1/models?api-version=preview" },
+		{ "AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ_V1 "?api-version=v1\";",
+		  "m", AZ_V1 "?api-version=v1", NULL },
+		{ "AZURE_OPENAI", "api_key = \"t\"; host = \"res\"; api_version = \"2024-10-21\";",
+		  "my dep", AZ "/openai/deployments/my%20dep" AZ_DATED "2024-10-21",
+		  AZ "/openai/models?api-version=2024-10-21" },
+		{ "AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ "/openai\"; api_version = "
+		  "\"2024-10-21\";", "m", AZ "/openai/deployments/m" AZ_DATED "2024-10-21", NULL },
+		{ "AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ "/openai/deployments/gpt"
+		  AZ_DATED "2025-01-01-preview\";", "m",
+		  AZ "/openai/deployments/gpt" AZ_DATED "2025-01-01-preview", NULL },
+		{ "AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ "/openai/deployments/gpt\";",
+		  "m", AZ "/openai/deployments/gpt" AZ_DATED "2024-10-21", NULL },
+		{ "AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ "\"; base_path = \"\"; "
+		  "path_message = \"/openai/deployments/{model}/chat/completions?api-version=x\";",
+		  "m", AZ "/openai/deployments/m" AZ_DATED "x", NULL },
+	};
+	struct config *c;
+
+	ASSERT_PLACES(v);
+	c = load("AZURE_OPENAI", "api_key = \"t\"; base_url = \"" AZ "/openai/deployments/gpt\";");
+	assert_string_equal(c->backend->model_big, "gpt");
+	assert_null(c->backend->responses_models);
+	config_unref(c);
+	c = load("AZURE_OPENAI", "api_key = \"t\"; host = \"res\"; api_version = "
+				 "\"2025-04-01-preview\";");
+	assert_non_null(c->backend->responses_models);
+	assert_string_equal(c->backend->path_responses,
+			    "/responses?api-version=2025-04-01-preview");
+	config_unref(c);
+}
+
+#define VERTEX_TAIL(region, maker) \
+	"/v1/projects/p/locations/" region "/publishers/" maker "/models/"
+#define VERTEX_LIST(maker) "/v1beta1/publishers/" maker "/models?pageSize=1000"
+#define GEMINI_CALL "m:streamGenerateContent?alt=sse"
+static void test_vertex(void **state)
+{
+	static const struct place v[] = {
+		{ "VERTEX", "api_key = \"t\"; project = \"p\";", "m",
+		  "https://aiplatform.googleapis.com" VERTEX_TAIL("global", "google") GEMINI_CALL,
+		  "https://aiplatform.googleapis.com" VERTEX_LIST("google") },
+		{ "VERTEX", "api_key = \"t\"; project = \"p\"; region = \"us\";", "m",
+		  "https://aiplatform.us.rep.googleapis.com" VERTEX_TAIL("us", "google")
+		  GEMINI_CALL, "https://aiplatform.us.rep.googleapis.com" VERTEX_LIST("google") },
+		{ "VERTEX_ANTHROPIC", "api_key = \"t\"; project = \"p\"; region = \"eu\";", "m",
+		  "https://aiplatform.eu.rep.googleapis.com" VERTEX_TAIL("eu", "anthropic")
+		  "m:streamRawPredict",
+		  "https://aiplatform.eu.rep.googleapis.com" VERTEX_LIST("anthropic") },
+		{ "VERTEX_ANTHROPIC", "api_key = \"t\"; project = \"p\"; region = \"us-east5\";",
+		  "claude-sonnet-4-5@20250929",
+		  "https://us-east5-aiplatform.googleapis.com" VERTEX_TAIL("us-east5", "anthropic")
+		  "claude-sonnet-4-5@20250929:streamRawPredict", NULL },
+		{ "VERTEX", "api_key = \"t\"; project = \"p\"; base_url = "
+		  "\"http://127.0.0.1:9/v1/x\";", "m", "http://127.0.0.1:9/v1/x/models/" GEMINI_CALL,
+		  "http://127.0.0.1:9" VERTEX_LIST("google") },
+	};
+
+	ASSERT_PLACES(v);
+}
+
+static void test_bedrock(void **state)
+{
+	static const char lists[] =
+		"/foundation-models?byOutputModality=TEXT /inference-profiles?maxResults=1000";
+	static const struct { const char *options, *base, *models; } v[] = {
+		{ "api_key = \"t\"; region = \"eu-west-1\";",
+		  "https://bedrock-runtime.eu-west-1.amazonaws.com",
+		  "https://bedrock.eu-west-1.amazonaws.com" },
+		{ "api_key = \"t\"; base_url = \"http://127.0.0.1:9\";", "http://127.0.0.1:9",
+		  "http://127.0.0.1:9" },
+		{ "api_key = \"t\"; base_url = \"http://127.0.0.1:9\"; region = \"r-1\"; models_url = "
+		  "\"http://x.{region}.test\";", "http://127.0.0.1:9", "http://x.r-1.test" },
+	};
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		struct config *c = load("BEDROCK", v[i].options);
+
+		assert_string_equal(c->backend->base_url, v[i].base);
+		assert_string_equal(c->backend->models_url, v[i].models);
+		assert_string_equal(c->backend->path_models, lists);
+		config_unref(c);
 	}
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (net_parse(str_of(bad[i]), &n))
-			fail_msg("\"%s\" was taken", bad[i]);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_loopback),
-		cmocka_unit_test(test_nets),
+		cmocka_unit_test(test_databricks),
+		cmocka_unit_test(test_azure),
+		cmocka_unit_test(test_vertex),
+		cmocka_unit_test(test_bedrock),
 	};
+	int rc;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	buf_init(&err, 64 * 1024);
+	clearenv();
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	buf_release(&err);
+	return rc;
 }
