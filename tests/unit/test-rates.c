@@ -2,9 +2,11 @@
  * Limits of keys: buckets as pure functions; the shared table with processes that fight for it, are
  * killed holding something, or come after a reboot; the same through a locked file.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -264,6 +266,51 @@ static void test_killed_holders(void **state)
 	permit_give(&p);
 }
 
+/* ---- threads ---- */
+
+#define THREADS 6
+#define THREAD_LIMIT 4
+
+static _Atomic int held, most, got;
+
+/* Never more than the limit at once, and no permit is lost. */
+static void *take_and_give(void *arg)
+{
+	for (int i = 0; i < 300; i++) {
+		struct permit p;
+		int now, seen;
+
+		if (!permit_take(82, THREAD_LIMIT, &p))
+			continue;
+		now = atomic_fetch_add(&held, 1) + 1;
+		seen = atomic_load(&most);
+		while (now > seen && !atomic_compare_exchange_weak(&most, &seen, now))
+			;
+		atomic_fetch_add(&got, 1);
+		atomic_fetch_sub(&held, 1);
+		permit_give(&p);
+	}
+	return NULL;
+}
+
+static void test_permits_of_threads(void **state)
+{
+	pthread_t threads[THREADS];
+	struct permit p[THREAD_LIMIT];
+
+	held = most = got = 0;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, NULL), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_in_range(most, 1, THREAD_LIMIT);
+	assert_true(got > 0);
+	for (int i = 0; i < THREAD_LIMIT; i++)
+		assert_true(permit_take(82, THREAD_LIMIT, &p[i]));
+	for (int i = 0; i < THREAD_LIMIT; i++)
+		permit_give(&p[i]);
+}
+
 /* ---- tokens ---- */
 
 static void test_tokens(void **state)
@@ -449,6 +496,7 @@ int main(void)
 		BOTH(test_permits_of_ended_processes),
 		BOTH(test_permits_have_an_end),
 		BOTH(test_killed_holders),
+		BOTH(test_permits_of_threads),
 		BOTH(test_tokens),
 		BOTH(test_many_keys),
 		BOTH(test_failures),
