@@ -71,8 +71,8 @@ bool access_still(const struct config *now, const struct access_result *was);
 
 /* Counts a refused key against the client's address and the key itself. When there were too many f
  * becomes a 429. Returns -1. */
-int access_refused(const struct config *c, const struct access_client *client, struct str presented,
-		   struct fault *f);
+int access_refused(const struct config *c, const struct access_client *client,
+		   struct str presented, struct fault *f);
 
 /* SHA-256 of a key as 64 lower-case hex digits. */
 void access_hash(const char *key, size_t n, char out[65]);

@@ -46,8 +46,8 @@ static int refuse(struct api_call *c, int seconds, struct fault *f, const char *
 	const char *key = c->access.key->name;
 
 	fault_set(f, FAULT_RATE, 429, "rate_limit_error",
-		  "The key \"%s\" has reached its limit of %lld %s (%s in access.keys); try again in "
-		  "%d second%s.",
+		  "The key \"%s\" has reached its limit of %lld %s (%s in access.keys); try again "
+		  "in %d second%s.",
 		  key, (long long)limit, what, option, seconds, seconds == 1 ? "" : "s");
 	f->scope = FAULT_OF_KEY;
 	f->retry_after = seconds;
@@ -127,6 +127,34 @@ void limits_leave(struct api_call *c)
 	permit_give(&c->limits.permit);
 }
 
+/* ---- keys that are taken away ---- */
+
+bool limits_key_gone(const struct api_call *c)
+{
+	const struct access_key *k = c->access.key;
+	struct config *now;
+	bool gone;
+
+	if (!k)
+		return false;
+	now = config_current();
+	gone = now->end_streams && (now == c->config ? k->expires && clock_wall_ms() >= k->expires
+						     : !access_still(now, &c->access));
+	config_unref(now);
+	return gone;
+}
+
+int limits_key_fault(const struct api_call *c, struct fault *f)
+{
+	int rc = fault_set(f, FAULT_AUTH, 401, "authentication_error",
+			   "The key \"%s\" was taken away, disabled or expired while this answer "
+			   "was running.",
+			   c->access.key_name);
+
+	f->scope = FAULT_OF_KEY;
+	return rc;
+}
+
 /* ---- what it may use ---- */
 
 static int no_backend(const struct access_key *k, const char *backend, struct fault *f)
@@ -142,8 +170,8 @@ static int no_model(const struct access_key *k, const char *asked, struct fault 
 	struct str name = str_cut_utf8(str_of(asked), 200);
 
 	return fault_set(f, FAULT_AUTH, 403, "permission_error",
-			 "The key \"%s\" may not use the model \"%.*s\" (its `models` in access.keys); "
-			 "GET /v1/models lists those that it may.",
+			 "The key \"%s\" may not use the model \"%.*s\" (its `models` in "
+			 "access.keys); GET /v1/models lists those that it may.",
 			 k->name, STR_ARGS(str_utf8(name) ? name : STR("(not UTF-8)")));
 }
 

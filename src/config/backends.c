@@ -95,7 +95,7 @@ static bool name_ok(const char *name)
 /* All values of one backend, in rising precedence. False when it can't be one. */
 static bool draft_fill(struct loader *l, struct draft *d)
 {
-	const char *prefix = arena_printf(l->arena, "backends.%s.", d->b.name);
+	const char *prefix = arena_printf(l->notes, "backends.%s.", d->b.name);
 	struct origin at = draft_origin(l, d);
 	const struct dialect_preset *dp;
 
@@ -396,7 +396,7 @@ bool drafts_fill(struct loader *l, struct drafts *all, const struct config *c)
 
 	for (p = presets; p->name; p++)
 		n++;
-	all->v = arena_alloc(l->arena, (n + 1) * sizeof(*all->v));
+	all->v = arena_alloc(l->notes, (n + 1) * sizeof(*all->v));
 	if (!all->v)
 		return false;
 	if (all->group)

@@ -134,7 +134,8 @@ static void add_names(struct refusal *r)
 /* Texts of tools and users are theirs: nothing inside is a member of the API. */
 static bool user_data(struct span key)
 {
-	return span_is(key, "input") || span_is(key, "input_schema");
+	return key.n && (key.p[0] == 'i' || key.p[0] == '\\') &&
+	       (span_is(key, "input") || span_is(key, "input_schema"));
 }
 
 static bool in_question(const struct refusal *r, struct span name)
@@ -198,12 +199,15 @@ static enum edit_action member_action(struct refusal *r, const struct span *path
 static bool nothing_left(struct refusal *r, const struct span *path, unsigned depth,
 			 const struct scan *at)
 {
-	struct scan it = *at;
 	struct span inner[3];
 	struct str with;
+	struct scan it;
 
-	if (depth > 1 || !span_is(path[depth], "output_config") ||
-	    (depth == 1 && !span_is(path[0], "messages")) || !scan_object(&it))
+	if (depth > 1 || *at->p != '{' || !span_is(path[depth], "output_config") ||
+	    (depth == 1 && !span_is(path[0], "messages")))
+		return false;
+	it = *at;
+	if (!scan_object(&it))
 		return false;
 	memcpy(inner, path, (depth + 1) * sizeof(*inner));
 	while (scan_member(&it, &inner[depth + 1])) {
@@ -268,20 +272,31 @@ static int by_address(const void *a, const void *b)
 	return x->p < y->p ? -1 : x->p > y->p;
 }
 
-static void know(struct known *k, const struct message_request *r, bool deep)
+static void add_tools(struct known *k, const struct message_request *r)
 {
-	k->sorted = true;
-	if (!deep) {
-		for (size_t i = 0; i < r->nmembers; i++)
-			add_known(k, r->members[i].value);
-		return;
-	}
-	for (size_t i = 0; i < r->nturns; i++)
-		add_blocks(k, r->turns[i].blocks, r->turns[i].nblocks);
-	add_blocks(k, r->system, r->nsystem);
 	for (size_t i = 0; i < r->ntools; i++) {
 		add_known(k, r->tools[i].description);
 		add_known(k, r->tools[i].input_schema);
+	}
+}
+
+/* Member by member, since what is added in its order needs no sorting. deep: the walk looks into
+ * the members. */
+static void know(struct known *k, const struct message_request *r, bool deep)
+{
+	k->sorted = true;
+	for (size_t i = 0; i < r->nmembers; i++) {
+		const struct request_member *m = &r->members[i];
+
+		if (!deep)
+			add_known(k, m->value);
+		else if (span_is(m->name, "messages"))
+			for (size_t j = 0; j < r->nturns; j++)
+				add_blocks(k, r->turns[j].blocks, r->turns[j].nblocks);
+		else if (span_is(m->name, "system"))
+			add_blocks(k, r->system, r->nsystem);
+		else if (span_is(m->name, "tools"))
+			add_tools(k, r);
 	}
 	if (!k->sorted)
 		qsort(k->v, k->n, sizeof(*k->v), by_address);
