@@ -29,7 +29,7 @@ struct access_client {
 	struct address address;
 	bool known;
 	bool forwarded;                 /* a trusted proxy said so */
-	bool vague;                     /* it named something that is no address; this is a proxy's */
+	bool vague;                     /* it named what is no address; this is a proxy's */
 };
 
 struct access_result {

@@ -64,7 +64,7 @@ int access_refused(const struct config *c, const struct access_client *client,
 			w = failure_wait_ms((enum failure_kind)k, ids.of[k], &rule);
 		wait = w > wait ? w : wait;
 	}
-	/* While it is refused so, nothing is counted: the time that is told is the time it takes. */
+	/* While it is refused so nothing is counted: the time that is told is what it takes. */
 	if (wait)
 		return throttled(f, wait);
 	for (int k = 0; k < FAILURE_KINDS; k++)

@@ -1,7 +1,8 @@
 /*
  * `messages.fcgi --route < request.json`: what the router makes of a request, rule by rule, without
  * a call to any backend. Headers that rules ask for are given with --header; `x-key: NAME` (with
- * what that key may use) and `x-group: NAME` stand for the client's access key, `x-path: NAME` for a path /b/NAME.
+ * what that key may use) and `x-group: NAME` stand for the client's access key, `x-path: NAME` for
+ * a path /b/NAME.
  */
 #include <string.h>
 #include <strings.h>
