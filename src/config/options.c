@@ -188,8 +188,8 @@ static const struct option global_rows[] = {
 		"Where the log goes: stderr, syslog, none, or a file." },
 	{ "log.requests", TYPE_BOOL, GLOBAL(log_requests), "true", 0, 0, "MESSAGES_LOG_REQUESTS",
 		NULL, NULL,
-		"One line for each request: ids, models, status, tokens, times; never contents or "
-		"keys." },
+		"One line for each request: ids, the client's address, models, status, tokens, "
+		"times; never contents or keys." },
 
 	{ "state.dir", TYPE_PATH, GLOBAL(state_dir), NULL, 0, 0, "MESSAGES_STATE_DIR", NULL,
 		"each process keeps its own",

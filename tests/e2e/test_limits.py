@@ -363,6 +363,23 @@ def test_streams_of_a_key_that_is_taken_away():
     assert name == "message_stop", "a key that is only changed stays"
 
 
+def test_a_whole_answer_of_a_key_that_is_taken_away():
+    """Nothing of it has gone out: it is refused as if the key had never been there."""
+    end = " end_streams = true;"
+    with Setup(Nginx, access=limited() + end) as s:
+        done = threading.Event()
+        s.upstream.reset(lambda call: done.wait(5))
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(ask(s)))
+        asking.start()
+        s.upstream.wait_call()
+        s.gateway.write(access=keys('name = "x"; sha256 = "%s";' % sha256("x")) + end)
+        asking.join(4)
+        done.set()
+        assert answers, "it was not ended"
+        refused(answers[0], 401, "authentication_error", '"limited"')
+
+
 # ---- whose address, and refused keys ----
 
 THROTTLE = " throttle_failures = 4; throttle_window = 600;"
