@@ -210,6 +210,50 @@ static void test_killed_holders(void **state)
 	permit_give(&p);
 }
 
+static void take_and_give_for_ever(void)
+{
+	rates_setup(dir, 1, may_map);
+	for (;;) {
+		struct permit p;
+		struct rate r;
+
+		if (permit_take(83, 3, &p))
+			permit_give(&p);
+		rate_take(83, RATE_REQUESTS, 1000000, 1, &r);
+		failure_note(FAILURE_KEY, (uint64_t)r.left, &(struct bucket_rule){ 5, 1000 });
+	}
+}
+
+/* Killed at whatever they are doing, again and again: the limit is what it was. */
+static void test_kills_at_any_time(void **state)
+{
+	pid_t pids[4] = { 0 };
+	struct permit p[3], none;
+
+	for (int i = 0; i < 60; i++) {
+		pid_t *pid = &pids[i % 4];
+
+		if (*pid) {
+			assert_int_equal(kill(*pid, SIGKILL), 0);
+			assert_int_equal(waitpid(*pid, NULL, 0), *pid);
+		}
+		*pid = fork();
+		assert_true(*pid >= 0);
+		if (*pid == 0)
+			take_and_give_for_ever();
+		usleep(3000);
+	}
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(kill(pids[i], SIGKILL), 0);
+		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
+	}
+	for (int i = 0; i < 3; i++)
+		assert_true(permit_take(83, 3, &p[i]));
+	assert_false(permit_take(83, 3, &none));
+	for (int i = 0; i < 3; i++)
+		permit_give(&p[i]);
+}
+
 /* ---- threads ---- */
 
 #define THREADS 6
@@ -437,6 +481,7 @@ int main(void)
 		BOTH(test_permits_of_ended_processes),
 		BOTH(test_permits_have_an_end),
 		BOTH(test_killed_holders),
+		BOTH(test_kills_at_any_time),
 		BOTH(test_permits_of_threads),
 		BOTH(test_tokens),
 		BOTH(test_many_keys),
