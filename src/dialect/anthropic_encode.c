@@ -159,7 +159,7 @@ static bool splice_system(struct splices *s, const struct turn *t)
 	}
 	buf_puts(&b, "]}");
 	if (n && !b.failed)
-		splice_add(s, t->raw.p, t->raw.n, arena_str(s->arena, buf_str(&b)));
+		splice_add(s, t->raw.p, t->raw.n, arena_buf(s->arena, &b));
 	s->failed = s->failed || b.failed;
 	buf_release(&b);
 	return !n;
@@ -309,7 +309,7 @@ static void splice_model(const struct encode_context *c, struct splices *s)
 		return;
 	buf_init(&name, 0);
 	span_put_content(&name, span_utf8(str_of(c->target->model)));
-	splice_add(s, r->model.p, r->model.n, arena_str(c->arena, buf_str(&name)));
+	splice_add(s, r->model.p, r->model.n, arena_buf(c->arena, &name));
 	s->failed = s->failed || name.failed;
 	buf_release(&name);
 }
@@ -355,7 +355,7 @@ static void splice_wrapped(const struct encode_context *c, const struct anthropi
 	buf_puts(&text, n ? "]," : "");
 	if (open)
 		splice_add(s, s->body.p, (size_t)(open - s->body.p), STR(""));
-	splice_front(s, arena_str(c->arena, buf_str(&text)).p);
+	splice_front(s, arena_buf(c->arena, &text).p);
 	s->failed = s->failed || kept.failed || text.failed;
 	buf_release(&kept);
 	buf_release(&text);
@@ -441,7 +441,7 @@ static void splice_tool_list(const struct encode_context *c, struct splices *s,
 	buf_puts(&b, "]}");
 	if (anthropic_rewrite_refused(c, q, buf_str(&b), &kept))
 		s->failed = true;
-	made = json_get(span_json(arena_str(c->arena, buf_str(&kept))), "tools");
+	made = json_get(span_json(arena_buf(c->arena, &kept)), "tools");
 	if (span_given(made) && span_given(list))
 		splice_add(s, list.p, list.n, (struct str){ made.p, made.n });
 	else if (span_given(made))
