@@ -15,6 +15,7 @@
 #include "config.h"
 #include "front/front.h"
 #include "state/host.h"
+#include "state/rates.h"
 #include "upstream/credential.h"
 
 #define STACK_BYTES (256 * 1024)
@@ -105,6 +106,7 @@ static int start(const struct config_load *load)
 	if (host_open(c->state_dir))
 		log_warn("state.dir %s: %s; this process keeps its state to itself", c->state_dir,
 			 strerror(errno));
+	rates_setup(c->state_dir, str_hash(0, str_of(c->source)), true);
 	credential_setup(c->state_dir);
 	if (upstream_setup())
 		rc = fail("libcurl", "could not be started");
@@ -119,6 +121,7 @@ static void finish(void)
 {
 	upstream_cleanup();
 	credential_cleanup();
+	rates_close();
 	host_close();
 	config_stop();
 }

@@ -14,6 +14,7 @@
 #include "message/request.h"
 #include "route/route.h"
 #include "run/chain.h"
+#include "state/rates.h"
 
 /* What a request came to, filled on the way and written as one line at its end (api/account.c). */
 struct account {
@@ -31,6 +32,15 @@ struct account {
 	int fault_status;                    /* of an error inside a 200, too */
 };
 
+/* What the request holds of its key's limits (api/limits.c). */
+struct key_limits {
+	struct rate rate[RATE_KINDS];   /* as last looked at; limit 0: not asked */
+	struct permit permit;
+	int64_t counted;                /* tokens, so far */
+	bool estimated;                 /* they are a guess */
+	bool told;                      /* the headers are the gateway's own */
+};
+
 struct api_call {
 	struct front *front;
 	struct http_request *request;
@@ -39,6 +49,7 @@ struct api_call {
 	struct arena *arena;
 	struct access_result access;
 	struct account account;
+	struct key_limits limits;
 	const char *rest; /* what a path pattern's '*' matched, decoded */
 	const char *model; /* that a path stands for, whatever the body says; or NULL */
 	int64_t estimate; /* of the request's tokens, 0: not made yet (api_estimate) */
@@ -71,6 +82,11 @@ int api_fault(struct api_call *c, const struct fault *f);
 /* A whole JSON answer from a tree, which is freed (NULL: memory ended while it was built). */
 struct cJSON;
 int api_json(struct api_call *c, int status, struct cJSON *tree);
+/* Such trees (api/tree.c): begun once a request, before the first; an item goes into a list or, where
+ * there is none, away; the text is NULL when anything of the tree is missing for want of memory. */
+void api_tree_begin(void);
+void api_tree_add(struct cJSON *list, struct cJSON *item);
+char *api_tree_print(const struct cJSON *tree);
 /* Backends, routes and targets with their breakers and last errors (api/members.c). */
 void api_add_members(struct cJSON *root, const struct config *c);
 /* The models that one backend lists, under its own names. */
@@ -116,6 +132,27 @@ int64_t estimate_tokens(const struct message_request *r, bool quick);
 int64_t api_estimate(struct api_call *c, const struct message_request *r);
 /* Tokens of one text. */
 int64_t estimate_text(struct str utf8);
+
+/* Limits of the client's key; all of these do nothing where there are none. */
+/* Before the body is read: one more request of this kind, and for a message (RATE_REQUESTS) one of
+ * the answers at once and something left of the tokens. -1 with a 429, retry-after and the API's
+ * headers. */
+int limits_enter(struct api_call *c, enum rate_kind kind, struct fault *f) MUST_CHECK;
+/* A message's input as estimated, once it is known. */
+void limits_estimate(struct api_call *c, int64_t input);
+/* Adds the headers to an answer that is not refused. */
+void limits_tell(struct api_call *c);
+/* The tokens that the request has used, as far as is known now. */
+void limits_count(struct api_call *c, int64_t tokens);
+/* At the end of every call. */
+void limits_leave(struct api_call *c);
+/* With access.end_streams: was the key taken away, disabled, or has it expired since the request
+ * came? */
+bool limits_key_gone(const struct api_call *c);
+int limits_key_fault(const struct api_call *c, struct fault *f);
+/* Leaves out of the chain what the key may not use. -1 with a 403 when nothing is left. */
+int limits_chain(const struct access_key *k, const char *asked, struct target_chain *chain,
+		 struct fault *f) MUST_CHECK;
 
 /* Memory gate for request bodies (api/gate.c): a request reserves its Content-Length against
  * limits.memory and one of limits.requests before its body is read. -1 with a 529 fault when there

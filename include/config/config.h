@@ -8,6 +8,7 @@
 #define CONFIG_CONFIG_H
 
 #include <stdio.h>
+#include "base/address.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/sandbox.h"
@@ -15,11 +16,31 @@
 
 enum access_mode { ACCESS_UNSET, ACCESS_KEYS, ACCESS_LOCAL, ACCESS_PASSTHROUGH, ACCESS_OPEN };
 
+/* What a key may do; their names are config_rights. The first ones are the API's own, and what a
+ * key may do that says nothing. */
+enum access_right {
+	RIGHT_MESSAGES, RIGHT_COUNT_TOKENS, RIGHT_MODELS, RIGHT_HEALTH,
+	RIGHT_DEBUG, RIGHT_DOCTOR, RIGHT_CAPTURE,
+	RIGHTS
+};
+#define RIGHTS_DEFAULT ((1u << RIGHT_DEBUG) - 1)
+extern const char *const config_rights[];       /* NULL ends */
+
 struct access_key {
 	const char *name, *owner, *group;
 	const char *sha256[2];          /* lower-case hex; second for rotation, NULL if none */
 	int64_t expires;                /* wall ms, 0 never */
 	bool disabled;
+	/* What it may use; NULL: everything. Globs, NULL-terminated. */
+	const char *const *models;      /* as asked for, at the backend, or "BACKEND/model" there */
+	const char *const *backends;
+	const char *const *endpoints;   /* of config_rights; NULL: RIGHTS_DEFAULT */
+	unsigned rights;                /* bits of enum access_right */
+	/* 0: no limit (before the load is done, < 0: not said). */
+	int requests;                   /* a minute */
+	int64_t tokens;                 /* a minute, input and output */
+	int streams;                    /* answers at once */
+	uint64_t mark;                  /* of its name, in tables of all processes; never 0 */
 };
 
 /* glob on the requested name -> "big", "small" or a model */
@@ -99,6 +120,13 @@ struct config {
 	const char *const *hosts;       /* further Host values for "local", NULL-terminated */
 	const char *const *origins;     /* allowed CORS origins, NULL-terminated */
 	const char *passthrough_backend;
+	int default_requests, default_streams;  /* of keys that don't say */
+	int64_t default_tokens;
+	const char *const *trusted_proxies;     /* as written; proxies holds the same */
+	const struct net *proxies;
+	size_t nproxies;
+	int throttle_failures, throttle_window; /* count (0: off), seconds */
+	bool end_streams;               /* those of a key that is taken away */
 
 	int64_t max_body;               /* bytes */
 	/* bytes of request bodies at once, all requests of the process */

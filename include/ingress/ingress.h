@@ -21,6 +21,9 @@ int anthropic_parse(struct message_request *r, struct str body, enum parse_for w
 /* {"type":"error","error":{"type","message"[,"details"]},"request_id"}; appended to b. A fault with
  * raw set gives raw itself. */
 int anthropic_error_body(struct buf *b, const struct fault *f, const char *request_id);
+/* The same where there is no memory: that of running out of it, in text of ERROR_SPARE_SIZE. */
+#define ERROR_SPARE_SIZE 256
+struct str anthropic_error_spare(char *text, size_t size, const char *request_id);
 /* Answers with a fault: status, retry-after, x-should-retry, Allow, body. Before answer_begin. */
 int anthropic_error_answer(struct answer *a, const struct fault *f);
 
@@ -81,6 +84,8 @@ int writer_fault(struct writer *w, const struct fault *f);
 const struct fault *writer_ended_with(const struct writer *w);
 /* For the log. */
 const struct usage *writer_usage(const struct writer *w);
+/* Output tokens as far as the answer has gone, by its size. */
+int64_t writer_tokens_sent(const struct writer *w);
 enum stop_reason writer_stop_reason(const struct writer *w);
 struct str writer_backend_model(const struct writer *w);
 

@@ -51,7 +51,8 @@ int api_route(struct api_call *c, const char *model, const struct message_reques
 		.path = named ? named : c->provider,
 	};
 
-	if (route_decide(cf, &ask, c->arena, &o->chain, f))
+	if (route_decide(cf, &ask, c->arena, &o->chain, f) ||
+	    limits_chain(c->access.key, ask.model, &o->chain, f))
 		return -1;
 	for (size_t i = 0; cf->access_mode == ACCESS_PASSTHROUGH && i < o->chain.n; i++) {
 		o->chain.v[i].caller_key = c->access.caller_key;

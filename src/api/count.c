@@ -4,6 +4,7 @@
  * fall back to a cruder guess of its own.
  */
 #include <cjson/cJSON.h>
+#include <string.h>
 
 #include "api/api.h"
 #include "base/clock.h"
@@ -91,7 +92,9 @@ int api_count_tokens(struct api_call *c)
 	bool exact = false;
 	cJSON *root;
 
-	if (api_body_read(c, OP_COUNT, &body, &f) == 0) {
+	memset(&body, 0, sizeof(body));
+	if (limits_enter(c, RATE_COUNTS, &f) == 0 && api_body_read(c, OP_COUNT, &body, &f) == 0) {
+		limits_tell(c);
 		exact = ask_backend(c, &body.request, &tokens, &f) == 0;
 		if (!exact && !f.status)
 			tokens = estimate_tokens(&body.request, false);

@@ -16,6 +16,7 @@
 #include "ingress/ingress.h"
 #include "run/filters.h"
 
+#define LOOK_MS 1000            /* between two looks at the client's key */
 #define ANSWER_MAX (64u << 20) /* bytes of a whole answer, from the backend or to the client */
 
 struct exchange {
@@ -30,6 +31,8 @@ struct exchange {
 	struct waiter waiter;
 	bool universal;      /* the body names its backend */
 	bool stopped;        /* the program ends */
+	bool revoked;        /* the client's key was taken away */
+	int64_t look_at;     /* when that is looked at next, monotonic ms */
 	bool drop_due;       /* the body can go as soon as no decoder is on the stack */
 	struct str pass;     /* the backend's headers for the client, "name: value\n" each */
 };
@@ -81,9 +84,25 @@ static int waiter_ready(struct waiter *w, int i)
 	return WAIT_GO;
 }
 
+/* Where access.end_streams is off nobody wakes up to look: it may have been switched on since. */
+static int64_t due(const struct exchange *x)
+{
+	int64_t writer = writer_due(x->writer);
+
+	return x->call->access.key && x->call->config->end_streams && x->look_at < writer ?
+		       x->look_at : writer;
+}
+
 static int waiter_tick(struct waiter *w, int64_t now)
 {
 	struct exchange *x = of_waiter(w);
+
+	if (now >= x->look_at) {
+		x->look_at = now + LOOK_MS;
+		x->revoked = limits_key_gone(x->call);
+		if (x->revoked)
+			return WAIT_CANCEL;
+	}
 
 	if (x->drop_due) {
 		x->drop_due = false;
@@ -93,7 +112,7 @@ static int waiter_tick(struct waiter *w, int64_t now)
 		x->call->account.gone = true;
 		return WAIT_CANCEL;
 	}
-	w->due = writer_due(x->writer);
+	w->due = due(x);
 	return WAIT_GO;
 }
 
@@ -101,15 +120,35 @@ static void waiter_setup(struct exchange *x)
 {
 	struct front *f = x->call->front;
 
+	x->look_at = clock_ms() + LOOK_MS;
 	x->waiter = (struct waiter){
 		.fd = { f->ops->watch_fd(f), stop_fd() },
 		.ready = waiter_ready,
 		.tick = waiter_tick,
-		.due = writer_due(x->writer),
+		.due = due(x),
 	};
 }
 
 /* ---- the chain ---- */
+
+/* As the API counts against its limits: what was read from a cache is free. Of an answer that was
+ * cut off no figure may have come: then what has gone out is one. */
+static int64_t used_tokens(const struct exchange *x)
+{
+	const struct usage *u = writer_usage(x->writer);
+	int64_t input = u->input, output = u->output;
+	bool cut = x->call->account.fault_type || x->call->account.gone;
+
+	if (input < 0 && !writer_content(x->writer))
+		return 0;
+	if (input < 0)
+		input = x->call->estimate;
+	if (u->cache_write > 0)
+		input += u->cache_write;
+	if (output < 0 || (cut && output < writer_tokens_sent(x->writer)))
+		output = writer_tokens_sent(x->writer);
+	return input + output;
+}
 
 static enum flow observe(struct sink *self, const struct event *e)
 {
@@ -117,7 +156,9 @@ static enum flow observe(struct sink *self, const struct event *e)
 		(struct exchange *)((char *)self - offsetof(struct exchange, observer));
 	enum flow flow = sink_event(x->next, e);
 
-	x->waiter.due = writer_due(x->writer);
+	x->waiter.due = due(x);
+	if (x->call->limits.estimated && writer_usage(x->writer)->input >= 0)
+		limits_count(x->call, used_tokens(x));
 	if (x->body.buf.p && writer_content(x->writer)) {
 		x->drop_due = true;
 		x->waiter.due = 0;
@@ -131,6 +172,9 @@ static void add_passed(const struct exchange *x, struct answer *a)
 
 	while (str_split(&rest, '\n', &line)) {
 		if (!str_split(&line, ':', &name) || !name.n)
+			continue;
+		/* Those of the key's own limits stand there already. */
+		if (x->call->limits.told && str_starts(name, "anthropic-ratelimit-"))
 			continue;
 		line = str_trim(line);
 		answer_header(a, arena_dup(x->call->arena, name.p, name.n),
@@ -272,6 +316,8 @@ static int end_with_fault(struct exchange *x, struct fault *f)
 
 	if (x->stopped)
 		restarting(f);
+	if (x->revoked)
+		limits_key_fault(c, f);
 	if (writer_gone(x->writer))
 		c->account.gone = true;
 	account_fault(&c->account, f);
@@ -318,6 +364,7 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 	if (writer_gone(x->writer))
 		c->account.gone = true;
 	fill_account(x);
+	limits_count(c, used_tokens(x));
 	return rc;
 }
 
@@ -395,7 +442,7 @@ static int prepare(struct exchange *x, bool always_stream, struct fault *f)
 {
 	struct api_call *c = x->call;
 
-	if (api_body_read(c, OP_MESSAGE, &x->body, f))
+	if (limits_enter(c, RATE_REQUESTS, f) || api_body_read(c, OP_MESSAGE, &x->body, f))
 		return -1;
 	if (always_stream)
 		x->body.request.stream = c->account.stream = true;
@@ -405,6 +452,9 @@ static int prepare(struct exchange *x, bool always_stream, struct fault *f)
 	    hide_provider(x, f) || check_thread(x, f))
 		return -1;
 	x->target = &x->run.chain.v[0];
+	if (c->access.key && c->access.key->tokens)
+		limits_estimate(c, api_estimate(c, &x->body.request));
+	limits_tell(c);
 	return chain_setup(x, f);
 }
 
@@ -420,7 +470,12 @@ static int exchange_run(struct api_call *c, bool always_stream, bool universal)
 	}
 	x->call = c;
 	x->universal = universal;
-	rc = prepare(x, always_stream, &f) ? api_fault(c, &f) : run_and_finish(x, &f);
+	if (prepare(x, always_stream, &f)) {
+		limits_count(c, 0);
+		rc = api_fault(c, &f);
+	} else {
+		rc = run_and_finish(x, &f);
+	}
 	chain_release(x);
 	api_body_release(&x->body);
 	return rc;

@@ -50,7 +50,8 @@ static void put_tool(struct converse *v, const struct tool *t, bool *first)
 		converse_put(v, "{\"type\":\"object\"}");
 	converse_put(v, span_true(t->strict) && !openai_leaves_out(&v->e, "tools.strict") ?
 		     "},\"strict\":true}}" : "}}}");
-	converse_put_cache_point(v, t->cache_control);
+	if (v->caches == BEDROCK_CACHES)
+		converse_put_cache_point(v, t->cache_control);
 }
 
 /* A conversation that holds calls is refused without tools: those that it names are declared. */
@@ -391,7 +392,7 @@ void converse_put_format(struct converse *v)
 			"\"name\":\"output\",\"schema\":");
 	buf_init(&text, 0);
 	if (span_put_value(&text, schema) == 0)
-		segs_string(v->e.body, span_utf8(arena_str(v->e.arena, buf_str(&text))));
+		segs_string(v->e.body, span_utf8(arena_buf(v->e.arena, &text)));
 	v->e.body->failed = v->e.body->failed || text.failed;
 	buf_release(&text);
 	converse_put(v, "}}}}");

@@ -15,6 +15,7 @@
 #include "json/scan.h"
 
 #define FLUSH_AT (16 * 1024)            /* bytes that do not wait for the end of a read */
+#define DELTA_FRAME 80                  /* bytes of a delta event that are not content */
 #define KEEP_BUFFER (32 * 1024)         /* a larger buffer is given back after it was sent */
 
 /* ---- out ---- */
@@ -68,9 +69,24 @@ static struct fault *keep_fault(struct writer *w, const struct fault *f)
 	return kept;
 }
 
+/* What waits up to `whole` bytes, then that there is no memory to say more. */
+static int send_spare(struct writer *w, size_t whole)
+{
+	char text[ERROR_SPARE_SIZE];
+	const char *id = w->o.answer->request->id;
+
+	if (whole && writer_send(w, (struct str){ w->out.p, whole }))
+		return -1;
+	if (writer_commit(w) || answer_write(w->o.answer, w->form->before) ||
+	    answer_write(w->o.answer, anthropic_error_spare(text, sizeof(text), id)))
+		w->gone = true;
+	return writer_send(w, w->form->after);
+}
+
 int writer_fault(struct writer *w, const struct fault *f)
 {
 	struct fault late = *f;
+	size_t whole;
 
 	if (w->ended)
 		return w->gone ? -1 : 0;
@@ -89,8 +105,9 @@ int writer_fault(struct writer *w, const struct fault *f)
 	/* What waits is part of the answer, unless it could not be held. */
 	if (w->out.failed || w->form == &writer_whole)
 		buf_reset(&w->out);
+	whole = w->out.n;
 	w->form->fault(w, &late);
-	return writer_flush(w);
+	return w->out.failed ? send_spare(w, whole) : writer_flush(w);
 }
 
 void writer_fail(struct writer *w, const char *problem)
@@ -107,7 +124,7 @@ static void writer_check_memory(struct writer *w)
 
 	if (w->ended)
 		return;
-	if (w->o.max_whole && !w->o.stream && (w->out.failed || w->held.failed)) {
+	if (w->o.max_whole && !w->o.stream && (w->out.full || w->held.full)) {
 		fault_set(&f, FAULT_TRANSIENT, 502, "api_error",
 			  "The backend's answer is larger than the %zu bytes that are kept of one; "
 			  "ask for a stream.", w->o.max_whole);
@@ -195,6 +212,8 @@ static void take_note(struct writer *w, const struct event *e)
 
 static void take_raw(struct writer *w, const struct event *e)
 {
+	if (e->raw == RAW_BLOCK_DELTA && e->text.n > DELTA_FRAME)
+		w->content_bytes += e->text.n - DELTA_FRAME;
 	w->raw = true;
 	w->raw_reason = w->raw_reason || e->raw == RAW_MESSAGE_DELTA;
 	w->raw_stopped = w->raw_stopped || e->raw == RAW_MESSAGE_STOP;
@@ -345,9 +364,9 @@ void writer_put_usage(struct writer *w, struct buf *b, bool final)
 	const struct usage *u = &w->usage;
 	int64_t output = u->output;
 
-	/* About four bytes make a token: better than the nothing that a backend reported. */
+	/* Better than the nothing that a backend reported. */
 	if (output < 0)
-		output = (int64_t)(w->content_bytes + 3) / 4;
+		output = writer_tokens_sent(w);
 	if (!final && output < 1)
 		output = 1;
 	put_count(b, "{\"input_tokens\":", u->input >= 0 ? u->input : w->o.input_estimate);
@@ -482,6 +501,12 @@ const struct fault *writer_ended_with(const struct writer *w)
 const struct usage *writer_usage(const struct writer *w)
 {
 	return &w->usage;
+}
+
+/* About four bytes make a token. */
+int64_t writer_tokens_sent(const struct writer *w)
+{
+	return (int64_t)(w->content_bytes + 3) / 4;
 }
 
 enum stop_reason writer_stop_reason(const struct writer *w)
