@@ -10,5 +10,8 @@
 /* Writes at most size - 1 bytes and a NUL. `secret` is left out wherever it stands; NULL: none is
  * known. A text that is not UTF-8 gives "". */
 void redact(char *out, size_t size, const char *text, const char *secret);
+/* Overwrites the secret with asterisks wherever it stands. NULL, or a word too short to be one:
+ * nothing. */
+void redact_known(char *p, size_t n, const char *secret);
 
 #endif

@@ -73,6 +73,7 @@ enum thinking_mode { THINKING_NOT_GIVEN, THINKING_DISABLED, THINKING_ENABLED, TH
 struct request_member {
 	struct span name;               /* SPAN_STR */
 	struct span value;              /* SPAN_JSON */
+	bool repeated;                  /* a later one has the same name: that one counts */
 };
 
 struct message_request {
@@ -80,6 +81,7 @@ struct message_request {
 	/* All members of the body in their order, so that nobody walks it again to find one. */
 	struct request_member *members;
 	size_t nmembers;
+	bool repeats;                   /* one of them is repeated */
 	struct span model;              /* SPAN_STR; points into body: the splice point of an egress of the same protocol */
 	const char *model_name;         /* the same as UTF-8, NUL-terminated */
 	int64_t max_tokens;             /* 0 only in a count_tokens request or a cache pre-warm */

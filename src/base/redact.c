@@ -93,3 +93,18 @@ void redact(char *out, size_t size, const char *text, const char *secret)
 		n--;
 	out[n] = '\0';
 }
+
+#define SECRET_MIN 8
+
+void redact_known(char *p, size_t n, const char *secret)
+{
+	size_t size = secret ? strlen(secret) : 0;
+	char *at = p, *end = p + n;
+
+	if (size < SECRET_MIN || !n)
+		return;
+	while ((at = memmem(at, (size_t)(end - at), secret, size))) {
+		memset(at, '*', size);
+		at += size;
+	}
+}

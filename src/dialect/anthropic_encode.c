@@ -488,7 +488,8 @@ static int encode_body(const struct encode_context *c, enum op op,
 
 	anthropic_quirks_read(c, &q);
 	/* First: what the config says goes before all others. */
-	if ((w || b->drop_members || b->drop_betas || b->body || q.any) &&
+	if ((w || b->drop_members || b->drop_betas || b->body || q.any ||
+	     r->repeats) &&
 	    anthropic_find_refused(c, w, &q, &s.edits))
 		return -1;
 	if (w)

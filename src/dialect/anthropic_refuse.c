@@ -86,6 +86,7 @@ struct refusal {
 	const struct backend *backend;
 	const struct anthropic_quirks *quirks;
 	const struct anthropic_wrapped *wrapped;        /* NULL: the API itself */
+	const struct message_request *request;          /* whose body it is; NULL: a text of ours */
 	uint64_t names[4];      /* bits of last parts of paths that may be refused */
 	bool deep;              /* some of these may stand further in */
 	char path[256];
@@ -218,10 +219,23 @@ static bool nothing_left(struct refusal *r, const struct span *path, unsigned de
 	return true;
 }
 
+/* Of equal members of the body the last goes on alone: a backend that would take the first would be
+ * asked for another model than the one that was decided on. */
+static bool is_repeated(const struct refusal *r, struct span name)
+{
+	const struct message_request *q = r->request;
+
+	for (size_t i = 0; q && q->repeats && i < q->nmembers; i++)
+		if (q->members[i].name.p == name.p)
+			return q->members[i].repeated;
+	return false;
+}
+
 static enum edit_action refuse_member(void *ctx, const struct span *path, unsigned depth,
 				      const struct scan *at, struct str *with)
 {
-	enum edit_action action = member_action(ctx, path, depth, with);
+	enum edit_action action = depth == 0 && is_repeated(ctx, path[0]) ?
+		EDIT_DROP : member_action(ctx, path, depth, with);
 
 	if (action != EDIT_REPLACE && nothing_left(ctx, path, depth, at))
 		return EDIT_DROP;
@@ -305,7 +319,8 @@ static void know(struct known *k, const struct message_request *r, bool deep)
 int anthropic_find_refused(const struct encode_context *c, const struct anthropic_wrapped *w,
 			   const struct anthropic_quirks *q, struct edits *e)
 {
-	struct refusal r = { .backend = c->target->backend, .quirks = q, .wrapped = w };
+	struct refusal r = { .backend = c->target->backend, .quirks = q, .wrapped = w,
+			     .request = c->request };
 	const struct edit_rule rule = { .member = refuse_member, .ctx = &r };
 	struct known k = { .arena = c->arena };
 

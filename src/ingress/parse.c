@@ -185,11 +185,17 @@ static int read_field(struct parser *p, const struct parse_field *field, void *o
 	return rc;
 }
 
+/* The API has two dozen. */
+#define MEMBERS_MAX 1024
+
 /* The member whose value the scanner has just left, if it is one of the body itself. */
 static int note_member(struct parser *p, struct span name, const char *from)
 {
-	struct request_member *m = p->depth ? NULL : parse_vec_push(&p->members);
+	struct request_member *m;
 
+	if (!p->depth && p->members.n >= MEMBERS_MAX)
+		return fault_bad(p->f, "The request has more than %d members.", MEMBERS_MAX);
+	m = p->depth ? NULL : parse_vec_push(&p->members);
 	if (m)
 		*m = (struct request_member){
 			.name = name,
@@ -477,6 +483,19 @@ static const struct parse_field request_fields[] = {
 	{ NULL, WANT_ANY, 0, NULL },
 };
 
+/* Whoever reads the body after us may take another one of equal members than the last. */
+static void mark_repeated(struct message_request *r)
+{
+	for (size_t i = 0; i < r->nmembers; i++) {
+		size_t k = i + 1;
+
+		while (k < r->nmembers && !span_eq(r->members[i].name, r->members[k].name))
+			k++;
+		r->members[i].repeated = k < r->nmembers;
+		r->repeats = r->repeats || r->members[i].repeated;
+	}
+}
+
 static int check_required(struct parser *p)
 {
 	if (!span_given(p->r->model))
@@ -501,6 +520,7 @@ static int parse_request(struct parser *p)
 	if (parse_tools_join(p) ||
 	    parse_vec_take(p, &p->members, 0, &p->r->members, &p->r->nmembers))
 		return -1;
+	mark_repeated(p->r);
 	p->r->stream = span_true(p->r->stream_value);
 	return check_required(p);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/redact.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "run/run.h"
@@ -127,6 +128,12 @@ static int bad_events(struct attempt *a)
 	return a->sse.full ? too_large(a, "an event", a->o->max_event) : no_memory(a);
 }
 
+/* Providers quote the key that they refuse; the gateway's own is nobody's to see. */
+static void hide_key(const struct run_options *o, char *p, size_t n)
+{
+	redact_known(p, n, o->target->backend->api_key);
+}
+
 /* An exception in the middle of a stream: the same as an error body. */
 static int on_frame_fault(void *ctx, struct str body)
 {
@@ -134,6 +141,7 @@ static int on_frame_fault(void *ctx, struct str body)
 
 	a->faulted = true;
 	a->dialect->decode_error(&a->context, 200, body, a->fault);
+	hide_key(a->o, a->fault->message, strlen(a->fault->message));
 	a->flow = FLOW_ABORT;
 	return -1;
 }
@@ -246,6 +254,7 @@ static int attempt_error(struct attempt *a)
 	int status = a->status > 299 ? a->status : 200;
 
 	a->context.error_type = a->error_type;
+	hide_key(a->o, a->body.p, a->body.n);
 	a->dialect->decode_error(&a->context, status, buf_str(&a->body), a->fault);
 	if (a->fault->retry_after < 0)
 		a->fault->retry_after = a->retry_after;
@@ -470,6 +479,7 @@ static int small_perform(struct small_call *s, const struct run_options *o, cons
 				 o->target->backend->name, o->max_answer);
 	if (s->status >= 200 && s->status <= 299)
 		return 0;
+	hide_key(o, s->body.p, s->body.n);
 	d->decode_error(&dc, s->status, buf_str(&s->body), f);
 	f->upstream_status = s->status;
 	if (f->retry_after < 0)
