@@ -184,14 +184,14 @@ static void print_used(FILE *out, const struct snapshot *s)
 		fprintf(out, "\nconfiguration: %s\n", c->source);
 	else
 		fprintf(out, "\nconfiguration: no file; the environment and defaults\n");
-	/* A file that can't be read has no settings. */
-	if (!s->globals.from)
-		return;
 	if (c->backend)
 		print_backend(out, c->backend);
 	fprintf(out, "\nsettings, with where each comes from:\n");
-	print_set(out, &s->globals, true);
-	print_rules(out, s);
+	/* A file that can't be read has none. */
+	if (s->globals.table) {
+		print_set(out, &s->globals, true);
+		print_rules(out, s);
+	}
 	print_routes(out, s);
 	print_keys(out, s);
 	for (i = 0; i < c->nbackends; i++) {
