@@ -50,8 +50,9 @@ AC_DEFUN([MF_HARDEN], [
 	AS_IF([test "x$enable_hardening" = xyes], [
 		m4_foreach_w([mf_flag], [-fstack-protector-strong -fstack-clash-protection -fcf-protection=full -mbranch-protection=standard -fno-plt],
 			[MF_IF_FLAG([HARDEN_CFLAGS], mf_flag)])
-		m4_foreach_w([mf_flag], [-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack],
-			[MF_IF_FLAG([HARDEN_LDFLAGS], mf_flag)])
+		MF_IF_FLAG([HARDEN_LDFLAGS], [-Wl,-z,relro])
+		MF_IF_FLAG([HARDEN_LDFLAGS], [-Wl,-z,now])
+		MF_IF_FLAG([HARDEN_LDFLAGS], [-Wl,-z,noexecstack])
 		MF_IF_FLAG([mf_pie], [-pie], [-fPIE])
 		AS_IF([test -n "$mf_pie"], [HARDEN_CFLAGS="$HARDEN_CFLAGS -fPIE" HARDEN_LDFLAGS="$HARDEN_LDFLAGS -pie"])
 		AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[

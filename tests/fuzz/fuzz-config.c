@@ -114,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'c':
 		put_file(file_fd, text);
-		config_check(&how, NULL, nowhere);
+		config_check(&how, NULL, NULL, nowhere);
 		break;
 	default:
 		route(text);

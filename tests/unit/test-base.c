@@ -353,6 +353,19 @@ static void test_redact(void **state)
 	assert_string_equal(small, "012345678\xc3\xa4");
 }
 
+static void test_redact_known(void **state)
+{
+	char text[] = "key sk-12345678, sk-12345678sk-12345678 sk-1234567", short_one[] = "abc abc";
+
+	redact_known(text, strlen(text), "sk-12345678");
+	assert_string_equal(text, "key ***********, ********************** sk-1234567");
+	redact_known(short_one, strlen(short_one), "abc");
+	redact_known(short_one, strlen(short_one), "");
+	redact_known(short_one, strlen(short_one), NULL);
+	redact_known(NULL, 0, "sk-12345678");
+	assert_string_equal(short_one, "abc abc");
+}
+
 /* Choices by a remainder are even, and those with other seeds go their own ways. */
 static void test_hash(void **state)
 {
@@ -383,7 +396,7 @@ int main(void)
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_fault),
 		cmocka_unit_test(test_usage),
-		cmocka_unit_test(test_redact),
+		cmocka_unit_test(test_redact), cmocka_unit_test(test_redact_known),
 		cmocka_unit_test(test_hash),
 	};
 

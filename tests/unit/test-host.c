@@ -162,6 +162,27 @@ static void test_earlier_version(void **state)
 	assert_true(st.st_ino != before);
 }
 
+/* Somebody else's table, or a link of theirs, is not used; nor is what the link leads to touched. */
+static void test_not_ours(void **state)
+{
+	struct stat st;
+	char target[200];
+
+	snprintf(target, sizeof(target), "%s/target", dir);
+	assert_int_equal(symlink(target, file), 0);
+	assert_int_equal(host_open(dir), -1);
+	assert_int_equal(stat(target, &st), -1);
+	unlink(file);
+	assert_int_equal(host_open(dir), 0);
+	host_close();
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(chown(file, 65534, (gid_t)-1), 0);
+	assert_int_equal(host_open(dir), 0);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_uid, 0);
+}
+
 /* Without a folder, or without a usable one, the process keeps a table of its own. */
 static void test_anonymous(void **state)
 {
@@ -193,6 +214,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shared_result, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_earlier_version, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_ours, setup, teardown),
 		cmocka_unit_test(test_anonymous),
 		cmocka_unit_test(test_full),
 	};

@@ -296,6 +296,41 @@ static void test_last_wins(void **state)
 	parsed_end(&p);
 }
 
+/* Those that are not the last of their name are known, however the name is written. */
+static void test_repeated(void **state)
+{
+	static const bool repeated[] = { true, false, true, false, false };
+	struct parsed p;
+
+	accept_body(&p, "{\"model\":\"a\",\"max_tokens\":1,\"mod\\u0065l\":\"b\",\"messages\":["
+			"{\"role\":\"user\",\"content\":\"x\"}],\"model\":\"c\"}");
+	assert_true(p.r.repeats);
+	assert_int_equal(p.r.nmembers, 5);
+	for (size_t i = 0; i < p.r.nmembers; i++)
+		assert_int_equal(p.r.members[i].repeated, repeated[i]);
+	parsed_end(&p);
+	accept_body(&p, HEAD ASK "}");
+	assert_false(p.r.repeats);
+	parsed_end(&p);
+}
+
+/* What is compared with each other has an end. */
+static void test_too_many_members(void **state)
+{
+	struct parsed p;
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_puts(&b, "{\"model\":\"m\"");
+	for (int i = 0; i < 100000; i++)
+		buf_puts(&b, ",\"x\":0");
+	buf_puts(&b, "}");
+	assert_int_equal(parse(&p, b.p, b.n, PARSE_MESSAGE), -1);
+	assert_string_equal(p.f.message, "The request has more than 1024 members.");
+	parsed_end(&p);
+	buf_release(&b);
+}
+
 static void test_tools(void **state)
 {
 	struct parsed p;
@@ -540,7 +575,8 @@ int main(void)
 		cmocka_unit_test(test_blocks),	  cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_sources),	  cmocka_unit_test(test_count),
 		cmocka_unit_test(test_depth),	  cmocka_unit_test(test_many),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_memory),	  cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_too_many_members),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
