@@ -76,6 +76,34 @@ static void allow_command(struct sandbox_plan *p, const char *source)
 			sandbox_allow(p, folder, false);
 }
 
+/* A folder that is written, and where it lies, so that it may go and be made anew; but a home is
+ * more than that. */
+static void allow_written(struct sandbox_plan *p, const char *folder)
+{
+	const char *home = env_get("HOME"), *slash = folder ? strrchr(folder, '/') : NULL;
+	char above[4096];
+
+	sandbox_allow(p, folder, true);
+	if (!slash || slash == folder ||
+	    snprintf(above, sizeof(above), "%.*s", (int)(slash - folder), folder) >=
+		    (int)sizeof(above))
+		return;
+	if (!home || strcmp(home, above) != 0)
+		sandbox_allow(p, above, true);
+}
+
+static void allow_log(struct sandbox_plan *p, const char *path)
+{
+	const char *slash = path && *path == '/' ? strrchr(path, '/') : NULL;
+	char folder[4096];
+
+	if (!slash || snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path) >=
+			      (int)sizeof(folder))
+		return;
+	sandbox_allow_folder(p, path, true);
+	allow_written(p, folder);
+}
+
 static void of_backend(struct sandbox_plan *p, const struct backend *b, bool running)
 {
 	const char *command = credential_command(b);
@@ -112,9 +140,9 @@ static void plan(struct sandbox_plan *p, const struct config *c, bool running)
 	allow_named(p);
 	allow_homes(p);
 	allow_shared(p);
-	sandbox_allow(p, c->state_dir, true);
-	if (c->log_dest && *c->log_dest == '/')
-		sandbox_allow_folder(p, c->log_dest, true);
+	allow_written(p, c->state_dir);
+	allow_written(p, c->log_dir);
+	allow_log(p, c->log_dest);
 }
 
 int api_protect(const struct config *c, struct buf *err)
