@@ -27,7 +27,8 @@ struct account {
 	struct usage usage;
 	char upstream_cost[32]; /* said in a header; counts when the usage names none */
 	struct run_report run;
-	const char *fault_type, *fault_site; /* NULL: none */
+	const char *fault_type;              /* NULL: none */
+	const struct error_site *fault_site;
 	int fault_status;                    /* of an error inside a 200, too */
 };
 

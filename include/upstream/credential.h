@@ -89,8 +89,12 @@ int credential_oauth_answer(const struct backend *b, int status, struct str body
 /* Appends name=value for a form body, percent-encoded, with '&' where b is not empty. */
 void credential_form(struct buf *b, const char *name, const char *value);
 /* FAULT_AUTH for the backend: "backend NAME: its credential (KIND) …". Returns -1. */
-int credential_fault(const struct backend *b, struct fault *f, const char *fmt, ...)
-	PRINTF_LIKE(3, 4);
+#define credential_fault(b, f, ...) \
+	credential_fault_at(ERROR_SITE("credential/" SITE_TEXT(__VA_ARGS__), \
+				       SITE_TEXT(__VA_ARGS__)), b, f, __VA_ARGS__)
+int credential_fault_at(const struct error_site *site, const struct backend *b, struct fault *f,
+			const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
 
 extern const struct credential_provider credential_file, credential_exec, credential_oauth,
 	credential_databricks, credential_entra, credential_aws, credential_aws_keys, credential_google;

@@ -71,13 +71,14 @@ static void note_origin(const struct config *c, struct http_request *r)
 	r->cors_origin = origin && in_list(c->origins, str_of(origin)) ? origin : NULL;
 }
 
-static int denied(struct fault *f, const char *text)
+static int of_key(struct fault *f)
 {
-	int rc = fault_set(f, FAULT_AUTH, 403, "permission_error", "%s", text);
-
 	f->scope = FAULT_OF_KEY;
-	return rc;
+	return -1;
 }
+
+#define denied(code, f, text) \
+	(fault_set_as(code, f, FAULT_AUTH, 403, "permission_error", text), of_key(f))
 
 static int no_credential(const struct http_request *r, struct fault *f)
 {
@@ -141,18 +142,18 @@ static int check_keys(const struct config *c, const struct http_request *r,
 		k = find_key(c, cred.bearer);
 	f->scope = FAULT_OF_KEY;
 	if (!k)
-		return fault_set(f, FAULT_AUTH, 401, "authentication_error",
+		return fault_set_as("key_unknown", f, FAULT_AUTH, 401, "authentication_error",
 				 "This gateway does not know the key that was sent. Its keys stand "
 				 "under access.keys "
 				 "in its configuration; `messages.fcgi --new-key NAME` makes one.");
 	if (k->disabled)
-		return fault_set(f, FAULT_AUTH, 401, "authentication_error",
+		return fault_set_as("key_disabled", f, FAULT_AUTH, 401, "authentication_error",
 				 "The key \"%s\" is disabled.", k->name);
 	if (k->expires && clock_wall_ms() >= k->expires) {
 		char when[32];
 
 		clock_rfc3339(when, sizeof(when), k->expires, 0);
-		return fault_set(f, FAULT_AUTH, 401, "authentication_error",
+		return fault_set_as("key_expired", f, FAULT_AUTH, 401, "authentication_error",
 				 "The key \"%s\" expired at %s.", k->name, when);
 	}
 	out->key_name = k->name;
@@ -256,7 +257,7 @@ static int check_local(const struct config *c, const struct http_request *r, str
 	const char *why;
 
 	if (!c->access_mode_given && on_shared_server(r))
-		return denied(f, "No keys are configured, and under Apache and LiteSpeed requests "
+		return denied("local_needs_keys", f, "No keys are configured, and under Apache and LiteSpeed requests "
 				 "of other users of the "
 				 "machine look local too, so keys are required here. Make one with "
 				 "`messages.fcgi --new-key NAME` and put it under access.keys in "
@@ -303,7 +304,7 @@ static int check_passthrough(const struct config *c, const struct http_request *
 				 "access.mode is \"passthrough\", but access.passthrough_backend "
 				 "names no backend that is set up.");
 	if (str_starts(key, "sk-ant-") && !b->anthropic_host)
-		return denied(f, "The key that was sent is Anthropic's (sk-ant-…), and this "
+		return denied("foreign_key", f, "The key that was sent is Anthropic's (sk-ant-…), and this "
 				 "gateway passes keys on to another "
 				 "provider: it was not sent there. Use that provider's key.");
 	/* OAuth tokens are good as a bearer only, and a client may send one value in both headers.

@@ -250,6 +250,7 @@ int run_chain(const struct chain_options *o, struct sink *sink, struct run_repor
 	      struct fault *f)
 {
 	struct chain c = { .o = o, .next = sink, .sink.event = on_event };
+	char id[SITE_ID_SIZE];
 
 	*rep = (struct run_report){ 0 };
 	if (fill(&c, f))
@@ -260,8 +261,8 @@ int run_chain(const struct chain_options *o, struct sink *sink, struct run_repor
 		if (!curable(&c, f))
 			return -1;
 		strike(&c, f);
-		log_info("backend %s: failed with %d (%s), the next member is asked",
-			 c.now->t.backend->name, f->status, f->site ? f->site : "");
+		log_info("backend %s: failed with %d (error %s), the next member is asked",
+			 c.now->t.backend->name, f->status, fault_id(f, id));
 	}
 	return rep->members ? -1 : all_benched(&c, f);
 }

@@ -166,7 +166,8 @@ static int copy(struct credential *to, const struct credential *from, struct fau
 	return 0;
 }
 
-int credential_fault(const struct backend *b, struct fault *f, const char *fmt, ...)
+int credential_fault_at(const struct error_site *site, const struct backend *b, struct fault *f,
+			const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -174,8 +175,8 @@ int credential_fault(const struct backend *b, struct fault *f, const char *fmt, 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fault_set(f, FAULT_AUTH, 502, "api_error", "backend %s: its credential (%s) %s", b->name,
-		  kinds[b->credential.kind].name, text);
+	fault_set_at(site, f, FAULT_AUTH, 502, "api_error", "backend %s: its credential (%s) %s",
+		     b->name, kinds[b->credential.kind].name, text);
 	f->scope = FAULT_OF_KEY;
 	f->should_retry = 0;
 	return -1;
@@ -293,8 +294,7 @@ static int renew(const struct backend *b, const struct entry *e, uint64_t refuse
 			break;
 		}
 		if (wait_until(w, clock_ms() + LOOK_MS) == WAIT_CANCEL)
-			return fault_set(f, FAULT_CANCELLED, 499, "api_error",
-					 "the client has gone");
+			return fault_gone(f);
 	}
 	credential_share_unlock(lock);
 	return r;
@@ -367,8 +367,7 @@ static int get(const struct backend *b, struct waiter *w, struct credential *out
 	while ((r = look(b, e, w, out, f)) > 0) {
 		pthread_mutex_unlock(&store.lock);
 		if (wait_until(w, clock_ms() + LOOK_MS) == WAIT_CANCEL)
-			return fault_set(f, FAULT_CANCELLED, 499, "api_error",
-					 "the client has gone");
+			return fault_gone(f);
 		pthread_mutex_lock(&store.lock);
 		/* Whoever waited for a renewal that failed does not try the same right again. */
 		if (e->failures != failures && !good(&e->now, e->refused)) {

@@ -245,7 +245,7 @@ static int run_words(const struct backend *b, char **argv, struct waiter *w, str
 	close(fds[0]);
 	status = end_child(pid, w, end == RUN_OVER ? limit : 0);
 	if (end == RUN_CANCELLED)
-		return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+		return fault_gone(f);
 	if (end != RUN_OVER || status < 0)
 		return credential_fault(b, f, "is missing: %s %s", argv[0],
 					end != RUN_OVER ? ends[end] : "was ended by a signal");

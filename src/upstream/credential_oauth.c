@@ -68,7 +68,7 @@ int credential_http(const struct backend *b, const struct credential_call *c, st
 	if (body.failed || out->failed)
 		fault_no_memory(f);
 	else if (result == UPSTREAM_CANCELLED)
-		fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+		fault_gone(f);
 	*status = answer.status;
 	arena_release(&arena);
 	return result == UPSTREAM_DONE && !out->failed ? 0 : -1;
