@@ -47,5 +47,8 @@ bool str_glob(const char *pattern, struct str s);
 struct str str_cut_utf8(struct str s, size_t max);
 /* True if all of s is well-formed UTF-8 (RFC 3629). */
 bool str_utf8(struct str s);
+/* The same on every machine and in every run. Choices that must not go together by chance (of a
+ * backend, of its key) take seeds of their own. */
+uint64_t str_hash(uint64_t seed, const char *s);
 
 #endif

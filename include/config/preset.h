@@ -46,11 +46,6 @@ const struct dialect_preset *dialect_preset_find(const char *name);
 /* The settings of a preset when it is spoken to in this dialect. */
 const struct preset_setting *preset_settings(const struct preset *p, const char *dialect);
 
-/* Names of backends and variables of the earlier Python system that this version knows but does not
- * serve. */
-struct preset_absent { const char *name, *vars; };
-extern const struct preset_absent presets_absent[];     /* name NULL ends */
-
 /* Rules that make Claude's names work with any other backend; match NULL ends. */
 extern const struct model_rule preset_claude_rules[];
 

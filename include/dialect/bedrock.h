@@ -13,8 +13,16 @@ extern const struct dialect dialect_bedrock, dialect_bedrock_anthropic, dialect_
 /* Is this id, inference profile or ARN one of Claude? */
 bool bedrock_claude(const char *model);
 /* base_url, path_message or path_count with the model in it, and the action: "/{a|b}" as in
- * dialect_url. A token count knows models only, no inference profiles. NULL without memory. */
+ * dialect_url. A model's ARN says its region, which the host then gets. A token count knows models
+ * only, no inference profiles. NULL without memory. */
 const char *bedrock_url(const struct encode_context *c, enum op op, const char *action);
+/* The config sets this header itself. */
+bool bedrock_header_set(const struct backend *b, const char *name);
+/* Of InvokeModel: guardrail, tier and latency, added to the headers. -1 without memory. */
+int bedrock_service_headers(const struct encode_context *c, struct outgoing *out) MUST_CHECK;
+/* bedrock_models.c: an answer of ListFoundationModels or ListInferenceProfiles. */
+int bedrock_decode_models(struct arena *a, struct str body,
+			  void (*add)(void *ctx, const struct model_info *m), void *ctx);
 void bedrock_decode_error(const struct decode_context *c, int status, struct str body,
 			  struct fault *f);
 int bedrock_decode_count(struct str body, int64_t *tokens);

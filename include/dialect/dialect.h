@@ -72,6 +72,11 @@ struct dialect {
  * segment; "{a|b}" is a where a stream is asked for, else b. NULL when memory ends. */
 const char *dialect_url(struct arena *a, const struct target *t, const char *path, bool stream);
 
+/* dialect/models.c. A JSON text as a C string in the arena; NULL for what is none, is empty or holds a NUL. */
+const char *model_text(struct arena *a, struct span s);
+/* OP_MODELS where nothing but the address and the backend's own headers is to be sent. */
+int models_encode(const struct encode_context *c, struct outgoing *out, struct fault *f) MUST_CHECK;
+
 const struct dialect *dialect_find(const char *name);   /* NULL when unknown */
 const struct dialect *const *dialect_all(void);         /* NULL-terminated */
 

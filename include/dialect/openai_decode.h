@@ -6,6 +6,7 @@
 #define DIALECT_OPENAI_DECODE_H
 
 #include "dialect/dialect.h"
+#include "dialect/openai_snapshots.h"
 #include "json/progress.h"
 
 /* Bytes gathered in an arena. */
@@ -26,6 +27,7 @@ struct openai_call {
 	struct json_progress progress;  /* of the arguments */
 	struct gather held;             /* arguments that were not sent yet, as content of a string */
 	enum arguments_kind kind;
+	struct snapshots snapshots;     /* whether fragments repeat what was before */
 	bool started, stopped;
 };
 

@@ -77,8 +77,13 @@ struct parts {
 };
 /* What parts_add takes; where texts are wanted, media that is not becomes a sentence that says so.
  */
-/* WANT_FILE_URLS: with WANT_FILES, for backends that fetch documents. */
-enum { WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7, WANT_FILE_URLS = 8 };
+/* WANT_FILE_URLS: with WANT_FILES, for backends that fetch documents. WANT_CITED: texts that are to
+ * be cited as PART_FILE, for backends that cite by themselves. */
+enum {
+	WANT_TEXT = 1, WANT_IMAGES = 2, WANT_FILES = 4, WANT_ALL = 7, WANT_FILE_URLS = 8,
+	WANT_CITED = 16,
+};
+bool parts_cited(const struct block *b); /* its "citations" are enabled */
 
 void parts_init(struct parts *ps, struct openai_encoder *e, unsigned want);
 struct part *parts_text(struct parts *ps, struct span text); /* NULL when memory ends */
@@ -136,6 +141,8 @@ void openai_put_messages(struct openai_encoder *e); /* openai_messages.c */
 void openai_put_tools(struct openai_encoder *e);    /* openai_tools.c */
 void openai_put_format(struct openai_encoder *e);   /* openai_tools.c */
 void openai_put_options(struct openai_encoder *e);  /* openai_options.c */
+/* The client's key, where the backend is told (part of openai_put_options; for other dialects). */
+void openai_put_caller(struct openai_encoder *e);
 const struct model_traits *openai_model_traits(const char *model);
 
 /* For dialects that differ in the body alone. path: appended to base_url; NULL: no such endpoint.

@@ -61,8 +61,8 @@ void writer_put_head(struct writer *w, struct buf *b);
 void writer_put_usage(struct writer *w, struct buf *b, bool final);
 /* "stop_reason":…,"stop_sequence":… */
 void writer_put_stop(struct writer *w, struct buf *b);
-/* An upstream's JSON text with the value of `model` (below `outer`, if given) replaced when the
- * route mapped it. */
-void writer_put_mapped(struct writer *w, struct buf *b, struct span text, const char *outer);
+/* An upstream's JSON text, which is or holds a message: its model is replaced when the route mapped
+ * it; in an event around it (message_start), an input count of nothing by the estimate. */
+void writer_put_message(struct writer *w, struct buf *b, struct span message, struct span text);
 
 #endif

@@ -104,6 +104,7 @@ struct message_request {
 	const char *beta;               /* anthropic-beta */
 	const char *version;            /* anthropic-version */
 	const char *session_id;         /* x-claude-code-session-id */
+	const char *caller;             /* name of the client's access key; NULL: none */
 	/* All anthropic-* headers but the two above, for an egress of the same protocol: "name: value", NULL-terminated; NULL for none. */
 	const char *const *anthropic_headers;
 };

@@ -45,7 +45,8 @@ enum credential_kind {
 	CREDENTIAL_EXEC,        /* what a command prints */
 	CREDENTIAL_OAUTH,       /* OAuth 2.0 client credentials at any token_url */
 	CREDENTIAL_DATABRICKS,  /* the same of a Databricks workspace (M2M) */
-	CREDENTIAL_ENTRA,       /* the same of Microsoft Entra ID */
+	CREDENTIAL_ENTRA,       /* the same of Microsoft Entra ID; or a federated token for the secret */
+	CREDENTIAL_MANAGED_IDENTITY,    /* Azure: the machine's own identity */
 	CREDENTIAL_AWS,         /* AWS: profile, web identity, container or instance role; assumed role */
 	CREDENTIAL_AWS_KEYS,    /* AWS: access key id, secret, session token as they stand */
 	CREDENTIAL_GOOGLE,      /* Google: service account, the user's own login, metadata server */
@@ -55,16 +56,24 @@ enum credential_kind {
  * where it is secret. */
 struct credential_setting {
 	enum credential_kind kind;
-	const char *source;             /* FILE, GOOGLE: the path; EXEC: the command */
+	const char *source;             /* FILE, GOOGLE, ENTRA: the path; EXEC: the command */
 	const char *client_id, *client_secret;
 	const char *host;               /* of the workspace; NULL: base_url's */
 	const char *tenant;
 	const char *scope;              /* NULL: the kind's usual one */
 	const char *token_url;          /* NULL: the kind's usual one */
 	const char *session;            /* AWS: session token beside the keys */
-	const char *profile;            /* AWS: of the credentials file */
-	const char *role;               /* AWS: ARN of the role to assume */
+	const char *profile;            /* AWS: of the shared files */
+	const char *role;               /* AWS: ARN of the role to assume; Google: account to be */
+	const char *external_id, *session_name; /* AWS: of the role's session */
+	int role_seconds;               /* AWS, Google: how long a session of the role is to last */
 	int lifetime;                   /* seconds, where the answer does not say */
+};
+
+/* Bedrock's guardrail; id NULL: none. */
+struct guardrail_setting {
+	const char *id, *version;
+	const char *trace;              /* "enabled", "disabled", "enabled_full"; NULL: not said */
 };
 
 struct header_setting { const char *name, *value; };
@@ -81,9 +90,13 @@ struct backend {
 	const char *path_responses;     /* the same for openai-responses: "/responses" */
 	const char *const *responses_models;    /* dialect "openai": models that it is used for (glob); NULL-terminated */
 	const char *path_count;         /* NULL: cannot count */
-	const char *path_models;        /* NULL: has no list */
+	const char *path_models;        /* NULL: has no list; several are separated by spaces */
+	const char *models_url;         /* where those are; NULL: at base_url */
 	enum auth_kind auth;
 	const char *region;             /* AWS, Google: where base_url is; NULL elsewhere */
+	struct guardrail_setting guardrail;     /* Bedrock */
+	const char *service_tier;       /* Bedrock: "priority", "default", "flex", "reserved"; NULL: not said */
+	const char *latency;            /* Bedrock: "standard", "optimized"; NULL: not said */
 	const char *project;            /* Google: whose base_url it is; NULL elsewhere */
 	const char *auth_header;        /* header name for AUTH_HEADER, "x-api-key" */
 	const char *api_key;            /* resolved; NULL when none. Never printed. */
@@ -121,7 +134,8 @@ struct backend {
 	bool tool_images;               /* tool messages may hold image parts */
 	bool files;                     /* takes PDF as a "file" part */
 	bool top_k;                     /* knows top_k */
-	bool user;                      /* send metadata.user_id, shortened, as "user" */
+	bool user;                      /* tell the name of the client's access key */
+	const char *user_member;        /* where: "user", "usage_context.end_user"; NULL: nowhere */
 	bool response_format;           /* knows json_schema response formats */
 	bool strip_schema_null;         /* drop null "required"/"type" and "$schema" from schemas */
 	bool think_tags;                /* "<think>…</think>" at the start of the text is thinking */

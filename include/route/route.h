@@ -15,6 +15,7 @@
  * given. */
 struct route_ask {
 	const char *model;
+	const char *as_it_came;         /* the router's: with the long-context mark, or NULL */
 	const struct message_request *request;  /* NULL: by the name alone */
 	/* Estimates the request's tokens; asked once, and only when a rule wants to know. */
 	int64_t (*tokens)(void *ctx, const struct message_request *r);
@@ -42,6 +43,8 @@ int route_select(const struct config *c, const char *model, struct arena *a, str
  */
 #define ROUTE_ALIAS_PREFIX "anthropic/"
 bool route_needs_alias(const char *model);
+/* Does a name that no rule knows go to the backend in use as it came? */
+bool route_as_it_comes(const struct config *c, const char *name);
 
 /* NAME of a path prefix that ends in "/b/NAME", in the arena; NULL when it has none. */
 const char *route_path_name(const char *prefix, struct arena *a);

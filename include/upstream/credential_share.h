@@ -20,6 +20,10 @@ enum share_lock {
 enum share_lock credential_share_lock(const char *dir, const unsigned char id[CREDENTIAL_ID_SIZE],
 				      int *fd);
 void credential_share_unlock(int fd);
+/* A renewal failed, or (f NULL) did not; the lock is held. fd -1: nobody is told. */
+void credential_share_fail(int fd, const struct fault *f);
+/* True, with the fault, when the last renewal of whichever process failed less than so long ago. */
+bool credential_share_failed(int fd, int64_t ms, struct fault *f);
 /* -1: there is none, or none to be believed (f is filled without use for a client). */
 int credential_share_read(const char *dir, const unsigned char id[CREDENTIAL_ID_SIZE],
 			  struct credential *out, struct fault *f) MUST_CHECK;

@@ -144,6 +144,7 @@ static void fill_headers(const struct api_call *c, struct message_request *r)
 	r->beta = header(c, "anthropic-beta");
 	r->version = header(c, "anthropic-version");
 	r->session_id = header(c, "x-claude-code-session-id");
+	r->caller = c->access.key_name;
 	fill_anthropic_headers(c, r);
 }
 
@@ -218,6 +219,7 @@ void api_body_drop(struct api_call *c, struct api_body *b)
 		.beta = r->beta,
 		.version = r->version,
 		.session_id = r->session_id,
+		.caller = r->caller,
 		.anthropic_headers = r->anthropic_headers,
 		.tools = keep_tools(c->arena, r),
 		.stop_sequences = keep_stops(c->arena, r),

@@ -22,6 +22,17 @@ void api_note_member(struct api_call *c, const struct target *t)
 	c->account.rule = t->rule;
 }
 
+/* What tells one conversation from another: the client's own header, or its user id where that holds
+ * a session, as Claude Code writes it. A user id alone would send all of one user to one member. */
+static const char *session_of(const struct api_call *c, const struct message_request *r)
+{
+	struct str user = r ? (struct str){ r->user_id.p, r->user_id.n } : STR_NONE;
+
+	if (c->account.session_id)
+		return c->account.session_id;
+	return str_find_nocase(user, "session") ? arena_dup(c->arena, user.p, user.n) : NULL;
+}
+
 int api_route(struct api_call *c, const char *model, const struct message_request *r,
 	      struct chain_options *o, struct fault *f)
 {
@@ -36,7 +47,7 @@ int api_route(struct api_call *c, const char *model, const struct message_reques
 		.group = c->access.group,
 		.agent = http_header(c->request, "x-claude-code-agent-id"),
 		.request_class = http_header(c->request, "x-claude-code-request-class"),
-		.session = c->account.session_id,
+		.session = session_of(c, r),
 		.path = named ? named : c->provider,
 	};
 

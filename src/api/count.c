@@ -70,6 +70,8 @@ static int ask_backend(struct api_call *c, const struct message_request *r, int6
 		return -1;
 	t = chain_first(&chain);
 	api_note_member(c, &t);
+	answer_header(c->answer, "x-messages-backend", t.backend->name);
+	answer_header(c->answer, "x-messages-model", t.model);
 	if (!t.backend->path_count) {
 		*f = FAULT_INIT;
 		return -1;

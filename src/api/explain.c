@@ -13,9 +13,10 @@
 
 #define READ_PIECE 65536
 
-static int64_t exact_estimate(void *ctx, const struct message_request *r)
+/* As quick, and as rough, as where a request is served: near a limit the two must not differ. */
+static int64_t ask_estimate(void *ctx, const struct message_request *r)
 {
-	return estimate_tokens(r, false);
+	return estimate_tokens(r, true);
 }
 
 static const char *given(const char *const *headers, const char *name)
@@ -49,8 +50,27 @@ static const char *readiness(const char *name, struct arena *a)
 		return "ready";
 	if (b.phase == BREAKER_PROBING)
 		return "being probed";
+	if (b.until <= clock_wall_ms())
+		return "to be probed";
 	clock_rfc3339(when, sizeof(when), b.until, 0);
 	return arena_printf(a, "rests until %s", when);
+}
+
+/* The backend's, then its keys', with the limit of this model. */
+static void print_readiness(const struct target *t, struct arena *a, FILE *out)
+{
+	const struct backend *b = t->backend, *keys = b->nways ? b->ways : b;
+
+	fprintf(out, "         %s", readiness(b->name, a));
+	for (size_t i = 0; i < (b->nways ? b->nways : 1); i++) {
+		const char *model = chain_model_name(&keys[i], t->model, a);
+
+		if (keys[i].key_mark)
+			fprintf(out, "; key %zu %s", i + 1, readiness(keys[i].key_mark, a));
+		if (model && strcmp(readiness(model, a), "ready") != 0)
+			fprintf(out, ", its limit for this model: %s", readiness(model, a));
+	}
+	fprintf(out, "\n");
 }
 
 static void print_chain(const struct target_chain *chain, struct arena *a, FILE *out)
@@ -62,11 +82,7 @@ static void print_chain(const struct target_chain *chain, struct arena *a, FILE 
 		fprintf(out, "%s %zu: backend %s, model %s, dialect %s, %s%s\n",
 			i ? "then" : "to  ", i + 1, t->backend->name, t->model, t->backend->dialect,
 			t->backend->base_url, t->mapped ? ", mapped" : "");
-		fprintf(out, "         %s", readiness(t->backend->name, a));
-		for (size_t k = 0; k < t->backend->nways; k++)
-			fprintf(out, "; key %zu %s", k + 1,
-				readiness(t->backend->ways[k].key_mark, a));
-		fprintf(out, "\n");
+		print_readiness(t, a, out);
 	}
 }
 
@@ -76,7 +92,7 @@ static int explain(const struct config *c, const struct message_request *r,
 	struct route_ask ask = {
 		.model = r->model_name,
 		.request = r,
-		.tokens = exact_estimate,
+		.tokens = ask_estimate,
 		.key = given(headers, "x-key"),
 		.group = given(headers, "x-group"),
 		.agent = given(headers, "x-claude-code-agent-id"),
@@ -90,7 +106,7 @@ static int explain(const struct config *c, const struct message_request *r,
 	struct fault f = FAULT_INIT;
 
 	fprintf(out, "model: %s\nestimate: %lld tokens\n", r->model_name,
-		(long long)estimate_tokens(r, false));
+		(long long)estimate_tokens(r, true));
 	if (c->nroutes)
 		fprintf(out, "routes:\n");
 	if (route_decide(c, &ask, a, &chain, &f)) {

@@ -31,27 +31,48 @@ static const char *kind_name(int32_t kind)
 }
 
 /* state: "closed", "open" until a time, "probing" (one request is finding out). */
-static void add_breaker(cJSON *o, const char *name)
+static void put_breaker(cJSON *o, const struct breaker *b, const struct host_error *e)
 {
 	static const char *const phases[] = { "closed", "open", "probing" };
-	struct host_error e;
-	struct breaker b;
 	cJSON *error;
 
-	host_breaker_get(name, &b, &e);
-	cJSON_AddStringToObject(o, "state", phases[b.phase > BREAKER_PROBING ? 0 : b.phase]);
-	if (b.phase == BREAKER_OPEN)
-		add_time(o, "until", b.until);
-	if (b.failures)
-		cJSON_AddNumberToObject(o, "failures", b.failures);
-	if (!e.wall_ms)
+	cJSON_AddStringToObject(o, "state", phases[b->phase > BREAKER_PROBING ? 0 : b->phase]);
+	if (b->phase == BREAKER_OPEN)
+		add_time(o, "until", b->until);
+	if (b->failures)
+		cJSON_AddNumberToObject(o, "failures", b->failures);
+	if (!e->wall_ms)
 		return;
 	error = cJSON_AddObjectToObject(o, "last_error");
-	add_time(error, "at", e.wall_ms);
-	cJSON_AddStringToObject(error, "kind", kind_name(e.kind));
-	if (e.status)
-		cJSON_AddNumberToObject(error, "status", e.status);
-	cJSON_AddNumberToObject(error, "count", e.count);
+	add_time(error, "at", e->wall_ms);
+	cJSON_AddStringToObject(error, "kind", kind_name(e->kind));
+	if (e->status)
+		cJSON_AddNumberToObject(error, "status", e->status);
+	if (e->text[0])
+		cJSON_AddStringToObject(error, "message", e->text);
+	cJSON_AddNumberToObject(error, "count", e->count);
+}
+
+static void add_breaker(cJSON *o, const char *name)
+{
+	struct host_error e;
+	struct breaker b;
+
+	host_breaker_get(name, &b, &e);
+	put_breaker(o, &b, &e);
+}
+
+/* A model that has a rate limit of its own has been at it. */
+static void add_model(void *ctx, const char *label, const struct breaker *b,
+		      const struct host_error *e)
+{
+	cJSON *o = cJSON_CreateObject(), *list = cJSON_GetObjectItem(ctx, "models");
+
+	if (!list)
+		list = cJSON_AddArrayToObject(ctx, "models");
+	cJSON_AddStringToObject(o, "model", label);
+	put_breaker(o, b, e);
+	cJSON_AddItemToArray(list, o);
 }
 
 static void add_key(cJSON *list, const struct backend *b)
@@ -65,6 +86,7 @@ static void add_key(cJSON *list, const struct backend *b)
 	if (b->api_key_from)
 		cJSON_AddStringToObject(o, "from", b->api_key_from);
 	add_breaker(o, b->key_mark);
+	host_breaker_each(b->key_mark, add_model, o);
 	cJSON_AddItemToArray(list, o);
 }
 
@@ -76,6 +98,7 @@ static cJSON *backend_tree(const struct config *c, const struct backend *b)
 	cJSON_AddStringToObject(o, "dialect", b->dialect);
 	cJSON_AddBoolToObject(o, "in_use", b == c->backend);
 	add_breaker(o, b->name);
+	host_breaker_each(b->name, add_model, o);
 	keys = cJSON_AddArrayToObject(o, "keys");
 	for (size_t i = 0; i < b->nways; i++)
 		add_key(keys, &b->ways[i]);

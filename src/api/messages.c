@@ -357,6 +357,27 @@ static const char *const *list_with(struct arena *a, const char *const *old, con
 	return list;
 }
 
+static void hide_at(struct arena *a, struct backend *b)
+{
+	b->drop_members = list_with(a, b->drop_members, "provider", true);
+	b->pass_members = list_with(a, b->pass_members, "provider", false);
+}
+
+/* The backend, with each of its keys, as it is for one request. */
+static const struct backend *without_provider(struct arena *a, const struct backend *b)
+{
+	struct backend *copy = arena_alloc(a, (1 + b->nways) * sizeof(*copy));
+
+	if (!copy)
+		return b;
+	copy[0] = *b;
+	copy[0].ways = copy + 1;
+	memcpy(copy + 1, b->ways ? b->ways : b, b->nways * sizeof(*copy));
+	for (size_t i = 0; i <= b->nways; i++)
+		hide_at(a, &copy[i]);
+	return copy;
+}
+
 /* The member is ours: a backend that gets the body as it came, or takes members of that name (as
  * OpenRouter does), must not see it. */
 static int hide_provider(struct exchange *x, struct fault *f)
@@ -364,17 +385,8 @@ static int hide_provider(struct exchange *x, struct fault *f)
 	struct target_chain *chain = &x->run.chain;
 	struct arena *a = x->call->arena;
 
-	for (size_t i = 0; x->call->provider && i < chain->n; i++) {
-		struct backend *copy = arena_alloc(a, sizeof(*copy));
-
-		if (!copy)
-			return fault_no_memory(f);
-		*copy = *chain->v[i].backend;
-		copy->drop_members = list_with(a, copy->drop_members, "provider", true);
-		copy->pass_members = list_with(a, copy->pass_members, "provider", false);
-		copy->nways = 0;
-		chain->v[i].backend = copy;
-	}
+	for (size_t i = 0; x->call->provider && i < chain->n; i++)
+		chain->v[i].backend = without_provider(a, chain->v[i].backend);
 	return a->failed ? fault_no_memory(f) : 0;
 }
 

@@ -33,8 +33,8 @@ struct model_list {
 /* One backend's list, kept. */
 struct kept {
 	char name[64];
-	struct arena arena;
-	struct model_list list;
+	struct arena arena, fresh;
+	struct model_list list, fetched;
 	int64_t generation, until;
 	pthread_t thread;
 	const struct backend *fetch; /* being fetched; NULL: not */
@@ -96,7 +96,7 @@ static void *fetch_kept(void *arg)
 {
 	struct kept *k = arg;
 
-	k->failed = fetch(k->fetch, NULL, &k->list) != 0;
+	k->failed = fetch(k->fetch, NULL, &k->fetched) != 0;
 	return NULL;
 }
 
@@ -106,20 +106,38 @@ static bool is_due(const struct kept *k, const struct config *c, const struct ba
 	       clock_ms() >= k->until;
 }
 
+/* A backend that gives none this time keeps the list that it gave before. */
+static void finish(struct kept *k)
+{
+	struct arena old = k->failed ? k->fresh : k->arena;
+
+	if (!k->failed) {
+		k->arena = k->fresh;
+		k->list = k->fetched;
+		k->list.arena = &k->arena;
+	}
+	arena_release(&old);
+	k->fetch = NULL;
+	k->until = clock_ms() + (k->failed ? KEEP_FAILURE_MS : KEEP_MS);
+}
+
 /* Begins to fetch the list anew; without a thread to spare it is fetched here. */
 static void begin(struct kept *k, const struct config *c, const struct backend *b)
 {
-	arena_release(&k->arena);
-	arena_init(&k->arena, ARENA_MAX_LIST);
-	k->list = (struct model_list){ .arena = &k->arena };
+	if (strcmp(k->name, b->name) != 0 || k->generation != c->generation) {
+		arena_release(&k->arena);
+		arena_init(&k->arena, ARENA_MAX_LIST);
+		k->list = (struct model_list){ .arena = &k->arena };
+	}
+	arena_init(&k->fresh, ARENA_MAX_LIST);
+	k->fetched = (struct model_list){ .arena = &k->fresh };
 	snprintf(k->name, sizeof(k->name), "%s", b->name);
 	k->generation = c->generation;
 	k->fetch = b;
 	if (pthread_create(&k->thread, NULL, fetch_kept, k) == 0)
 		return;
 	fetch_kept(k);
-	k->fetch = NULL;
-	k->until = clock_ms() + (k->failed ? KEEP_FAILURE_MS : KEEP_MS);
+	finish(k);
 }
 
 /* Caller holds the lock. */
@@ -134,8 +152,7 @@ static void refresh(const struct config *c, size_t n)
 		if (!k->fetch)
 			continue;
 		pthread_join(k->thread, NULL);
-		k->fetch = NULL;
-		k->until = clock_ms() + (k->failed ? KEEP_FAILURE_MS : KEEP_MS);
+		finish(k);
 	}
 }
 
@@ -246,44 +263,69 @@ static const char *own_name(const struct listing *g, const struct backend *b, co
 {
 	const struct config *c = g->call->config;
 
-	if (b == c->backend && !c->several && !c->nroutes)
+	if (b == c->backend && route_as_it_comes(c, id))
 		return id;
 	if (c->direct)
 		return arena_printf(g->call->arena, "%s/%s", b->name, id);
 	return NULL;
 }
 
+/* A model as it is and, where clients would hide that, under a second id. */
+static void add_both(struct listing *g, struct model_info m, const char *name)
+{
+	m.id = name;
+	append(g->out, &m);
+	m.id = route_needs_alias(name)
+		       ? arena_printf(g->call->arena, "%s%s", ROUTE_ALIAS_PREFIX, name)
+		       : NULL;
+	if (m.id)
+		append(g->out, &m);
+}
+
 static void add_listed(struct listing *g, const struct backend *b, const struct model_list *list)
 {
 	struct model_list mine = { .v = g->out->v, .n = g->ours };
-	bool alias = g->call->config->direct && g->call->config->several;
 
 	for (size_t i = 0; i < list->n; i++) {
-		struct model_info m = list->v[i];
-		const char *name = own_name(g, b, m.id);
+		const char *name = own_name(g, b, list->v[i].id);
 
-		if (!name || find(&mine, name))
-			continue;
-		m.id = name;
-		append(g->out, &m);
-		if (!alias || !route_needs_alias(name))
-			continue;
-		m.id = arena_printf(g->call->arena, "%s%s", ROUTE_ALIAS_PREFIX, name);
-		if (m.id)
-			append(g->out, &m);
+		if (name && !find(&mine, name))
+			add_both(g, list->v[i], name);
 	}
+}
+
+/* Below /b/NAME there is that backend alone, under its own names. */
+static void collect_of(struct listing *g, const struct backend *b)
+{
+	const struct model_list *list = &g->known[b - g->call->config->backends];
+
+	for (size_t i = 0; i < list->n; i++)
+		add_both(g, list->v[i], list->v[i].id);
+}
+
+static const struct backend *path_backend(const struct api_call *c)
+{
+	const char *name = route_path_name(c->request->prefix, c->arena);
+	const struct backend *b = name && c->config->direct ? config_backend(c->config, name) : NULL;
+
+	return b && b - c->config->backends < BACKENDS_MAX ? b : NULL;
 }
 
 static void collect(struct api_call *c, struct model_list *l)
 {
 	const struct config *cf = c->config;
 	struct listing *g = arena_alloc(c->arena, sizeof(*g));
+	const struct backend *of = path_backend(c);
 
 	if (!g || !cf->backend)
 		return;
 	g->call = c;
 	g->out = l;
 	backend_lists(g);
+	if (of) {
+		collect_of(g, of);
+		return;
+	}
 	add_routed(g, cf->model_big, true);
 	add_routed(g, cf->model_small, true);
 	add_routed(g, cf->model_default, true);

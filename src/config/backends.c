@@ -187,33 +187,60 @@ static void host_to_url(struct loader *l, struct draft *d)
 				     host_is_bare(host) && d->b.host_suffix ? d->b.host_suffix : "");
 }
 
-/* "{region}" and "{project}" in a base URL; "{region-}" is what stands before Google's host: nothing
- * for its location "global". One that is not set stays, and is told of then. */
-static void places_to_url(struct loader *l, struct draft *d)
+/* Google's host: a region, one of two groups of regions, or all of the world. */
+static const char *aiplatform(struct loader *l, const char *region)
 {
-	bool global = d->b.region && !strcmp(d->b.region, "global");
-	const struct { const char *place, *value, *behind; } places[] = {
-		{ "{region}", d->b.region, "" },
-		{ "{region-}", global ? "" : d->b.region, global ? "" : "-" },
-		{ "{project}", d->b.project, "" },
+	if (!region || strchr(region, '{'))
+		return NULL;
+	if (!strcmp(region, "global"))
+		return "aiplatform";
+	if (!strcmp(region, "us") || !strcmp(region, "eu"))
+		return arena_printf(l->arena, "aiplatform.%s.rep", region);
+	return arena_printf(l->arena, "%s-aiplatform", region);
+}
+
+/* "{region}", "{project}" and "{aiplatform}", Google's host for the region, in a URL. One that is
+ * not set stays, and is told of then. */
+static const char *with_places(struct loader *l, const struct draft *d, const char *url)
+{
+	const struct { const char *place, *value; } places[] = {
+		{ "{region}", d->b.region },
+		{ "{aiplatform}", aiplatform(l, d->b.region) },
+		{ "{project}", d->b.project },
 	};
 	const char *at;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		while (places[i].value && !strchr(places[i].value, '{') && d->b.base_url &&
-		       (at = strstr(d->b.base_url, places[i].place)))
-			d->b.base_url = arena_printf(l->arena, "%.*s%s%s%s",
-						     (int)(at - d->b.base_url), d->b.base_url,
-						     places[i].value, places[i].behind,
-						     at + strlen(places[i].place));
+		while (places[i].value && !strchr(places[i].value, '{') && url &&
+		       (at = strstr(url, places[i].place)))
+			url = arena_printf(l->arena, "%.*s%s%s", (int)(at - url), url,
+					   places[i].value, at + strlen(places[i].place));
 	}
+	return url;
+}
+
+/* The preset's other host for lists belongs to its own base URL: with another one, that host has
+ * them. */
+static void models_to_url(struct loader *l, struct draft *d)
+{
+	const char *host = d->b.base_url ? strstr(d->b.base_url, "://") : NULL;
+
+	if (!d->b.models_url)
+		return;
+	if (host && option_from(&d->set, "models_url")->kind == ORIGIN_PRESET &&
+	    option_from(&d->set, "base_url")->kind != ORIGIN_PRESET)
+		d->b.models_url = arena_printf(l->arena, "%.*s",
+					       (int)(host + 3 + strcspn(host + 3, "/?") -
+						     d->b.base_url), d->b.base_url);
+	d->b.models_url = with_places(l, d, d->b.models_url);
 }
 
 /* The option whose place in the base URL was left open; NULL: none. */
 static const char *place_open(const struct backend *b)
 {
 	return strstr(b->base_url, "{project}") ? "project" :
-	       strstr(b->base_url, "{region") ? "region" : NULL;
+	       strstr(b->base_url, "{region}") || strstr(b->base_url, "{aiplatform}") ? "region" :
+	       NULL;
 }
 
 /* The host of a checked URL, without brackets and port. */
@@ -245,7 +272,8 @@ static void drop_empty(struct backend *b)
 {
 	const char **texts[] = { &b->path_count,  &b->path_models,	&b->model_big,
 				 &b->model_small, &b->model_prefix,	&b->auth_header,
-				 &b->session_member, &b->beta_header,
+				 &b->session_member, &b->user_member, &b->beta_header,
+				 &b->guardrail.id, &b->models_url,
 				 &b->api_key,	  &b->max_tokens_member };
 	size_t i;
 
@@ -314,7 +342,8 @@ static void drop_to_body(struct loader *l, struct backend *b)
 	size_t n = 0, m = 0, i;
 	struct body_member *list;
 
-	if ((strncmp(b->dialect, "openai", 6) && strcmp(b->dialect, "gemini")) || !b->drop_members)
+	if ((strncmp(b->dialect, "openai", 6) && strcmp(b->dialect, "gemini") &&
+	     strcmp(b->dialect, "cohere")) || !b->drop_members)
 		return;
 	while (b->body && b->body[n].name)
 		n++;
@@ -385,7 +414,8 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 
 	backend_settle(l, &d->b);
 	host_to_url(l, d);
-	places_to_url(l, d);
+	d->b.base_url = with_places(l, d, d->b.base_url);
+	models_to_url(l, d);
 	fix_base_url(l, d);
 	d->b.origin = lower_name(l, d->b.name);
 	d->b.anthropic_host = host_is(d->b.base_url, "api.anthropic.com");
@@ -430,6 +460,7 @@ static void draft_add(struct loader *l, struct drafts *all, const char *name,
 static bool says_nothing(const char *option)
 {
 	return !strcmp(option, "headers") || !strcmp(option, "region") ||
+	       !strcmp(option, "models_url") ||
 	       !strcmp(option, "credential.session") || !strcmp(option, "credential.profile") ||
 	       !strcmp(option, "credential.source");
 }

@@ -9,24 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-static void warn_absent(struct report *r)
-{
-	const struct preset_absent *a;
-	struct str vars, one;
-
-	for (a = presets_absent; a->name; a++)
-		for (vars = str_of(a->vars); str_split(&vars, ' ', &one);) {
-			char name[64];
-
-			snprintf(name, sizeof(name), "%.*s", STR_ARGS(one));
-			if (getenv(name))
-				report_warn(r, NULL,
-					    "%s is set in the environment, but this version does "
-					    "not serve backend %s yet: it is not used",
-					    name, a->name);
-		}
-}
-
 /* What a backend's settings need of libcurl, by libcurl's own names. */
 static void warn_features(struct report *r, const struct snapshot *s,
 			  bool (*feature)(const char *name))
@@ -194,7 +176,6 @@ int config_check(const struct config_load *how, bool (*feature)(const char *name
 
 	report_init(&r);
 	s = snapshot_try(how, &r, &w);
-	warn_absent(&r);
 	if (s && feature)
 		warn_features(&r, s, feature);
 	print_lines(out, "error", buf_str(&r.errors));

@@ -28,19 +28,10 @@ static void unknown_backend(struct loader *l, const struct snapshot *s, const st
 			    const char *option, const char *name)
 {
 	struct origin *at = option_from(&s->globals, option);
-	const struct preset_absent *a;
 	const struct preset *p;
 	struct nearest near;
 	size_t i;
 
-	for (a = presets_absent; a->name; a++)
-		if (same(a->name, name)) {
-			report_error(
-				l->report, at,
-				"%s: backend %s is known, but this version does not serve it yet",
-				option, a->name);
-			return;
-		}
 	nearest_init(&near, name);
 	for (i = 0; i < all->n; i++)
 		nearest_see(&near, all->v[i].b.name);

@@ -10,12 +10,12 @@
 #include "config/emit.h"
 #include "config/secret.h"
 
-/* By enum credential_kind: what has to be set; whether what is got can only be a Bearer token, even
- * where keys are sent in another way. */
+/* By enum credential_kind: whether what is got can only be a Bearer token, even where keys are sent
+ * in another way; what has to be set, three at most, and what may stand in for the third. */
 static const struct {
 	const char *name;
 	bool bearer;
-	const char *needs[3];
+	const char *needs[4];
 } kinds[] = {
 	[CREDENTIAL_KEY] = { "key", false, { NULL } },
 	[CREDENTIAL_FILE] = { "file", false, { "credential.source" } },
@@ -25,7 +25,9 @@ static const struct {
 	[CREDENTIAL_DATABRICKS] = { "databricks-m2m", true, { "credential.client_id",
 							      "credential.client_secret" } },
 	[CREDENTIAL_ENTRA] = { "entra", true, { "credential.tenant", "credential.client_id",
-						"credential.client_secret" } },
+						"credential.client_secret",
+						"credential.source" } },
+	[CREDENTIAL_MANAGED_IDENTITY] = { "managed-identity", true, { NULL } },
 	[CREDENTIAL_AWS] = { "aws", false, { NULL } },
 	[CREDENTIAL_AWS_KEYS] = { "aws-keys", false, { "credential.client_id",
 						       "credential.client_secret" } },
@@ -61,9 +63,12 @@ static void settle_source(struct loader *l, struct draft *d)
 {
 	struct credential_setting *s = &d->b.credential;
 
-	if ((s->kind != CREDENTIAL_FILE && s->kind != CREDENTIAL_GOOGLE) || !s->source)
+	if (!s->source || s->kind == CREDENTIAL_EXEC)
 		return;
 	s->source = path_resolve(l, s->source);
+	/* What Kubernetes mounts is readable for all in its container. */
+	if (s->kind == CREDENTIAL_ENTRA)
+		return;
 	if (s->source && !path_exposed(l, "credential.source", s->source,
 				       option_from(&d->set, "credential.source")))
 		path_check_private(l, "credential.source", s->source,
@@ -91,18 +96,22 @@ void credential_settle(struct loader *l, struct draft *d)
 	from_key(l, d, option_from(&d->set, "api_key"));
 }
 
+static bool lacks(const struct draft *d, const char *path)
+{
+	return !option_given(option_find(&options_backend, path), &d->b);
+}
+
 const char *credential_lacks(struct loader *l, const struct draft *d)
 {
 	enum credential_kind kind = d->b.credential.kind;
+	const char *const *needs = kinds[kind].needs;
 
-	for (size_t i = 0; i < 3 && kinds[kind].needs[i]; i++) {
-		const struct option *o = option_find(&options_backend, kinds[kind].needs[i]);
-
-		if (!option_given(o, &d->b))
-			return arena_printf(l->arena,
-					    "has no API key, and for a credential of kind \"%s\" it "
-					    "lacks %s",
-					    kinds[kind].name, o->path);
+	for (size_t i = 0; i < 3 && needs[i]; i++) {
+		if (!lacks(d, needs[i]) || (i == 2 && needs[3] && !lacks(d, needs[3])))
+			continue;
+		return arena_printf(l->arena,
+				    "has no API key, and for a credential of kind \"%s\" it lacks "
+				    "%s", kinds[kind].name, needs[i]);
 	}
 	return NULL;
 }

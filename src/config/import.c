@@ -341,14 +341,8 @@ static void put_backends(struct import *im)
 
 static const char *why_unused(const char *name)
 {
-	const struct preset_absent *a;
-	struct str vars, one;
 	size_t i;
 
-	for (a = presets_absent; a->name; a++)
-		for (vars = str_of(a->vars); str_split(&vars, ' ', &one);)
-			if (str_is(one, name))
-				return "of a backend that this version does not serve yet";
 	for (i = 0; i < sizeof(known_vars) / sizeof(known_vars[0]); i++)
 		if (str_glob(known_vars[i].match, str_of(name)))
 			return known_vars[i].why;

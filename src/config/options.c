@@ -29,7 +29,7 @@ static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
 static const char *const auths[] = { "none", "bearer", "header", "basic", "sigv4",
 	NULL };
 static const char *const credentials[] = { "key", "file", "exec", "oauth", "databricks-m2m",
-	"entra", "aws", "aws-keys", "google", NULL };
+	"entra", "managed-identity", "aws", "aws-keys", "google", NULL };
 static const char *const mid_systems[] = { "keep", "user", "hoist", NULL };
 static const char *const reasonings[] = { "none", "effort", "openrouter", "thinking", "budget",
 	"switch", "parsed", NULL };
@@ -39,6 +39,9 @@ static const char *const forced_tools[] = { "taken", "unthinking", "refused", NU
 static const char *const required_words[] = { "required", "any", NULL };
 static const char *const prefill_members[] = { "prefix", "partial", NULL };
 static const char *const temperatures[] = { "0.01", "0.001", NULL };
+static const char *const traces[] = { "enabled", "disabled", "enabled_full", NULL };
+static const char *const service_tiers[] = { "priority", "default", "flex", "reserved", NULL };
+static const char *const latencies[] = { "standard", "optimized", NULL };
 static const char *const max_tokens_names[] = { "max_tokens", "max_completion_tokens", NULL };
 
 static const struct option global_rows[] = {
@@ -194,10 +197,12 @@ static const struct option backend_rows[] = {
 		"How the credential is got where it is more than api_key." },
 	{ "credential.source", TYPE_TEXT, BACKEND(credential.source), NULL, 0, 0, NULL, NULL, NULL,
 		"`file`: its path; `exec`: the command, run without a shell; `google`: the JSON "
-		"file of a service account, else the machine's own." },
+		"file of a service account, else the machine's own; `entra`: a file with a token of "
+		"another issuer, in place of client_secret." },
 	{ "credential.client_id", TYPE_TEXT, BACKEND(credential.client_id), NULL, 0, 0, NULL, NULL,
 		NULL,
-		"OAuth kinds: the client, which Databricks calls service principal." },
+		"OAuth kinds: the client, which Databricks calls service principal; "
+		"`managed-identity`: which of the machine's." },
 	{ "credential.client_secret", TYPE_SECRET, BACKEND(credential.client_secret), NULL, 0, 0,
 		NULL, NULL, NULL,
 		"Its secret: \"env:NAME\" or \"file:PATH\"." },
@@ -218,9 +223,19 @@ static const struct option backend_rows[] = {
 		"client_secret." },
 	{ "credential.profile", TYPE_TEXT, BACKEND(credential.profile), NULL, 0, 0, NULL, NULL,
 		"default",
-		"`aws`: profile of ~/.aws/credentials." },
+		"`aws`: profile of ~/.aws/credentials and ~/.aws/config." },
 	{ "credential.role", TYPE_TEXT, BACKEND(credential.role), NULL, 0, 0, NULL, NULL, NULL,
-		"`aws`: ARN of a role that is assumed with what was found." },
+		"`aws`: ARN of a role that is assumed with what was found; `google`: e-mail address "
+		"of a service account that is impersonated." },
+	{ "credential.external_id", TYPE_TEXT, BACKEND(credential.external_id), NULL, 0, 0, NULL,
+		NULL, NULL,
+		"`aws`: what the role's owner asks to be told." },
+	{ "credential.session_name", TYPE_TEXT, BACKEND(credential.session_name), NULL, 0, 0, NULL,
+		NULL, "messages-fcgi",
+		"`aws`: name of the role's session, which its owner sees." },
+	{ "credential.role_seconds", TYPE_INT, BACKEND(credential.role_seconds), NULL, 0, 43200,
+		NULL, NULL, "3600",
+		"How long a session of the role is to last." },
 	{ "credential.lifetime", TYPE_INT, BACKEND(credential.lifetime), "300", 1, DAY, NULL, NULL,
 		NULL,
 		"Seconds that a token is good for when nothing says how long." },
@@ -263,7 +278,9 @@ static const struct option backend_rows[] = {
 		"Further headers: ( { name = \"X-Team\"; value = \"blue\"; } ); a value may be "
 		"env: or file:." },
 	{ "body", TYPE_BODY, BACKEND(body), NULL, 0, 0, NULL, NULL, NULL,
-		"Members put into each request's body: { provider = { sort = \"price\"; }; }." },
+		"Members put into each request's body: { provider = { sort = \"price\"; }; }. A text "
+		"that begins with json: is JSON as it stands, for what has no form in this file: "
+		"logit_bias = \"json:{\\\"50256\\\":-100}\"." },
 	{ "drop_members", TYPE_LIST, BACKEND(drop_members), NULL, 0, 0, NULL, NULL, NULL,
 		"Members of the body that this backend refuses; left out with their betas." },
 	{ "drop_betas", TYPE_LIST, BACKEND(drop_betas), NULL, 0, 0, NULL, NULL, NULL,
@@ -285,6 +302,16 @@ static const struct option backend_rows[] = {
 	{ "region", TYPE_TEXT, BACKEND(region), NULL, 0, 0, NULL, NULL, NULL,
 		"AWS region or Google location: what \"{region}\" in base_url stands for, and what "
 		"AWS's signature names." },
+	{ "guardrail.id", TYPE_TEXT, BACKEND(guardrail.id), NULL, 0, 0, NULL, NULL, NULL,
+		"Bedrock: id or ARN of the guardrail that each request passes." },
+	{ "guardrail.version", TYPE_TEXT, BACKEND(guardrail.version), "DRAFT", 0, 0, NULL, NULL,
+		NULL, "Bedrock: its version." },
+	{ "guardrail.trace", TYPE_TEXT, BACKEND(guardrail.trace), NULL, 0, 0, NULL, traces, NULL,
+		"Bedrock: whether it says what it found." },
+	{ "service_tier", TYPE_TEXT, BACKEND(service_tier), NULL, 0, 0, NULL, service_tiers, NULL,
+		"Bedrock: what requests are served before, and what they cost." },
+	{ "latency", TYPE_TEXT, BACKEND(latency), NULL, 0, 0, NULL, latencies, NULL,
+		"Bedrock: latency-optimized inference for models that have it." },
 	{ "project", TYPE_TEXT, BACKEND(project), NULL, 0, 0, NULL, NULL, NULL,
 		"Google project: what \"{project}\" in base_url stands for." },
 	{ "auth_header", TYPE_TEXT, BACKEND(auth_header), NULL, 0, 0, NULL, NULL, NULL,
@@ -309,7 +336,10 @@ static const struct option backend_rows[] = {
 	{ "path_count", TYPE_TEXT, BACKEND(path_count), NULL, 0, 0, NULL, NULL, "the dialect's",
 		"Appended to base_url to count tokens; \"\" when the backend cannot." },
 	{ "path_models", TYPE_TEXT, BACKEND(path_models), NULL, 0, 0, NULL, NULL, "the dialect's",
-		"Appended to base_url for the list of models; \"\" when it has none." },
+		"Appended to base_url for the list of models; \"\" when it has none. Several are "
+		"separated by spaces." },
+	{ "models_url", TYPE_URL, BACKEND(models_url), NULL, 0, 0, NULL, NULL, "base_url",
+		"Stands for base_url where the lists of models are at another host." },
 
 	{ "mid_system", TYPE_WORD, BACKEND(mid_system), "user", 0, 0, NULL, mid_systems, NULL,
 		"System entries in the middle of a conversation: kept, made the user's, or moved "
@@ -347,7 +377,11 @@ static const struct option backend_rows[] = {
 	{ "top_k", TYPE_BOOL, BACKEND(top_k), "false", 0, 0, NULL, NULL, NULL,
 		"The backend knows top_k." },
 	{ "user", TYPE_BOOL, BACKEND(user), "false", 0, 0, NULL, NULL, NULL,
-		"Send metadata.user_id, shortened, as user." },
+		"Tell the backend the name of the client's access key. Backends that speak the "
+		"Messages API get the client's own metadata instead." },
+	{ "user_member", TYPE_TEXT, BACKEND(user_member), "user", 0, 0, NULL, NULL, NULL,
+		"Member of the body that gets that name; \"usage_context.end_user\" is a member of "
+		"an object." },
 	{ "response_format", TYPE_BOOL, BACKEND(response_format), "true", 0, 0, NULL, NULL, NULL,
 		"The backend knows json_schema response formats." },
 	{ "strip_schema_null", TYPE_BOOL, BACKEND(strip_schema_null), "false", 0, 0, NULL, NULL,

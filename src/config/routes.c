@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/draft.h"
 
@@ -110,8 +111,69 @@ static bool names_unusable(struct loader *l, const struct chain *c, const config
 	return true;
 }
 
+static bool is_target(const struct config *c, const char *text)
+{
+	for (size_t i = 0; i < c->ntargets; i++)
+		if (strcmp(c->targets[i].name, text) == 0)
+			return true;
+	return false;
+}
+
+/* Names that only look like a maker's before its model ("THUDM/GLM"): backends are written so. */
+static bool is_in_capitals(const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", text[i]))
+			return false;
+	return n > 0;
+}
+
+/* The name of the file's own that was meant; NULL when none is near. */
+static const char *meant(const struct config *c, const char *name, bool whole)
+{
+	struct nearest near;
+
+	nearest_init(&near, name);
+	for (size_t i = 0; i < c->nbackends; i++)
+		if (!preset_find(c->backends[i].name) && strcasecmp(c->backends[i].name, name) != 0)
+			nearest_see(&near, c->backends[i].name);
+	for (size_t i = 0; whole && i < c->ntargets; i++)
+		nearest_see(&near, c->targets[i].name);
+	return near.best;
+}
+
+/* A text that names neither a target nor a backend is a model of the backend in use. What can't be
+ * one is an error, what hardly is one a warning. `backend`: it was given as a backend's name. */
+static bool names_nothing(struct loader *l, const struct chain *c, const struct origin *at,
+			  const char *text, bool backend)
+{
+	const struct config *cf = &c->s->c;
+	size_t n = strcspn(text, "/,");
+	char *name = arena_dup(l->arena, text, n);
+	const char *near = name ? meant(cf, name, !text[n]) : NULL;
+
+	if (!name || is_target(cf, text) || strcmp(text, "big") == 0 || strcmp(text, "small") == 0)
+		return false;
+	if (backend || text[n] == ',' || (text[n] == '/' && is_in_capitals(text, n))) {
+		report_error(l->report, at, "%s: \"%s\": there is no backend %s%s%s%s", c->where, text,
+			     name, near ? "; did you mean " : "", near ? near : "",
+			     text[n] == '/' && !backend && cf->backend
+				     ? arena_printf(l->arena, " (a model's name is written "
+						    "{ backend = \"%s\"; model = \"%s\"; })",
+						    cf->backend->name, text)
+				     : "");
+		return true;
+	}
+	if (near)
+		report_warn(l->report, at,
+			    "%s: \"%s\" names no backend or target and is taken as a model of %s; did "
+			    "you mean %s?",
+			    c->where, text, cf->backend ? cf->backend->name : "no backend", near);
+	return false;
+}
+
 static void add_text(struct loader *l, struct chain *c, const config_setting_t *at,
-		     const char *text)
+		     const char *text, bool backend)
 {
 	struct origin from = origin_setting(l, at);
 	struct route_target t;
@@ -120,7 +182,8 @@ static void add_text(struct loader *l, struct chain *c, const config_setting_t *
 	text = arena_printf(l->arena, "%s", text); /* outlives the file's tree */
 	if (!text)
 		return;
-	if (!config_named(&c->s->c, text, &rest) && names_unusable(l, c, at, text))
+	if (!config_named(&c->s->c, text, &rest) &&
+	    (names_unusable(l, c, at, text) || names_nothing(l, c, &from, text, backend)))
 		return;
 	if (!config_target(&c->s->c, text, l->arena, &t)) {
 		report_error(l->report, &from, "%s: \"%s\" has no model or no backend", c->where,
@@ -154,7 +217,7 @@ static void add_group(struct loader *l, struct chain *c, const config_setting_t 
 	       : !row.model ? row.backend
 			    : arena_printf(l->arena, "%s/%s", row.backend, row.model);
 	if (text)
-		add_text(l, c, group, text);
+		add_text(l, c, group, text, row.backend != NULL);
 	for (size_t i = first; i < c->n; i++) {
 		over = lay_over(l, c->v[i].backend, options, c->where);
 		if (over)
@@ -170,7 +233,7 @@ static void add_one(struct loader *l, struct chain *c, const config_setting_t *s
 	if (config_setting_is_group(s))
 		add_group(l, c, s);
 	else if (config_setting_type(s) == CONFIG_TYPE_STRING)
-		add_text(l, c, s, config_setting_get_string(s));
+		add_text(l, c, s, config_setting_get_string(s), false);
 	else
 		report_error(l->report, &from,
 			     "%s must be text, a group { backend = \"…\"; model = \"…\"; } or a list of "
@@ -309,6 +372,7 @@ static void load_route_list(struct loader *l, struct snapshot *s, const config_s
 	struct origin at = origin_setting(l, list);
 	int n = config_setting_length(list);
 	struct route_rule *v = arena_alloc(l->arena, ((size_t)n + 1) * sizeof(*v));
+	struct origin *each = arena_alloc(l->arena, ((size_t)n + 1) * sizeof(*each));
 
 	if (!config_setting_is_list(list)) {
 		report_error(l->report, &at,
@@ -316,11 +380,16 @@ static void load_route_list(struct loader *l, struct snapshot *s, const config_s
 		return;
 	}
 	*option_from(&s->globals, "routes") = at;
-	for (int i = 0; v && i < n; i++)
-		if (load_route(l, s, config_setting_get_elem(list, (unsigned)i), i,
-			       &v[s->c.nroutes]))
+	for (int i = 0; v && each && i < n; i++) {
+		const config_setting_t *row = config_setting_get_elem(list, (unsigned)i);
+
+		each[s->c.nroutes] = origin_setting(l, row);
+		if (load_route(l, s, row, i, &v[s->c.nroutes]))
 			s->c.nroutes++;
+	}
 	s->c.routes = v;
+	if (each)
+		warn_rules(l, &s->c, each);
 }
 
 static void check_statuses(struct loader *l, struct snapshot *s)
@@ -359,4 +428,5 @@ void load_routes(struct loader *l, struct snapshot *s, const config_setting_t *r
 		load_targets(l, s, targets);
 	if (routes)
 		load_route_list(l, s, routes);
+	warn_map(l, &s->c, option_from(&s->globals, "models.map"));
 }

@@ -171,8 +171,11 @@ static void anthropic_decode_error(const struct decode_context *c, int status, s
 	/* Rewritten ones (our key was refused; another vendor's wording of an overflow) stay rewritten. */
 	if (f->class == FAULT_AUTH && !c->target->caller_key)
 		return;
+	/* So do those that another host calls by a name of its own (LiteLLM: an unknown model a bad
+	 * request, an overload an api_error): clients decide by the type. */
 	if (!c->target->backend->anthropic_host &&
-	    (f->class == FAULT_OVERFLOW || f->class == FAULT_QUOTA))
+	    (f->class == FAULT_OVERFLOW || f->class == FAULT_QUOTA ||
+	     !span_is(json_path(doc, "error", "type", NULL), f->type)))
 		return;
 	f->raw = arena_str(c->arena, (struct str){ doc.p, doc.n });
 	if (status >= 400)
@@ -505,7 +508,8 @@ static int anthropic_decode_count(struct str body, int64_t *tokens)
 
 	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL))
 		return -1;
-	return span_int(json_get(doc, "input_tokens"), tokens) && *tokens >= 0 ? 0 : -1;
+	/* LiteLLM says 0 where its provider has told no count. */
+	return span_int(json_get(doc, "input_tokens"), tokens) && *tokens > 0 ? 0 : -1;
 }
 
 static const char *text_of(struct arena *a, struct span s)

@@ -396,10 +396,9 @@ static enum edit_action schema_member(const struct backend *b, const struct span
 	return openai_strip_null(NULL, path + 2, depth - 2, value, with);
 }
 
-static enum edit_action refuse_member(void *ctx, const struct span *path, unsigned depth,
+static enum edit_action member_action(struct refusal *r, const struct span *path, unsigned depth,
 				      struct span value, struct str *with)
 {
-	struct refusal *r = ctx;
 	const struct backend *b = r->backend;
 
 	if (!dotted_path(r, path, depth))
@@ -416,6 +415,32 @@ static enum edit_action refuse_member(void *ctx, const struct span *path, unsign
 		return EDIT_REPLACE;
 	}
 	return anthropic_quirks_member(r->quirks, r->path, with);
+}
+
+/* An output_config, of the request or of a message, of which no member goes out. */
+static bool nothing_left(struct refusal *r, const struct span *path, unsigned depth,
+			 struct span value)
+{
+	struct span inner[3];
+	struct str with;
+	struct scan it;
+
+	if (depth > 1 || !span_is(path[depth], "output_config") ||
+	    (depth == 1 && !span_is(path[0], "messages")) || !json_each_member(value, &it))
+		return false;
+	memcpy(inner, path, (depth + 1) * sizeof(*inner));
+	while (scan_member(&it, &inner[depth + 1]))
+		if (member_action(r, inner, depth + 1, scan_value(&it), &with) != EDIT_DROP)
+			return false;
+	return true;
+}
+
+static enum edit_action refuse_member(void *ctx, const struct span *path, unsigned depth,
+				      struct span value, struct str *with)
+{
+	enum edit_action action = member_action(ctx, path, depth, value, with);
+
+	return action == EDIT_KEEP && nothing_left(ctx, path, depth, value) ? EDIT_DROP : action;
 }
 
 /* The client's betas without what this backend refuses, separated by commas. */

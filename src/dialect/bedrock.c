@@ -27,17 +27,103 @@ static const char *without_region(const char *model)
 	return model;
 }
 
+/* What a count is asked for: the model behind a profile of AWS's own. */
+static const char *counted_model(const char *model)
+{
+	const char *profile = strstr(model, ":inference-profile/");
+
+	return without_region(profile ? strchr(profile, '/') + 1 : model);
+}
+
+/* "arn:aws:bedrock:REGION:…"; empty when it is no ARN. */
+static struct str arn_region(const char *model)
+{
+	struct str rest = str_of(model), part = STR_NONE;
+
+	if (!str_starts(rest, "arn:"))
+		return STR_NONE;
+	for (int i = 0; i < 4; i++)
+		if (!str_split(&rest, ':', &part))
+			return STR_NONE;
+	return part;
+}
+
+/* The host that has the model: that of its ARN's region, where base_url names the backend's. */
+static int set_region(const struct encode_context *c, struct backend *b, const char *model)
+{
+	struct str region = arn_region(model);
+	const char *label = b->region ? arena_printf(c->arena, ".%s.", b->region) : NULL;
+	const char *at = label ? strstr(b->base_url, label) : NULL;
+
+	if (!region.n || !at || str_is(region, b->region))
+		return 0;
+	b->base_url = arena_printf(c->arena, "%.*s.%.*s.%s", (int)(at - b->base_url), b->base_url,
+				   STR_ARGS(region), at + strlen(label));
+	return b->base_url ? 0 : -1;
+}
+
 const char *bedrock_url(const struct encode_context *c, enum op op, const char *action)
 {
-	const struct backend *b = c->target->backend;
+	struct backend b = *c->target->backend;
 	struct target t = *c->target;
-	const char *path = b->path_count;
+	const char *path = b.path_count;
 
+	t.backend = &b;
 	if (op == OP_COUNT)
-		t.model = without_region(t.model);
+		t.model = counted_model(t.model);
 	else
-		path = arena_printf(c->arena, "%s%s", b->path_message, action);
-	return path ? dialect_url(c->arena, &t, path, c->want_stream) : NULL;
+		path = arena_printf(c->arena, "%s%s", b.path_message, action);
+	if (!path || set_region(c, &b, c->target->model))
+		return NULL;
+	return dialect_url(c->arena, &t, path, c->want_stream);
+}
+
+/* ---- how a call is served ---- */
+
+bool bedrock_header_set(const struct backend *b, const char *name)
+{
+	const struct header_setting *h = b->headers;
+
+	while (h && h->name && !str_is_nocase(str_of(h->name), name))
+		h++;
+	return h && h->name;
+}
+
+/* InvokeModel spells this one in capitals. */
+static const char *upper(struct arena *a, const char *word)
+{
+	char *out = word ? arena_dup(a, word, strlen(word)) : NULL;
+
+	for (char *p = out; p && *p; p++)
+		*p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p;
+	return out;
+}
+
+int bedrock_service_headers(const struct encode_context *c, struct outgoing *out)
+{
+	const struct backend *b = c->target->backend;
+	bool guarded = b->guardrail.id != NULL;
+	const struct { const char *name, *value; } all[] = {
+		{ "X-Amzn-Bedrock-GuardrailIdentifier", b->guardrail.id },
+		{ "X-Amzn-Bedrock-GuardrailVersion", guarded ? b->guardrail.version : NULL },
+		{ "X-Amzn-Bedrock-Trace", guarded ? upper(c->arena, b->guardrail.trace) : NULL },
+		{ "X-Amzn-Bedrock-Service-Tier", b->service_tier },
+		{ "X-Amzn-Bedrock-PerformanceConfig-Latency", b->latency },
+	};
+	const size_t most = sizeof(all) / sizeof(*all);
+	const char **v = arena_alloc(c->arena, (out->nheaders + most) * sizeof(*v));
+
+	if (!v)
+		return -1;
+	for (size_t i = 0; i < out->nheaders; i++)
+		v[i] = out->headers[i];
+	for (size_t i = 0; i < most; i++) {
+		if (all[i].value && !bedrock_header_set(b, all[i].name))
+			v[out->nheaders++] = arena_printf(c->arena, "%s: %s", all[i].name,
+							  all[i].value);
+	}
+	out->headers = v;
+	return c->arena->failed ? -1 : 0;
 }
 
 /* ---- errors ---- */
@@ -175,4 +261,5 @@ const struct dialect dialect_bedrock = {
 	.decode_end = decode_end,
 	.decode_error = bedrock_decode_error,
 	.decode_count = bedrock_decode_count,
+	.decode_models = bedrock_decode_models,
 };

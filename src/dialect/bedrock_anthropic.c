@@ -8,10 +8,12 @@
 
 #include "dialect/anthropic.h"
 #include "dialect/bedrock.h"
+#include "dialect/caller.h"
 #include "json/edit.h"
 #include "json/scan.h"
 
 #define FRAMES "application/vnd.amazon.eventstream"
+#define METADATA "X-Amzn-Bedrock-Request-Metadata"
 
 static const struct anthropic_wrapped wrapped = {
 	.version = "bedrock-2023-05-31", .stream_type = FRAMES, .betas = true,
@@ -57,14 +59,41 @@ static int wrap_count(const struct encode_context *c, struct outgoing *out)
 	return rc;
 }
 
+/* What Converse has a member for stands in a header here, as an object (Amazon Bedrock's user
+ * guide, "Per-request metadata tagging"). */
+static void put_caller(const struct encode_context *c, struct outgoing *out)
+{
+	const struct backend *b = c->target->backend;
+	const char **v;
+	struct caller_field f;
+	struct str name;
+
+	if (!caller_field(b, c->request, &f) || !str_is(f.outer, "requestMetadata") ||
+	    !f.inner.n || bedrock_header_set(b, METADATA))
+		return;
+	name = caller_name(c->arena, c->request, &f);
+	v = arena_alloc(c->arena, (out->nheaders + 1) * sizeof(*v));
+	if (!v)
+		return;
+	if (out->nheaders)
+		memcpy(v, out->headers, out->nheaders * sizeof(*v));
+	v[out->nheaders] = arena_printf(c->arena, METADATA ": {\"%.*s\":\"%.*s\"}",
+					STR_ARGS(f.inner), STR_ARGS(name));
+	out->headers = v;
+	out->nheaders++;
+}
+
 static int encode(const struct encode_context *c, enum op op, struct outgoing *out,
 		  struct fault *f)
 {
 	if (op == OP_MODELS)
-		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error",
-				 "backend %s has no endpoint for this", c->target->backend->name);
+		return models_encode(c, out, f);
 	if (anthropic_encode_wrapped(c, op, &wrapped, out, f))
 		return -1;
+	if (op == OP_MESSAGE && bedrock_service_headers(c, out))
+		return fault_no_memory(f);
+	if (op == OP_MESSAGE)
+		put_caller(c, out);
 	out->url = bedrock_url(c, op, "/{invoke-with-response-stream|invoke}");
 	if (!out->url || (op == OP_COUNT && wrap_count(c, out)))
 		return fault_no_memory(f);
@@ -78,6 +107,7 @@ struct decoder {
 	struct arena *arena;
 	char *room;             /* an event, decoded */
 	size_t cap;
+	bool intervened;        /* a guardrail has */
 };
 
 static void decode_start(void *state, const struct decode_context *c)
@@ -123,26 +153,46 @@ static int take_bytes(struct decoder *d, struct span bytes, struct str *out)
 	return rc;
 }
 
-/* Bedrock's own measurements, in the last event. */
-static enum edit_action drop_own(void *ctx, const struct span *path, unsigned depth,
+/*
+ * Bedrock's own members: measurements in the last event, a guardrail's verdict and trace. Where a
+ * guardrail stepped in, what stands there are its words, and the model's reason to stop is none.
+ */
+static enum edit_action edit_own(void *ctx, const struct span *path, unsigned depth,
 				 struct span value, struct str *with)
 {
-	return depth == 0 && str_starts((struct str){ path[0].p, path[0].n }, "amazon-bedrock-") ?
-	       EDIT_DROP : EDIT_KEEP;
+	const bool *intervened = ctx;
+	unsigned at = depth;
+
+	if (depth == 0 && str_starts((struct str){ path[0].p, path[0].n }, "amazon-bedrock-"))
+		return EDIT_DROP;
+	if (depth == 1 && span_is(path[0], "delta"))
+		at = 0;
+	if (!*intervened || at || !span_is(path[depth], "stop_reason") || !span_is_string(value))
+		return EDIT_KEEP;
+	*with = STR("\"refusal\"");
+	return EDIT_REPLACE;
+}
+
+/* json: an event or a message. The result is in made, or is the text itself. */
+static struct str without_own(struct decoder *d, struct str json, struct buf *made)
+{
+	const struct edit_rule rule = { .member = edit_own, .ctx = &d->intervened };
+
+	if (str_find(json, "\"amazon-bedrock-guardrailAction\"") &&
+	    span_is(json_get(span_json(json), "amazon-bedrock-guardrailAction"), "INTERVENED"))
+		d->intervened = true;
+	if (!d->intervened && !str_find(json, "\"amazon-bedrock-"))
+		return json;
+	return edit_rewrite(made, json, &rule) ? json : buf_str(made);
 }
 
 static enum flow pass_event(struct decoder *d, struct str data, struct sink *s)
 {
-	const struct edit_rule rule = { .member = drop_own };
 	enum flow flow;
 	struct buf made;
 
-	if (!str_find(data, "\"amazon-bedrock-"))
-		return dialect_anthropic.decode_event(d->inner, STR(""), data, s);
 	buf_init(&made, 0);
-	flow = dialect_anthropic.decode_event(d->inner, STR(""),
-					      edit_rewrite(&made, data, &rule) ? data :
-					      buf_str(&made), s);
+	flow = dialect_anthropic.decode_event(d->inner, STR(""), without_own(d, data, &made), s);
 	buf_release(&made);
 	return flow;
 }
@@ -180,8 +230,15 @@ static enum flow decode_event(void *state, struct str name, struct str data, str
 static enum flow decode_body(void *state, struct str body, struct sink *s)
 {
 	struct decoder *d = state;
+	enum flow flow;
+	struct buf made;
 
-	return d->inner ? dialect_anthropic.decode_body(d->inner, body, s) : broken(s, true);
+	if (!d->inner)
+		return broken(s, true);
+	buf_init(&made, 0);
+	flow = dialect_anthropic.decode_body(d->inner, without_own(d, body, &made), s);
+	buf_release(&made);
+	return flow;
 }
 
 static int decode_end(void *state, struct sink *s, enum flow *flow, struct fault *f)
@@ -202,4 +259,5 @@ const struct dialect dialect_bedrock_anthropic = {
 	.decode_end = decode_end,
 	.decode_error = bedrock_decode_error,
 	.decode_count = bedrock_decode_count,
+	.decode_models = bedrock_decode_models,
 };

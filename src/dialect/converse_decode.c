@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dialect/bedrock.h"
+#include "dialect/converse.h"
 #include "dialect/openai_decode.h"
 #include "json/scan.h"
 
@@ -141,6 +142,24 @@ static enum flow take_text(struct decoder *d, struct sink *s, int64_t index, enu
 	return flow;
 }
 
+/* It belongs to the text before it. */
+static enum flow take_citation(struct decoder *d, struct sink *s, int64_t index,
+			       struct span citation)
+{
+	enum flow flow = open_block(d, s, index, KIND_TEXT);
+	struct buf b;
+
+	if (flow)
+		return flow;
+	buf_init(&b, 0);
+	if (converse_put_citation(&b, citation))
+		flow = no_memory(s);
+	else if (b.n)
+		flow = sink_text(s, EVENT_CITATION, span_json(buf_str(&b)));
+	buf_release(&b);
+	return flow;
+}
+
 /* "reasoningContent" of a delta, or "reasoningText" of a whole block. */
 static enum flow take_reasoning(struct decoder *d, struct sink *s, int64_t index, struct span r)
 {
@@ -259,6 +278,8 @@ static enum flow block_delta(struct decoder *d, struct sink *s, struct span even
 		return !is_tool(d, index) ? FLOW_GO :
 		       sink_tool(s, EVENT_TOOL_DELTA, (unsigned)index, SPAN_ABSENT, SPAN_ABSENT,
 				 input);
+	if (span_is_object(json_get(delta, "citation")))
+		return take_citation(d, s, index, json_get(delta, "citation"));
 	return take_reasoning(d, s, index, json_get(delta, "reasoningContent"));
 }
 
@@ -385,19 +406,23 @@ static enum flow whole_tool(struct decoder *d, struct sink *s, int64_t index, st
 	return flow ? flow : tool_stop(d, s, index);
 }
 
-/* "citationsContent": its texts; the citations have no counterpart. */
+/* "citationsContent": a text in pieces, and what all of it rests on. */
 static enum flow whole_cited(struct decoder *d, struct sink *s, int64_t index, struct span cited)
 {
 	enum flow flow = FLOW_GO;
 	struct scan it;
 
-	if (!json_each(json_get(cited, "content"), &it))
-		return FLOW_GO;
-	while (!flow && scan_element(&it)) {
-		struct span text = json_get(scan_value(&it), "text");
+	if (json_each(json_get(cited, "content"), &it)) {
+		while (!flow && scan_element(&it)) {
+			struct span text = json_get(scan_value(&it), "text");
 
-		if (span_is_string(text))
-			flow = take_text(d, s, index, KIND_TEXT, text);
+			if (span_is_string(text))
+				flow = take_text(d, s, index, KIND_TEXT, text);
+		}
+	}
+	if (json_each(json_get(cited, "citations"), &it)) {
+		while (!flow && scan_element(&it))
+			flow = take_citation(d, s, index, scan_value(&it));
 	}
 	return flow;
 }
@@ -466,4 +491,5 @@ const struct dialect dialect_bedrock_converse = {
 	.decode_end = decode_end,
 	.decode_error = bedrock_decode_error,
 	.decode_count = bedrock_decode_count,
+	.decode_models = bedrock_decode_models,
 };

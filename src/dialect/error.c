@@ -81,6 +81,8 @@ static const struct { const char *word; enum meaning meaning; bool always; } wor
 	{ "1001", TIMEOUT, false },                             /* MiniMax */
 	{ "timeout", TIMEOUT, false },
 	{ "timeout_error", TIMEOUT, false },
+	{ "no_db_connection", REFUSED_KEY, true },              /* LiteLLM looks for a foreign key, as 400 */
+	{ "auth_error", REFUSED_KEY, false },                   /* LiteLLM */
 	{ "1004", REFUSED_KEY, false },                         /* MiniMax */
 	{ "authentication", REFUSED_KEY, false },
 	{ "authentication_error", REFUSED_KEY, false },

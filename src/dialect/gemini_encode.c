@@ -90,6 +90,7 @@ static void put_body(struct gemini_encoder *g, enum op op)
 		put_system(g);
 		gemini_put_tools(g);
 		gemini_put_options(g);
+		openai_put_caller(&g->e);
 		put_own_members(&g->e);
 	}
 	segs_puts(g->e.body, "}");

@@ -81,7 +81,7 @@ static bool continues(const struct openai_call *c, const struct openai_fragment 
 {
 	bool same_id = span_given(f->id) && span_given(c->id) && span_eq(f->id, c->id);
 
-	if (same_id)
+	if (same_id || snapshots_continue(&c->snapshots, f->arguments))
 		return true;
 	/* A new id with a name is a new call. Without one it is only if the call before has ended:
 	 * a server that makes up an id for every fragment (older vLLM) means the same call. */
@@ -236,6 +236,18 @@ static enum flow add_arguments(struct openai_decoder *d, struct sink *s, struct 
 	return c->started && c->kind == ARGUMENTS_OPEN ? look_at_held(d, s, c) : FLOW_GO;
 }
 
+static enum flow add_fragment(struct openai_decoder *d, struct sink *s, struct openai_call *c,
+			      struct span text)
+{
+	struct span pieces[2];
+	int n = snapshots_feed(d->c->arena, &c->snapshots, text, pieces);
+	enum flow flow = n < 0 ? openai_no_memory(s) : FLOW_GO;
+
+	for (int i = 0; i < n && !flow; i++)
+		flow = add_arguments(d, s, c, pieces[i]);
+	return flow;
+}
+
 /* Something else begins behind the last call: a "{}" that was held was all there is. */
 enum flow openai_calls_settle(struct openai_decoder *d, struct sink *s)
 {
@@ -329,12 +341,15 @@ static enum flow start_call(struct openai_decoder *d, struct sink *s, struct ope
 
 static enum flow stop_call(struct openai_decoder *d, struct sink *s, struct openai_call *c)
 {
+	struct span rest;
 	enum flow flow;
 
 	if (!c->started || c->stopped)
 		return FLOW_GO;
 	c->stopped = true;
-	flow = end_arguments(d, s, c);
+	rest = snapshots_end(&c->snapshots);
+	flow = span_given(rest) ? add_arguments(d, s, c, rest) : FLOW_GO;
+	flow = flow ? flow : end_arguments(d, s, c);
 	if (flow)
 		return flow;
 	return sink_tool(s, EVENT_TOOL_STOP, (unsigned)(c - d->calls), SPAN_ABSENT, SPAN_ABSENT,
@@ -373,7 +388,7 @@ enum flow openai_call_fragment(struct openai_decoder *d, struct sink *s,
 	if (!c->started && span_given(c->name))
 		flow = start_call(d, s, c);
 	if (!flow && span_given(f->arguments))
-		flow = add_arguments(d, s, c, f->arguments);
+		flow = add_fragment(d, s, c, f->arguments);
 	return !flow && whole ? stop_call(d, s, c) : flow;
 }
 

@@ -42,33 +42,18 @@ static int64_t number_at(struct span model, const char *const paths[][3])
 	return n;
 }
 
-/* As a C string in the arena; NULL for what is no text, is empty or holds a NUL. */
-static const char *text_of(struct arena *a, struct span s)
-{
-	const char *text = NULL;
-	struct buf b;
-
-	if (!span_is_string(s) || !s.n)
-		return NULL;
-	buf_init(&b, 1024);
-	if (span_put_text(&b, s) == 0 && !memchr(b.p, '\0', b.n))
-		text = arena_dup(a, b.p, b.n);
-	buf_release(&b);
-	return text;
-}
-
 static void add_model(struct arena *a, struct span model, void (*add)(void *ctx, const struct model_info *m),
 		      void *ctx)
 {
-	struct model_info m = { .id = text_of(a, json_get(model, "id")) };
+	struct model_info m = { .id = model_text(a, json_get(model, "id")) };
 
 	if (!m.id)
-		m.id = text_of(a, json_get(model, "name"));
+		m.id = model_text(a, json_get(model, "name"));
 	if (!m.id)
 		return;
-	m.display_name = text_of(a, json_get(model, "display_name"));
+	m.display_name = model_text(a, json_get(model, "display_name"));
 	if (!m.display_name)
-		m.display_name = text_of(a, json_get(model, "name"));
+		m.display_name = model_text(a, json_get(model, "name"));
 	if (!m.display_name)
 		m.display_name = m.id;
 	if (!span_int(json_get(model, "created"), &m.created) || m.created < 0)

@@ -6,10 +6,11 @@
 #include <openssl/sha.h>
 #include <string.h>
 
+#include "dialect/caller.h"
 #include "dialect/openai_encode.h"
 #include "json/scan.h"
 
-#define USER_MAX 64     /* characters that "user" and "prompt_cache_key" may have */
+#define SESSION_MAX 64     /* characters that "prompt_cache_key" may have */
 #define STOP_MAX 4      /* stop sequences that the protocol allows */
 #define BUDGET_MIN 1024 /* tokens; the least thinking budget of the API and of OpenRouter */
 
@@ -165,7 +166,7 @@ static void put_stop(struct openai_encoder *e)
 
 /* ---- who asks ---- */
 
-/* A name of at most USER_MAX characters: itself, or its SHA-256. Always the same for the same name,
+/* A name of at most SESSION_MAX characters: itself, or its SHA-256. Always the same for the same name,
  * and tells nothing. */
 static struct span short_name(struct openai_encoder *e, struct span name)
 {
@@ -174,7 +175,7 @@ static struct span short_name(struct openai_encoder *e, struct span name)
 	char out[2 * SHA256_DIGEST_LENGTH];
 	struct buf *b = &e->scratch;
 
-	if (span_text_size(name) <= USER_MAX)
+	if (span_text_size(name) <= SESSION_MAX)
 		return name;
 	buf_reset(b);
 	if (span_put_text(b, name))
@@ -188,23 +189,41 @@ static struct span short_name(struct openai_encoder *e, struct span name)
 }
 
 /* The client's body has this member, and the backend gets it from there. */
-static bool client_says(const struct openai_encoder *e, const char *member)
+static bool client_says(const struct openai_encoder *e, struct str member)
 {
 	const char *const *v = e->backend->pass_members;
 
-	while (v && *v && strcmp(*v, member))
+	while (v && *v && !str_is(member, *v))
 		v++;
-	return v && *v && span_given(json_get(span_json(e->request->body), member));
+	return v && *v && span_given(json_get(span_json(e->request->body), *v));
 }
 
-static void put_caller(struct openai_encoder *e)
+void openai_put_caller(struct openai_encoder *e)
+{
+	struct caller_field f;
+	struct str name;
+	const char *member;
+
+	if (!caller_field(e->backend, e->request, &f) || client_says(e, f.outer))
+		return;
+	member = arena_dup(e->arena, f.outer.p, f.outer.n);
+	if (!member || !openai_member(e, member))
+		return;
+	name = caller_name(e->arena, e->request, &f);
+	if (f.inner.n) {
+		segs_puts(e->body, "{");
+		segs_string(e->body, span_utf8(f.inner));
+		segs_puts(e->body, ":");
+	}
+	segs_string(e->body, span_utf8(name));
+	segs_puts(e->body, f.inner.n ? "}" : "");
+}
+
+static void put_session(struct openai_encoder *e)
 {
 	const struct message_request *r = e->request;
 	const char *member = e->backend->session_member;
 
-	if (e->backend->user && !client_says(e, "user") && span_is_string(r->user_id) && !span_blank(r->user_id) &&
-	    openai_member(e, "user"))
-		segs_string(e->body, short_name(e, r->user_id));
 	if (member && r->session_id && *r->session_id && openai_member(e, member))
 		segs_string(e->body, short_name(e, span_utf8(str_of(r->session_id))));
 }
@@ -420,7 +439,8 @@ static bool claude_may_think(struct openai_encoder *e)
 {
 	if (!e->request->ntools)
 		return true;
-	return (e->backend->replay == REPLAY_BLOCKS || e->backend->replay == REPLAY_SUMMARY) &&
+	return (e->backend->replay == REPLAY_BLOCKS || e->backend->replay == REPLAY_DETAILS ||
+		e->backend->replay == REPLAY_SUMMARY) &&
 	       openai_thinking_complete(e);
 }
 
@@ -547,7 +567,8 @@ void openai_put_options(struct openai_encoder *e)
 	put_sampling(e);
 	put_stop(e);
 	put_thinking(e);
-	put_caller(e);
+	openai_put_caller(e);
+	put_session(e);
 }
 
 /* ---- the same in the words of the Responses API ---- */
@@ -582,5 +603,6 @@ void openai_put_responses_options(struct openai_encoder *e)
 	put_sampling(e);
 	e->out->enforce_stop = e->request->nstop_sequences > 0;
 	put_reasoning_object(e);
-	put_caller(e);
+	openai_put_caller(e);
+	put_session(e);
 }

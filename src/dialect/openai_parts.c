@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dialect/openai_encode.h"
+#include "json/scan.h"
 
 #define LITERAL(text) span_utf8(STR(text))
 
@@ -117,6 +118,14 @@ static void document_note(struct parts *ps, const struct block *b, const char *w
 	parts_piece(ps, p, span_utf8(str_of(what)));
 }
 
+static void add_whole(struct parts *ps, const struct block *b)
+{
+	struct part *p = part_new(ps, PART_FILE);
+
+	if (p)
+		p->block = b;
+}
+
 static void add_file(struct parts *ps, const struct block *b)
 {
 	struct part *p;
@@ -133,9 +142,7 @@ static void add_file(struct parts *ps, const struct block *b)
 		p = parts_text(ps, SPAN_ABSENT);
 		tagged(ps, p, "context", b->context);
 	}
-	p = part_new(ps, PART_FILE);
-	if (p)
-		p->block = b;
+	add_whole(ps, b);
 }
 
 /* Texts inside a document or search result, one after the other; its images become parts of their
@@ -184,6 +191,20 @@ static void add_text_document(struct parts *ps, const struct block *b)
 	if (p)
 		add_inner(ps, &p, b);
 	parts_piece(ps, p, search ? LITERAL("</search_result>") : LITERAL("</document>"));
+}
+
+bool parts_cited(const struct block *b)
+{
+	return span_true(json_path(b->raw, "citations", "enabled", NULL));
+}
+
+/* A document or search result that holds texts, which the backend itself cites. */
+static bool goes_whole(const struct parts *ps, const struct block *b)
+{
+	bool texts = b->source == SOURCE_TEXT || b->source == SOURCE_CONTENT;
+
+	return (ps->want & WANT_CITED) && (b->type == BLOCK_SEARCH_RESULT || texts) &&
+	       parts_cited(b);
 }
 
 static void add_document(struct parts *ps, const struct block *b)
@@ -239,6 +260,9 @@ void parts_add(struct parts *ps, const struct block *b)
 
 	if (b->type == BLOCK_IMAGE)
 		add_image(ps, b);
+	else if ((b->type == BLOCK_DOCUMENT || b->type == BLOCK_SEARCH_RESULT) &&
+		 goes_whole(ps, b))
+		add_whole(ps, b);
 	else if (b->type == BLOCK_DOCUMENT)
 		add_document(ps, b);
 	else if (b->type == BLOCK_SEARCH_RESULT)

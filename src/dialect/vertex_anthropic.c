@@ -19,9 +19,10 @@ int vertex_anthropic_encode(const struct encode_context *c, enum op op, struct o
 			    struct fault *f)
 {
 	const struct backend *b = c->target->backend;
-	const char *path = op == OP_MESSAGE ? b->path_message :
-			   op == OP_COUNT ? b->path_count : NULL;
+	const char *path = op == OP_MESSAGE ? b->path_message : b->path_count;
 
+	if (op == OP_MODELS)
+		return models_encode(c, out, f);
 	if (!path)
 		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error",
 				 "backend %s has no endpoint for this", b->name);

@@ -374,20 +374,48 @@ void writer_put_stop(struct writer *w, struct buf *b)
 		buf_puts(b, "null");
 }
 
-void writer_put_mapped(struct writer *w, struct buf *b, struct span text, const char *outer)
+/* The input count of a message_start that counts nothing, as proxies say it that learn it only at
+ * the end (LiteLLM): a client would show an empty context until then, and after an abort for good. */
+static struct span empty_count(const struct writer *w, struct span message)
 {
-	struct span message = outer ? json_get(text, outer) : text, model = SPAN_ABSENT;
-	const char *end = text.p + text.n;
+	static const char *const inputs[] = { "input_tokens", "cache_read_input_tokens",
+					      "cache_creation_input_tokens" };
+	struct span usage = json_get(message, "usage");
+	int64_t n;
 
-	if (w->o.model_mapped)
-		model = json_get(message, "model");
-	if (model.form != SPAN_STR) {
-		buf_put(b, text.p, text.n);
-		return;
+	for (size_t i = 0; i < sizeof(inputs) / sizeof(*inputs); i++)
+		if (span_int(json_get(usage, inputs[i]), &n) && n != 0)
+			return SPAN_ABSENT;
+	return w->o.input_estimate > 0 ? json_get(usage, "input_tokens") : SPAN_ABSENT;
+}
+
+/* Copies up to the span, which is left out; what comes behind it. */
+static const char *copy_until(struct buf *b, const char *from, struct span until)
+{
+	buf_put(b, from, (size_t)(until.p - from));
+	return until.p + until.n;
+}
+
+void writer_put_message(struct writer *w, struct buf *b, struct span message, struct span text)
+{
+	struct span model = w->o.model_mapped ? json_get(message, "model") : SPAN_ABSENT;
+	struct span count = message.p == text.p ? SPAN_ABSENT : empty_count(w, message);
+	bool mapped = model.form == SPAN_STR, counted = span_given(count);
+	const char *from = text.p;
+
+	if (counted && (!mapped || count.p < model.p)) {
+		from = copy_until(b, from, count);
+		buf_put_int(b, w->o.input_estimate);
 	}
-	buf_put(b, text.p, (size_t)(model.p - text.p));
-	buf_puts(b, w->o.model_raw);
-	buf_put(b, model.p + model.n, (size_t)(end - model.p) - model.n);
+	if (mapped) {
+		from = copy_until(b, from, model);
+		buf_puts(b, w->o.model_raw);
+	}
+	if (counted && count.p >= from) {
+		from = copy_until(b, from, count);
+		buf_put_int(b, w->o.input_estimate);
+	}
+	buf_put(b, from, (size_t)(text.p + text.n - from));
 }
 
 /* ---- life ---- */

@@ -163,8 +163,8 @@ static void put_raw(struct writer *w, const struct event *e)
 		return;
 	}
 	buf_init(&mapped, 0);
-	if (e->raw == RAW_MESSAGE_START && w->o.model_mapped) {
-		writer_put_mapped(w, &mapped, e->text, "message");
+	if (e->raw == RAW_MESSAGE_START) {
+		writer_put_message(w, &mapped, json_get(e->text, "message"), e->text);
 		data = buf_str(&mapped);
 	}
 	buf_puts(b, "event: ");

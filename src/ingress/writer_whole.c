@@ -96,7 +96,7 @@ static void put_whole_block(struct writer *w, const struct event *e)
 static void put_raw(struct writer *w, const struct event *e)
 {
 	if (e->raw == RAW_WHOLE)
-		writer_put_mapped(w, &w->out, e->text, NULL);
+		writer_put_message(w, &w->out, e->text, e->text);
 	else
 		writer_fail(w, "The backend sent a stream although a whole answer was asked for.");
 }

@@ -9,7 +9,8 @@
  *     ("anthropic/gpt-5");
  *   - a backend that the client names itself, where that is allowed ("NAME/model");
  *   - the words "big" and "small", the rules of models.map, models.default;
- *   - the backend in use, with the name as it came, as long as it is the only one.
+ *   - the backend in use, with the name as it came, as long as there are neither rules nor other
+ *     backends, or the name is one of its own.
  *
  * A caller's own key goes to its one backend: what leads elsewhere is left out of the chain.
  */
@@ -22,6 +23,8 @@
 /* Claude Code marks a model whose window is a million tokens so; no backend but Anthropic's own
  * knows the mark. */
 #define LONG_CONTEXT_MARK "[1m]"
+
+#define SEED_MEMBER 2 /* for str_hash; the chain has one of its own, for keys */
 
 struct decision {
 	const struct config *c;
@@ -83,6 +86,17 @@ static bool is_target(const struct config *c, const char *name)
 	return is_model(c, name);
 }
 
+/* Where no rule list says more, names go to the backend in use as they come; Claude's own do at
+ * whoever has them, and so do models that some setting speaks of. */
+bool route_as_it_comes(const struct config *c, const char *name)
+{
+	const struct preset *p = c->backend ? preset_find(c->backend->preset) : NULL;
+
+	if (!c->several && !c->nroutes)
+		return true;
+	return is_model(c, name) || (p && p->claude_names && str_find_nocase(str_of(name), "claude"));
+}
+
 static bool names_backend(const struct config *c, const char *name)
 {
 	const char *rest;
@@ -90,16 +104,17 @@ static bool names_backend(const struct config *c, const char *name)
 	return c->direct && config_named(c, name, &rest) && rest;
 }
 
-/* What an id of the model list stands for; the name itself where it is none. */
-static const char *without_alias(const struct config *c, const char *name)
+/* What an id of the model list stands for; the name itself where it is none. Below /b/NAME the list
+ * is that backend's. */
+static const char *without_alias(const struct config *c, const char *name, bool path)
 {
-	size_t prefix = sizeof(ROUTE_ALIAS_PREFIX) - 1;
+	const char *rest = name + sizeof(ROUTE_ALIAS_PREFIX) - 1;
 
-	if (strncmp(name, ROUTE_ALIAS_PREFIX, prefix) != 0)
+	if (!str_starts(str_of(name), ROUTE_ALIAS_PREFIX) || !route_needs_alias(rest) ||
+	    is_role(rest) || is_target(c, name))
 		return name;
-	if (!route_needs_alias(name + prefix))
-		return name;
-	return is_target(c, name + prefix) || names_backend(c, name + prefix) ? name + prefix : name;
+	return path || is_target(c, rest) || names_backend(c, rest) || route_as_it_comes(c, rest)
+		       ? rest : name;
 }
 
 static const char *plain_name(const char *model, struct arena *a)
@@ -139,6 +154,7 @@ static bool by_routes(struct decision *d)
 	struct route_facts facts = { .tokens = -1 };
 
 	plain.model = d->name;
+	plain.as_it_came = d->name == ask->model ? NULL : ask->model;
 	for (size_t i = 0; i < d->c->nroutes; i++) {
 		const struct route_rule *r = &d->c->routes[i];
 		const char *why_not = route_when_not(&r->when, &plain, &facts);
@@ -212,7 +228,7 @@ static bool by_path(struct decision *d)
 
 static bool by_name(struct decision *d)
 {
-	const char *named = without_alias(d->c, d->name);
+	const char *named = without_alias(d->c, d->name, false);
 
 	if (named != d->name && is_target(d->c, named) && !names_backend(d->c, named)) {
 		struct decision inner = *d;
@@ -256,12 +272,12 @@ static const char *with_prefix(const struct backend *b, const char *model, struc
 /* The name as it was asked for, without the backend's own in front of it. */
 static const char *asked_name(const struct decision *d, const struct backend *b)
 {
-	const char *plain = without_alias(d->c, d->name), *rest;
+	const char *plain = without_alias(d->c, d->name, d->ask->path != NULL), *rest;
 	const struct backend *named = config_named(d->c, plain, &rest);
 
 	if (named && rest && strcmp(named->name, b->name) == 0)
 		return rest;
-	return b->anthropic_host ? d->ask->model : d->name;
+	return b->anthropic_host ? d->ask->model : plain;
 }
 
 static void add_member(const struct decision *d, const struct route_member *m,
@@ -278,16 +294,6 @@ static void add_member(const struct decision *d, const struct route_member *m,
 	out->n++;
 }
 
-/* FNV-1a */
-static uint32_t hash(const char *s)
-{
-	uint32_t h = UINT32_C(2166136261);
-
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
-	return h;
-}
-
 /* The member that a request begins with: drawn by weight, the same for all of a session. */
 static size_t first_member(const struct decision *d)
 {
@@ -297,7 +303,8 @@ static size_t first_member(const struct decision *d)
 		sum += (uint32_t)d->to.v[i].weight;
 	if (!sum)
 		return 0;
-	draw = d->ask->session ? hash(d->ask->session) % sum : id_random_below(sum);
+	draw = d->ask->session ? (uint32_t)(str_hash(SEED_MEMBER, d->ask->session) % sum)
+			       : id_random_below(sum);
 	for (size_t i = 0; i < d->to.n; i++) {
 		if (draw < (uint32_t)d->to.v[i].weight)
 			return i;
@@ -367,7 +374,7 @@ int route_decide(const struct config *c, const struct route_ask *ask, struct are
 	if (!d.name)
 		return fault_no_memory(f);
 	if (!by_routes(&d) && !(ask->path ? by_path(&d) : by_name(&d))) {
-		if (ask->path || (c->several && !own && !is_model(c, d.name)))
+		if (ask->path || (!own && !route_as_it_comes(c, without_alias(c, d.name, false))))
 			return nowhere(&d, f);
 		d.to = (struct route_target){ .v = &as_it_came, .n = 1 };
 		d.rule = "as it came";

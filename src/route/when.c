@@ -44,8 +44,9 @@ static bool is_version(struct str word)
 	return word.n <= 2 && str_int(word, &n) && n >= 0;
 }
 
-/* Family and up to two version numbers of a Claude name, in whichever order they stand:
- * claude-3-5-sonnet-20241022, claude-sonnet-4-5, us.anthropic.claude-opus-4-1-20250805-v1:0. */
+/* The word of a Claude name that is its family, and up to two version numbers, in whichever order
+ * they stand: claude-3-5-sonnet-20241022, us.anthropic.claude-opus-4-1-20250805-v1:0. A rule may
+ * write the name so too. */
 static struct str family_of(const char *model, struct str version[2])
 {
 	static const char *const families[] = { "opus", "sonnet", "haiku", "fable", "mythos" };
@@ -68,17 +69,28 @@ static struct str family_of(const char *model, struct str version[2])
 	return family;
 }
 
+/* Families come and go: one that is not known yet is just a word of the name. */
+static bool has_word(const char *model, const char *word)
+{
+	struct str rest = str_of(model), one;
+
+	while (next_word(&rest, &one))
+		if (str_is_nocase(one, word))
+			return true;
+	return false;
+}
+
 bool route_family(const char *family, const char *model)
 {
-	struct str has[2] = { STR_NONE, STR_NONE }, name = family_of(model, has);
-	struct str rest = str_of(family), word;
+	struct str has[2] = { STR_NONE, STR_NONE }, asked[2] = { STR_NONE, STR_NONE };
+	struct str name = family_of(model, has), wanted = family_of(family, asked);
 
-	if (!name.n || !next_word(&rest, &word))
+	if (!wanted.n)
+		return *family && has_word(model, family);
+	if (wanted.n != name.n || strncasecmp(wanted.p, name.p, name.n) != 0)
 		return false;
-	if (!(word.n == name.n && strncasecmp(word.p, name.p, name.n) == 0))
-		return false;
-	for (size_t i = 0; next_word(&rest, &word); i++)
-		if (i == 2 || !str_eq(word, has[i]))
+	for (size_t i = 0; i < 2 && asked[i].n; i++)
+		if (!str_eq(asked[i], has[i]))
 			return false;
 	return true;
 }
@@ -209,7 +221,7 @@ const char *route_when_not(const struct route_when *w, const struct route_ask *a
 		if (!w->path || !ask->path || !any_glob(w->path, ask->path))
 			return "path";
 	}
-	if (w->model && !any_glob(w->model, ask->model))
+	if (w->model && !any_glob(w->model, ask->model) && !any_glob(w->model, ask->as_it_came))
 		return "model";
 	if (w->family && !any_family(w->family, ask->model))
 		return "family";

@@ -11,10 +11,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/redact.h"
+
+#define SEED_KEY 1 /* for str_hash; the router has one of its own */
+
+/* Whose breakers stand in a way, in the order in which they are asked. */
+enum part { PART_BACKEND, PART_KEY, PART_MODEL, PARTS };
 
 struct way {
 	struct target t;
 	size_t member;
+	const char *part[PARTS];        /* names in the host table; NULL: there is none */
 	bool done;                      /* tried, or there is no use in trying it any more */
 };
 
@@ -24,7 +31,9 @@ struct chain {
 	size_t n;
 	struct way *now;
 	struct sink sink, *next;
-	bool answered;                  /* the way that is asked now has said something */
+	bool answered;                  /* the way that is asked now has begun its answer */
+	struct way *worth;              /* whose fault says most so far, */
+	struct fault *kept;             /* and that fault, in the request's arena */
 	int64_t deadline;               /* of all members together; 0: the only one's own */
 	int64_t soonest;                /* wall ms at which a benched way may be tried */
 };
@@ -34,32 +43,49 @@ static size_t ways_of(const struct target *t)
 	return t->caller_key || !t->backend->nways ? 1 : t->backend->nways;
 }
 
-/* FNV-1a */
-static uint64_t hash(const char *s)
+/* A session's number, or the next one of all requests. */
+static uint64_t whose_turn(const struct chain_options *o, size_t n)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
-	return h;
+	return n < 2 ? 0 : o->session ? str_hash(SEED_KEY, o->session) : host_turn();
 }
 
-static size_t whose_turn(const struct chain_options *o, size_t n)
+/* The i-th of n keys in a turn. Who stands in for one that rests changes too, or a single key would
+ * have all of its work. */
+static size_t key_in_turn(uint64_t turn, size_t n, size_t i)
 {
-	return n < 2 ? 0 : (size_t)((o->session ? hash(o->session) : host_turn()) % n);
+	return i == 0 || n < 2 ? turn % n : (turn + 1 + (turn / n + i - 1) % (n - 1)) % n;
+}
+
+const char *chain_model_name(const struct backend *b, const char *model, struct arena *a)
+{
+	return arena_printf(a, "%s %s", b->key_mark ? b->key_mark : b->name, model);
+}
+
+/* What becomes of a caller's own key is no concern of others. */
+static void name_parts(struct chain *c, struct way *w)
+{
+	const struct backend *b = w->t.backend;
+
+	w->part[PART_BACKEND] = b->name;
+	if (w->t.caller_key)
+		return;
+	w->part[PART_KEY] = b->key_mark;
+	w->part[PART_MODEL] = chain_model_name(b, w->t.model, c->o->run.arena);
 }
 
 static void add_member(struct chain *c, size_t member)
 {
 	const struct target *t = &c->o->chain.v[member];
-	size_t n = ways_of(t), first = whose_turn(c->o, n);
+	size_t n = ways_of(t);
+	uint64_t turn = whose_turn(c->o, n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct way *w = &c->v[c->n++];
 
 		*w = (struct way){ .t = *t, .member = member };
 		if (n > 1)
-			w->t.backend = &t->backend->ways[(first + i) % n];
+			w->t.backend = &t->backend->ways[key_in_turn(turn, n, i)];
+		name_parts(c, w);
 	}
 }
 
@@ -74,6 +100,8 @@ static int fill(struct chain *c, struct fault *f)
 		return fault_no_memory(f);
 	for (size_t i = 0; i < c->o->chain.n; i++)
 		add_member(c, i);
+	if (c->o->run.arena->failed)
+		return fault_no_memory(f);
 	if (c->n > 1 && c->v[0].t.backend->timeout > 0)
 		c->deadline = clock_ms() + c->v[0].t.backend->timeout * 1000LL;
 	return 0;
@@ -81,38 +109,33 @@ static int fill(struct chain *c, struct fault *f)
 
 /* ---- who may be asked ---- */
 
-/* NULL where the key is the caller's: what becomes of it is no concern of others. */
-static const char *key_of(const struct way *w)
-{
-	return w->t.caller_key ? NULL : w->t.backend->key_mark;
-}
-
 static bool ready(const struct way *w)
 {
-	const char *key = key_of(w);
-
-	return !w->done && host_breaker_ready(w->t.backend->name) &&
-	       (!key || host_breaker_ready(key));
+	for (int i = 0; i < PARTS; i++)
+		if (w->part[i] && !host_breaker_ready(w->part[i]))
+			return false;
+	return !w->done;
 }
 
-static bool benched_until(struct chain *c, int64_t until)
+static void all_parts(const struct way *w, int n, void (*say)(const char *name))
 {
-	if (!c->soonest || until < c->soonest)
-		c->soonest = until;
-	return false;
+	for (int i = 0; i < n; i++)
+		if (w->part[i])
+			say(w->part[i]);
 }
 
 /* Takes the way, as its prober where it needs one. */
 static bool take(struct chain *c, struct way *w)
 {
-	const char *key = key_of(w);
 	int64_t until = 0;
 
-	if (!host_breaker_ask(w->t.backend->name, &until))
-		return benched_until(c, until);
-	if (key && !host_breaker_ask(key, &until)) {
-		host_breaker_release(w->t.backend->name);
-		return benched_until(c, until);
+	for (int i = 0; i < PARTS; i++) {
+		if (!w->part[i] || host_breaker_ask(w->part[i], &until))
+			continue;
+		all_parts(w, i, host_breaker_release);
+		if (!c->soonest || until < c->soonest)
+			c->soonest = until;
+		return false;
 	}
 	return true;
 }
@@ -138,20 +161,33 @@ static bool another(const struct chain *c)
 
 /* ---- what the end of a call says ---- */
 
-static void both(const struct way *w, void (*say)(const char *name))
+/* The first sign of a message is none of an answer: some send that and then an error. */
+static bool is_content(const struct event *e)
 {
-	say(w->t.backend->name);
-	if (key_of(w))
-		say(key_of(w));
+	switch (e->type) {
+	case EVENT_START:
+	case EVENT_USAGE:
+	case EVENT_STOP_REASON:
+	case EVENT_MEMBER:
+	case EVENT_MODEL:
+	case EVENT_PING:
+	case EVENT_FAULT:
+		return false;
+	case EVENT_RAW:
+		return e->raw != RAW_MESSAGE_START && e->raw != RAW_PING && e->raw != RAW_ERROR &&
+		       e->raw != RAW_OTHER;
+	default:
+		return true;
+	}
 }
 
 static enum flow on_event(struct sink *self, const struct event *e)
 {
 	struct chain *c = (struct chain *)((char *)self - offsetof(struct chain, sink));
 
-	if (!c->answered) {
+	if (!c->answered && is_content(e)) {
 		c->answered = true;
-		both(c->now, host_breaker_well);
+		all_parts(c->now, PARTS, host_breaker_answers);
 	}
 	return sink_event(c->next, e);
 }
@@ -176,44 +212,117 @@ static bool is_of_backend(const struct fault *f)
 	return f->class == FAULT_TRANSIENT || f->class == FAULT_OVERLOADED;
 }
 
-static void note(const struct chain *c, const struct fault *f)
+/* Of a failure that is not the request's. Most providers limit each model by itself; a key that is
+ * refused or used up is so for all of them. */
+static void note_failure(const struct chain *c, const struct fault *f)
 {
 	const struct way *w = c->now;
+	const char *key = w->part[PART_KEY], *model = w->part[PART_MODEL];
 	struct host_error e = { .wall_ms = clock_wall_ms(), .status = f->upstream_status,
 				.kind = (int32_t)f->class };
 	int64_t ms = f->retry_after < 0 ? -1 : f->retry_after * 1000LL;
 
-	if (f->class == FAULT_CANCELLED || f->ours) {
-		both(w, host_breaker_release);
-	} else if (is_of_key(f) && key_of(w)) {
-		host_breaker_rest(key_of(w), ms, &c->o->breaker, &e);
-		host_breaker_well(w->t.backend->name);
-	} else if (is_of_backend(f) || (is_of_key(f) && !w->t.caller_key) || listed(c->o, f)) {
-		host_breaker_failed(w->t.backend->name, &c->o->breaker, &e);
-		if (key_of(w))
-			host_breaker_release(key_of(w));
+	redact(e.text, sizeof(e.text), f->message, w->t.backend->api_key);
+	if (f->class == FAULT_RATE && model) {
+		host_breaker_rest(model, ms, &c->o->breaker, &e);
+		host_breaker_label(model, key ? key : w->part[PART_BACKEND], w->t.model);
+		all_parts(w, PART_MODEL, host_breaker_well);
+	} else if (is_of_key(f) && key) {
+		host_breaker_rest(key, ms, &c->o->breaker, &e);
+		host_breaker_well(w->part[PART_BACKEND]);
+		host_breaker_release(model);
 	} else {
-		both(w, host_breaker_well);
+		host_breaker_failed(w->part[PART_BACKEND], &c->o->breaker, &e);
+		for (int i = PART_KEY; i < PARTS; i++)
+			if (w->part[i])
+				host_breaker_release(w->part[i]);
 	}
 }
 
-/* A bad request is bad everywhere, and a caller's own key is good for one backend alone. */
-static bool curable(const struct chain *c, const struct fault *f)
+/* Is it the fault of who was asked, so that another may do better? A bad request is bad everywhere,
+ * and a caller's own key is good for one backend alone. */
+static bool is_of_way(const struct chain *c, const struct fault *f)
 {
-	if (f->ours || (c->o->run.content_sent && c->o->run.content_sent(c->o->run.ctx)))
-		return false;
-	if (c->deadline && clock_ms() >= c->deadline)
+	if (f->ours || f->class == FAULT_CANCELLED)
 		return false;
 	return is_of_backend(f) || (is_of_key(f) && !c->now->t.caller_key) || listed(c->o, f);
+}
+
+static void note(const struct chain *c, const struct fault *f)
+{
+	bool callers = is_of_key(f) && c->now->t.caller_key;
+
+	if (f->class == FAULT_CANCELLED || f->ours)
+		all_parts(c->now, PARTS, host_breaker_release);
+	else if (is_of_way(c, f) && !callers)
+		note_failure(c, f);
+	else
+		all_parts(c->now, PARTS, host_breaker_well);
+}
+
+static bool too_late(const struct chain *c)
+{
+	const struct run_options *run = &c->o->run;
+
+	return (run->content_sent && run->content_sent(run->ctx)) ||
+	       (c->deadline && clock_ms() >= c->deadline);
 }
 
 /* What is the backend's fault another key of the same member does not cure. */
 static void strike(struct chain *c, const struct fault *f)
 {
-	c->now->done = true;
 	for (size_t i = 0; i < c->n && !is_of_key(f); i++)
 		if (c->v[i].member == c->now->member)
 			c->v[i].done = true;
+}
+
+/* ---- what the client is told when all have failed ---- */
+
+/* What passes by itself is worth more to the client than what its user can't change. */
+static int worth(const struct fault *f)
+{
+	switch (f->class) {
+	case FAULT_RATE:
+	case FAULT_OVERLOADED:
+		return 3;
+	case FAULT_TRANSIENT:
+		return 2;
+	case FAULT_QUOTA:
+	case FAULT_AUTH:
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+/* Of two that are worth as much the one that is over sooner, else the later one. */
+static bool is_worth_more(const struct fault *f, const struct fault *kept)
+{
+	if (worth(f) != worth(kept))
+		return worth(f) > worth(kept);
+	return f->retry_after < 0 || kept->retry_after < 0 || f->retry_after <= kept->retry_after;
+}
+
+static void keep(struct chain *c, const struct fault *f)
+{
+	if (c->kept && !is_worth_more(f, c->kept))
+		return;
+	if (!c->kept)
+		c->kept = arena_alloc(c->o->run.arena, sizeof(*c->kept));
+	if (!c->kept)
+		return;
+	*c->kept = *f;
+	c->worth = c->now;
+}
+
+static int give_up(struct chain *c, struct fault *f)
+{
+	if (!c->kept || c->worth == c->now)
+		return -1;
+	*f = *c->kept;
+	if (c->o->on_member)
+		c->o->on_member(c->o->run.ctx, &c->worth->t);
+	return -1;
 }
 
 static int all_benched(const struct chain *c, struct fault *f)
@@ -225,6 +334,8 @@ static int all_benched(const struct chain *c, struct fault *f)
 	f->retry_after = wait > 1000 ? (int)((wait + 999) / 1000) : 1;
 	return -1;
 }
+
+/* ---- the chain ---- */
 
 static int ask(struct chain *c, struct run_report *rep, struct fault *f)
 {
@@ -243,6 +354,8 @@ static int ask(struct chain *c, struct run_report *rep, struct fault *f)
 	rep->members = members + 1;
 	if (rc)
 		note(c, f);
+	else
+		all_parts(c->now, PARTS, host_breaker_ended);
 	return rc;
 }
 
@@ -251,20 +364,25 @@ int run_chain(const struct chain_options *o, struct sink *sink, struct run_repor
 {
 	struct chain c = { .o = o, .next = sink, .sink.event = on_event };
 	char id[SITE_ID_SIZE];
+	struct way *next;
 
 	*rep = (struct run_report){ 0 };
 	if (fill(&c, f))
 		return -1;
-	while ((c.now = next_way(&c))) {
+	while ((next = next_way(&c))) {
+		c.now = next;
 		if (ask(&c, rep, f) == 0)
 			return 0;
-		if (!curable(&c, f))
+		if (!is_of_way(&c, f))
 			return -1;
+		keep(&c, f);
+		if (too_late(&c))
+			break;
 		strike(&c, f);
-		log_info("backend %s: failed with %d (error %s), the next member is asked",
-			 c.now->t.backend->name, f->status, fault_id(f, id));
+		log_info("backend %s: failed with %d (error %s)%s", c.now->t.backend->name,
+			 f->status, fault_id(f, id), another(&c) ? ", the next member is asked" : "");
 	}
-	return rep->members ? -1 : all_benched(&c, f);
+	return rep->members ? give_up(&c, f) : all_benched(&c, f);
 }
 
 struct target chain_first(const struct chain_options *o)
@@ -273,13 +391,16 @@ struct target chain_first(const struct chain_options *o)
 
 	for (size_t i = 0; i < o->chain.n; i++) {
 		const struct target *t = &o->chain.v[i];
-		size_t n = ways_of(t), turn = whose_turn(o, n);
+		size_t n = ways_of(t);
+		uint64_t turn = whose_turn(o, n);
 
 		for (size_t k = 0; k < n; k++) {
 			struct way w = { .t = *t };
 
 			if (n > 1)
-				w.t.backend = &t->backend->ways[(turn + k) % n];
+				w.t.backend = &t->backend->ways[key_in_turn(turn, n, k)];
+			w.part[PART_BACKEND] = w.t.backend->name;
+			w.part[PART_KEY] = t->caller_key ? NULL : w.t.backend->key_mark;
 			if (ready(&w))
 				return w.t;
 			if (i == 0 && k == 0)

@@ -478,28 +478,52 @@ int run_count(const struct run_options *o, int64_t *tokens, struct fault *f)
 	return rc;
 }
 
-int run_models(const struct backend *b, const char *caller_key, bool caller_bearer, struct arena *a, int seconds,
-	       struct waiter *w, void (*add)(void *ctx, const struct model_info *m), void *ctx, struct fault *f)
+/* One list. */
+static int list_models(const struct run_options *o, void (*add)(void *ctx, const struct model_info *m),
+		       void *ctx, int64_t deadline, struct fault *f)
 {
-	const struct dialect *d = dialect_find(b->dialect);
-	struct target target = { .backend = b, .caller_key = caller_key, .caller_bearer = caller_bearer };
-	struct run_options o = { .target = &target, .arena = a, .waiter = w, .max_answer = 16 << 20 };
-	struct encode_context ec = { .arena = a, .target = &target };
+	const struct dialect *d = dialect_find(o->target->backend->dialect);
+	struct encode_context ec = { .arena = o->arena, .target = o->target };
 	struct outgoing out = { 0 };
 	struct small_call s = { 0 };
 	int rc;
 
 	*f = FAULT_INIT;
+	segs_init(&out.body, o->arena);
+	if (d->encode(&ec, OP_MODELS, &out, f))
+		return -1;
+	rc = small_perform(&s, o, d, &out, deadline, f);
+	if (rc == 0 && d->decode_models(o->arena, buf_str(&s.body), add, ctx))
+		rc = fault_set(f, FAULT_TRANSIENT, 502, "api_error",
+			       "backend %s answered without a model list", o->target->backend->name);
+	buf_release(&s.body);
+	return rc;
+}
+
+/* Some backends have several lists, and some have them at another host. One that fails takes
+ * nothing from the others. */
+int run_models(const struct backend *b, const char *caller_key, bool caller_bearer, struct arena *a, int seconds,
+	       struct waiter *w, void (*add)(void *ctx, const struct model_info *m), void *ctx, struct fault *f)
+{
+	const struct dialect *d = dialect_find(b->dialect);
+	struct backend at = *b;
+	struct target target = { .backend = &at, .caller_key = caller_key, .caller_bearer = caller_bearer };
+	struct run_options o = { .target = &target, .arena = a, .waiter = w, .max_answer = 16 << 20 };
+	struct str paths = str_of(b->path_models), path;
+	int64_t deadline = clock_ms() + (int64_t)seconds * 1000;
+	bool listed = false;
+
+	*f = FAULT_INIT;
 	if (!d || !d->decode_models || !b->path_models)
 		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error", "backend %s lists no models",
 				 b->name);
-	segs_init(&out.body, a);
-	if (d->encode(&ec, OP_MODELS, &out, f))
-		return -1;
-	rc = small_perform(&s, &o, d, &out, clock_ms() + (int64_t)seconds * 1000, f);
-	if (rc == 0 && d->decode_models(a, buf_str(&s.body), add, ctx))
-		rc = fault_set(f, FAULT_TRANSIENT, 502, "api_error",
-			       "backend %s answered without a model list", b->name);
-	buf_release(&s.body);
-	return rc;
+	if (b->models_url)
+		at.base_url = b->models_url;
+	while (str_split(&paths, ' ', &path)) {
+		at.path_models = arena_str(a, path).p;
+		if (!at.path_models)
+			return fault_no_memory(f);
+		listed = list_models(&o, add, ctx, deadline, f) == 0 || listed;
+	}
+	return listed ? 0 : -1;
 }

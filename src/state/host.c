@@ -19,9 +19,10 @@
 #include "base/ids.h"
 #include "base/str.h"
 #include "state/host.h"
+#include "state/note.h"
 
 #define HOST_MAGIC UINT64_C(0x31744f48732d666d)
-#define HOST_VERSION 2
+#define HOST_VERSION 3
 /* Apache serves no name that begins so, wherever state.dir is. */
 #define HOST_FILE ".htmessages-host"
 #define HEALTH_SLOTS 64
@@ -35,12 +36,16 @@ struct health_slot {
 	_Atomic uint64_t result; /* latency + 1 (32 bits), status (16), reachable (1) */
 };
 
-/* A backend's or a key's breaker. Taken by the first failure: who never fails has no slot. */
+/* The breaker of a backend, a key, or a key's model. Taken by the first failure: who never fails
+ * has no slot. */
 struct breaker_slot {
 	_Atomic uint64_t name;   /* hash, 0: free */
+	_Atomic uint64_t of;     /* hash of what it is a part of, 0: of nothing */
 	_Atomic uint64_t word;   /* state/breaker.h */
 	_Atomic uint64_t error;  /* count (32 bits), status (16), kind (16) */
 	_Atomic int64_t failed;  /* wall ms of the last error */
+	NOTE(HOST_LABEL) label;
+	NOTE(HOST_ERROR_TEXT) text;
 };
 
 struct head {
@@ -59,12 +64,12 @@ static struct table *table;
 
 static uint64_t name_hash(const char *s)
 {
-	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+	uint64_t h = str_hash(0, s);
 
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
 	return h ? h : 1;
 }
+
+/* ---- the file ---- */
 
 static const struct head our_head = { HOST_MAGIC, HOST_VERSION, sizeof(struct table) };
 
@@ -241,6 +246,35 @@ void host_health_put(const char *backend, const struct host_health *h)
 
 /* ---- breakers ---- */
 
+/* Nobody waits for what this slot says any more. */
+static bool is_stale(const struct breaker_slot *s)
+{
+	struct breaker b = breaker_read(atomic_load(&s->word));
+
+	return b.phase == BREAKER_CLOSED || b.until + BREAKER_REST_MAX_MS < clock_wall_ms();
+}
+
+/* Gives a full table's first stale slot to `name`: clients make up names of models. It never
+ * becomes free in between, or others would not find what stands behind it. */
+static struct breaker_slot *take_over(uint64_t name)
+{
+	for (size_t i = 0; i < BREAKER_SLOTS; i++) {
+		struct breaker_slot *s = &table->breaker[(name + i) % BREAKER_SLOTS];
+		uint64_t seen = atomic_load(&s->name);
+
+		if (seen == name)
+			return s;
+		if (!is_stale(s) || !atomic_compare_exchange_strong(&s->name, &seen, name))
+			continue;
+		atomic_store(&s->of, 0);
+		atomic_store(&s->word, BREAKER_WELL);
+		atomic_store(&s->error, 0);
+		atomic_store(&s->failed, 0);
+		return s;
+	}
+	return NULL;
+}
+
 /* NULL when it has none and `make` is false, or all are taken: it counts as closed then. */
 static struct breaker_slot *breaker_of(const char *of, bool make)
 {
@@ -257,7 +291,7 @@ static struct breaker_slot *breaker_of(const char *of, bool make)
 		if (seen == name)
 			return s;
 	}
-	return NULL;
+	return table && make ? take_over(name) : NULL;
 }
 
 bool host_breaker_ask(const char *name, int64_t *until)
@@ -292,6 +326,7 @@ static void note_error(struct breaker_slot *s, const struct host_error *e)
 	atomic_store(&s->error, count << 32 | (uint64_t)(e->status & 0xffff) << 16 |
 					(uint64_t)(e->kind & 0xffff));
 	atomic_store(&s->failed, e->wall_ms);
+	NOTE_PUT(s->text, e->text);
 }
 
 void host_breaker_well(const char *name)
@@ -300,6 +335,26 @@ void host_breaker_well(const char *name)
 
 	if (s && atomic_load(&s->word) != BREAKER_WELL)
 		atomic_store(&s->word, BREAKER_WELL);
+}
+
+static void well_if(const char *name, bool closed)
+{
+	struct breaker_slot *s = breaker_of(name, false);
+	uint64_t word = s ? atomic_load(&s->word) : BREAKER_WELL;
+
+	while (word != BREAKER_WELL && (breaker_read(word).phase == BREAKER_CLOSED) == closed &&
+	       !atomic_compare_exchange_weak(&s->word, &word, BREAKER_WELL))
+		;
+}
+
+void host_breaker_answers(const char *name)
+{
+	well_if(name, false);
+}
+
+void host_breaker_ended(const char *name)
+{
+	well_if(name, true);
 }
 
 void host_breaker_failed(const char *name, const struct breaker_rule *r,
@@ -344,18 +399,58 @@ void host_breaker_release(const char *name)
 	} while (!atomic_compare_exchange_weak(&s->word, &word, next));
 }
 
-void host_breaker_get(const char *name, struct breaker *b, struct host_error *e)
+static void read_slot(struct breaker_slot *s, struct breaker *b, struct host_error *e)
 {
-	struct breaker_slot *s = breaker_of(name, false);
-	uint64_t error = s ? atomic_load(&s->error) : 0;
+	uint64_t error = atomic_load(&s->error);
 
-	*b = breaker_read(s ? atomic_load(&s->word) : 0);
+	*b = breaker_read(atomic_load(&s->word));
 	*e = (struct host_error){
-		.wall_ms = s ? atomic_load(&s->failed) : 0,
+		.wall_ms = atomic_load(&s->failed),
 		.status = (int32_t)(error >> 16 & 0xffff),
 		.kind = (int32_t)(error & 0xffff),
 		.count = (uint32_t)(error >> 32),
 	};
+	if (e->wall_ms)
+		NOTE_GET(s->text, e->text);
+}
+
+void host_breaker_get(const char *name, struct breaker *b, struct host_error *e)
+{
+	struct breaker_slot *s = breaker_of(name, false);
+
+	*b = breaker_read(BREAKER_WELL);
+	*e = (struct host_error){ .wall_ms = 0 };
+	if (s)
+		read_slot(s, b, e);
+}
+
+void host_breaker_label(const char *name, const char *of, const char *label)
+{
+	struct breaker_slot *s = breaker_of(name, false);
+	uint64_t parent = name_hash(of);
+
+	if (!s || atomic_load(&s->of) == parent)
+		return;
+	NOTE_PUT(s->label, label);
+	atomic_store(&s->of, parent);
+}
+
+void host_breaker_each(const char *of, host_breaker_tell *tell, void *ctx)
+{
+	uint64_t parent = name_hash(of);
+
+	for (size_t i = 0; table && i < BREAKER_SLOTS; i++) {
+		struct breaker_slot *s = &table->breaker[i];
+		char label[HOST_LABEL];
+		struct host_error e;
+		struct breaker b;
+
+		if (atomic_load(&s->of) != parent)
+			continue;
+		NOTE_GET(s->label, label);
+		read_slot(s, &b, &e);
+		tell(ctx, label, &b, &e);
+	}
 }
 
 uint64_t host_turn(void)

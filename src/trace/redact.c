@@ -12,13 +12,13 @@
 #include <string.h>
 
 #include "base/ids.h"
+#include "base/redact.h"
 #include "base/utf8.h"
 #include "json/span.h"
 
 #define ECHO 12                 /* bytes in a row that are no accident */
 #define SLOTS 4096
 #define MEMBERS_MAX 16          /* runs that are looked up among the members' names */
-#define GENERIC 24              /* letters and digits in a row: no word of any language */
 
 enum mark { KEPT, SECRET, WORDS };
 
@@ -43,14 +43,6 @@ static size_t token_length(struct str s, size_t at)
 }
 
 /* ---- credentials ---- */
-
-/* How keys begin; case counts. */
-static const char *const key_prefixes[] = {
-	"sk-", "sk_", "pk-", "pk_", "rk_", "gsk_", "xai-", "pplx-", "nvapi-", "hf_", "r8_", "dapi",
-	"AKIA", "ASIA", "AIza", "ya29.", "eyJ", "ghp_", "gho_", "ghs_", "ghu_", "github_pat_",
-	"glpat-", "xoxb-", "xoxp-", "AQ.", "ABSK", "bedrock-api-key-",
-};
-#define KEY_LEAST 12
 
 /* What stands before one; any case. A name is followed by ':' or '=', quotes and spaces. */
 static const struct { const char *word; bool name; } leads[] = {
@@ -88,46 +80,24 @@ static void mark_led(struct str s, unsigned char *marks, size_t at)
 	}
 }
 
-static void mark_key(struct str s, unsigned char *marks, size_t at)
-{
-	struct str rest = { s.p + at, s.n - at };
-	size_t n = token_length(s, at);
-
-	for (size_t i = 0; n >= KEY_LEAST && i < sizeof(key_prefixes) / sizeof(*key_prefixes); i++)
-		if (str_starts(rest, key_prefixes[i]))
-			memset(marks + at, SECRET, n);
-}
-
-/* Ids that begin so are no secrets, and are what one looks for. */
-static bool is_public(struct str s, size_t at)
+/* Ids that are no secrets, and are what one looks for. */
+static bool is_public(struct str s)
 {
 	static const char *const heads[] = { "req_", "msg_", "toolu_", "chatcmpl-", "gen-",
 					     "resp_" };
 
-	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
-		size_t n = strlen(heads[i]);
-
-		if (at >= n && memcmp(s.p + at - n, heads[i], n) == 0)
+	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++)
+		if (str_starts(s, heads[i]))
 			return true;
-	}
 	return false;
 }
 
-/* A long run of letters and digits that has both. */
-static size_t mark_generic(struct str s, unsigned char *marks, size_t at)
+static void mark_key(struct str s, unsigned char *marks, size_t at)
 {
-	bool digit = false, letter = false;
-	size_t n = 0;
+	struct str word = { s.p + at, token_length(s, at) };
 
-	for (; at + n < s.n && is_alnum(s.p[at + n]); n++) {
-		bool d = s.p[at + n] <= '9';
-
-		digit = digit || d;
-		letter = letter || !d;
-	}
-	if (n >= GENERIC && digit && letter && !is_public(s, at))
-		memset(marks + at, SECRET, n);
-	return n;
+	if (word.n && !is_public(word) && redact_is_credential(word))
+		memset(marks + at, SECRET, word.n);
 }
 
 static void mark_known(struct str s, unsigned char *marks, const char *secret)
@@ -145,8 +115,8 @@ static void mark_secrets(struct str s, unsigned char *marks, const struct redact
 		if (i && is_alnum(s.p[i - 1]))
 			continue;
 		mark_led(s, marks, i);
-		mark_key(s, marks, i);
-		mark_generic(s, marks, i);
+		if (!i || !is_token(s.p[i - 1]) || s.p[i - 1] == '=')
+			mark_key(s, marks, i);
 	}
 	for (const char *const *k = r->secrets; k && *k; k++)
 		mark_known(s, marks, *k);

@@ -137,14 +137,42 @@ static int add_given(const struct upstream_call *c, struct curl_slist **list, bo
 	return 0;
 }
 
+/* "eu-west-1", "us-gov-east-1" */
+static bool is_region(struct str label)
+{
+	return label.n > 6 && label.p[2] == '-' && label.p[label.n - 2] == '-' &&
+	       label.p[label.n - 1] >= '0' && label.p[label.n - 1] <= '9';
+}
+
+/* The region that a host of AWS names counts: a signature for another one is refused there, and a
+ * model's ARN may have led to it. Any other host is told nothing by its name. */
+static const char *region_of(const struct upstream_call *c, char *room, size_t size)
+{
+	const char *at = strstr(c->url, "://");
+	struct str rest, host, label;
+
+	rest = str_of(at ? at + 3 : c->url);
+	host = (struct str){ rest.p, strcspn(rest.p, ":/?") };
+	if (str_find(host, ".amazonaws.com") || str_ends(host, ".api.aws")) {
+		while (str_split(&host, '.', &label)) {
+			if (!is_region(label) || label.n >= size)
+				continue;
+			snprintf(room, size, "%.*s", STR_ARGS(label));
+			return room;
+		}
+	}
+	return c->backend->region ? c->backend->region : "us-east-1";
+}
+
 static int signature(const struct upstream_call *c, const struct credential *own,
 		     struct curl_slist **list, struct fault *f)
 {
+	char region[32];
 	struct sigv4_request r = {
 		.method = c->method, .url = c->url, .headers = c->headers,
 		.nheaders = c->nheaders, .body = c->body,
-		.region = c->backend->region ? c->backend->region : "us-east-1",
-		.service = "bedrock", .wall_ms = clock_wall_ms(),
+		.region = region_of(c, region, sizeof(region)), .service = "bedrock",
+		.wall_ms = clock_wall_ms(),
 	};
 	struct buf lines;
 	int rc;

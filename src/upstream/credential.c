@@ -1,8 +1,7 @@
 /*
  * The store of credentials. An entry is found by a digest of everything that decides what is got,
- * so a changed setting is another entry. One thread at a time renews an entry, and with a state dir
- * one process at a time: it holds a lock on a file beside the one that it then writes, so whoever
- * is killed leaves no lock behind. While the old credential is good nobody waits for the renewal.
+ * so a changed setting is another entry. One thread at a time renews an entry; while the old
+ * credential is good nobody else waits for that.
  *
  * The plain key, which most backends have, takes no lock and copies nothing.
  */
@@ -10,47 +9,21 @@
 
 #include <openssl/evp.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "upstream/credential_share.h"
+#include "upstream/credential_renew.h"
+#include "upstream/limited.h"
 
-/* Renewed when a fifth of its life is left, five minutes at most. */
-#define EARLY_SHARE 5
-#define EARLY_MS (5 * 60 * 1000)
-/* A credential that would expire on the way counts as expired. */
-#define ON_THE_WAY_MS 5000
-/* After a renewal that failed the old one serves for this long before the next is tried. */
-#define AGAIN_MS 5000
+/* How long a call waits for an early renewal, with a credential at hand that is still good. */
+#define PATIENCE_MS 10000
+/* Another process is at it: when its work is looked for. */
+#define ELSEWHERE_MS 500
 /* Refusals that are answered with a renewal: one in this time. A backend that refuses every
  * credential would double its calls otherwise. */
 #define REFUSAL_MS 60000
-/* Between two looks whether another thread or process is done. */
-#define LOOK_MS 20
-/* Longest wait for another process; then it is got here. */
-#define OTHERS_MS 40000
-
-static const struct credential_provider credential_key = { false, NULL, NULL, NULL };
-
-/* By enum credential_kind. */
-static const struct {
-	const char *name;
-	const struct credential_provider *provider;
-} kinds[] = {
-	[CREDENTIAL_KEY] = { "key", &credential_key },
-	[CREDENTIAL_FILE] = { "file", &credential_file },
-	[CREDENTIAL_EXEC] = { "exec", &credential_exec },
-	[CREDENTIAL_OAUTH] = { "oauth", &credential_oauth },
-	[CREDENTIAL_DATABRICKS] = { "databricks-m2m", &credential_databricks },
-	[CREDENTIAL_ENTRA] = { "entra", &credential_entra },
-	[CREDENTIAL_AWS] = { "aws", &credential_aws },
-	[CREDENTIAL_AWS_KEYS] = { "aws-keys", &credential_aws_keys },
-	[CREDENTIAL_GOOGLE] = { "google", &credential_google },
-};
 
 struct entry {
 	struct entry *next;
@@ -59,9 +32,9 @@ struct entry {
 	bool busy;                      /* a thread is renewing it */
 	uint64_t refused;               /* version that the backend does not take any more */
 	int64_t refused_at;             /* clock_ms of the last refusal that was believed, 0: never */
-	int64_t again;                  /* clock_ms before which no early renewal is tried */
+	int64_t again;                  /* clock_ms before which no renewal is tried */
 	unsigned failures;
-	struct fault fault;             /* the last of them */
+	struct fault fault;             /* of the last one, if that failed */
 };
 
 static struct {
@@ -69,11 +42,6 @@ static struct {
 	struct entry *entries;
 	char *dir;
 } store = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static const struct credential_provider *provider_of(const struct backend *b)
-{
-	return kinds[b->credential.kind].provider;
-}
 
 void credential_setup(const char *state_dir)
 {
@@ -95,109 +63,32 @@ void credential_cleanup(void)
 	store.dir = NULL;
 }
 
-/* ---- one credential ---- */
-
-void credential_release(struct credential *c)
-{
-	if (c->memory) {
-		OPENSSL_cleanse(c->memory, strlen(c->memory));
-		free(c->memory);
-	}
-	*c = CREDENTIAL_INIT;
-}
-
-/* RFC 9110, section 5.5: no controls in a header's value. */
-static bool printable(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-			return false;
-	return true;
-}
-
-static uint64_t hash(uint64_t h, struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(1099511628211);
-	return (h ^ 0xff) * UINT64_C(1099511628211);
-}
-
-static const char *put_text(char **at, struct str s)
-{
-	char *p = *at;
-
-	if (!s.p)
-		return NULL;
-	memcpy(p, s.p, s.n);
-	p[s.n] = 0;
-	*at = p + s.n + 1;
-	return p;
-}
-
-int credential_fill(struct credential *c, struct str token, struct str key_id, struct str session,
-		    int64_t expires, struct fault *f)
-{
-	struct credential made = { .obtained = clock_wall_ms(), .expires = expires };
-	char *at;
-
-	made.memory = at = malloc(token.n + key_id.n + session.n + 3);
-	if (!at)
-		return fault_no_memory(f);
-	made.token = put_text(&at, token);
-	made.key_id = put_text(&at, key_id);
-	made.session = put_text(&at, session);
-	made.version = hash(hash(hash(UINT64_C(14695981039346656037), token), key_id), session);
-	credential_release(c);
-	*c = made;
-	return 0;
-}
-
-static int copy(struct credential *to, const struct credential *from, struct fault *f)
-{
-	struct credential made = CREDENTIAL_INIT;
-
-	if (credential_fill(&made, str_of(from->token),
-			    from->key_id ? str_of(from->key_id) : STR_NONE,
-			    from->session ? str_of(from->session) : STR_NONE, from->expires, f))
-		return -1;
-	made.obtained = from->obtained;
-	made.stamp = from->stamp;
-	*to = made;
-	return 0;
-}
-
-int credential_fault_at(const struct error_site *site, const struct backend *b, struct fault *f,
-			const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	fault_set_at(site, f, FAULT_AUTH, 502, "api_error", "backend %s: its credential (%s) %s",
-		     b->name, kinds[b->credential.kind].name, text);
-	f->scope = FAULT_OF_KEY;
-	f->should_retry = 0;
-	return -1;
-}
-
 /* ---- entries ---- */
 
-/* What decides which credential is got, every text of struct credential_setting. Each is ended, so
- * that no two lists run together. */
+static bool digest_text(EVP_MD_CTX *ctx, const char *s)
+{
+	return EVP_DigestUpdate(ctx, s ? s : "", s ? strlen(s) + 1 : 1);
+}
+
+/* What decides which credential is got: struct credential_setting, and what of the environment the
+ * provider reads. Each text is ended, so that no two lists run together. */
 static bool identify(const struct backend *b, unsigned char id[CREDENTIAL_ID_SIZE])
 {
 	const struct credential_setting *s = &b->credential;
-	const char *parts[] = { kinds[s->kind].name, b->name, b->base_url, s->source,
-				s->client_id, s->client_secret, s->host, s->tenant, s->scope,
-				s->token_url, s->session, s->profile, s->role, b->region };
+	const char *const parts[] = { credential_kind_name(b), b->name, b->base_url, s->source,
+				      s->client_id, s->client_secret, s->host, s->tenant, s->scope,
+				      s->token_url, s->session, s->profile, s->role, s->external_id,
+				      s->session_name, b->region };
+	const int numbers[] = { s->lifetime, s->role_seconds };
+	const char *const *env = credential_provider(b)->env;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
+		  EVP_DigestUpdate(ctx, numbers, sizeof(numbers));
 
 	for (size_t i = 0; ok && i < sizeof(parts) / sizeof(parts[0]); i++)
-		ok = EVP_DigestUpdate(ctx, parts[i] ? parts[i] : "",
-				      parts[i] ? strlen(parts[i]) + 1 : 1);
+		ok = digest_text(ctx, parts[i]);
+	for (; ok && env && *env; env++)
+		ok = digest_text(ctx, getenv(*env));
 	ok = ok && EVP_DigestFinal_ex(ctx, id, NULL);
 	EVP_MD_CTX_free(ctx);
 	return ok;
@@ -223,114 +114,63 @@ static struct entry *entry_of(const struct backend *b)
 	return e;
 }
 
-static bool good(const struct credential *c, uint64_t refused)
-{
-	return c->token && c->version != refused &&
-	       (!c->expires || c->expires - ON_THE_WAY_MS > clock_wall_ms());
-}
-
-/* Good, but not for long any more, or not what its source says now. */
-static bool due(const struct backend *b, const struct credential *c)
-{
-	const struct credential_provider *p = provider_of(b);
-	int64_t early = (c->expires - c->obtained) / EARLY_SHARE;
-
-	if (c->expires && clock_wall_ms() >= c->expires - (early < EARLY_MS ? early : EARLY_MS))
-		return true;
-	return p->stale && p->stale(b, c);
-}
-
 /* ---- renewal ---- */
 
-/* What another process has left, when it is better than what is here. */
-static bool adopt(const struct backend *b, const struct entry *e, uint64_t refused,
-		  struct credential *out)
+static int gone(struct fault *f)
 {
-	struct fault f = FAULT_INIT;
-
-	if (credential_share_read(store.dir, e->id, out, &f) == 0 && good(out, refused) &&
-	    !due(b, out))
-		return true;
-	credential_release(out);
-	return false;
+	return fault_gone(f);
 }
 
-/* Holding the host's lock, or without one: gets it and tells the others. */
-static int fetch(const struct backend *b, const struct entry *e, struct waiter *w, bool shared,
-		 struct credential *out, struct fault *f)
+static int out_of_time(const struct backend *b, struct fault *f)
 {
-	if (provider_of(b)->fetch(b, w, out, f))
-		return -1;
-	if (!printable(str_of(out->token)) || !printable(str_of(out->key_id)) ||
-	    !printable(str_of(out->session))) {
-		credential_release(out);
-		return credential_fault(b, f, "holds a control character");
-	}
-	log_info("backend %s: credential (%s) renewed", b->name,
-		 kinds[b->credential.kind].name);
-	if (shared)
-		credential_share_write(store.dir, e->id, out);
-	return 0;
-}
-
-/* e->id alone is read here: the store is not locked. */
-static int renew(const struct backend *b, const struct entry *e, uint64_t refused,
-		 struct waiter *w, struct credential *out, struct fault *f)
-{
-	int64_t end = clock_ms() + OTHERS_MS;
-	int lock = -1, r;
-
-	if (!store.dir || !provider_of(b)->shared)
-		return fetch(b, e, w, false, out, f);
-	for (;;) {
-		enum share_lock got = credential_share_lock(store.dir, e->id, &lock);
-
-		if (adopt(b, e, refused, out)) {
-			r = 0;
-			break;
-		}
-		if (got != SHARE_BUSY || clock_ms() >= end) {
-			r = fetch(b, e, w, true, out, f);
-			break;
-		}
-		if (wait_until(w, clock_ms() + LOOK_MS) == WAIT_CANCEL)
-			return fault_gone(f);
-	}
-	credential_share_unlock(lock);
-	return r;
+	return credential_fault_now(b, f, "could not be got in the time that was left for this "
+				    "request");
 }
 
 /* The lock is held, and given up while the renewal runs. */
-static int renew_entry(const struct backend *b, struct entry *e, struct waiter *w, struct fault *f)
+static int renew_entry(const struct backend *b, struct entry *e, struct waiter *w,
+		       int64_t deadline, struct fault *f)
 {
 	struct credential made = CREDENTIAL_INIT;
-	uint64_t refused = e->refused;
-	int r;
+	struct renewal n = { .b = b, .dir = store.dir, .id = e->id, .refused = e->refused,
+			     .early = credential_good(&e->now, e->refused) };
+	int64_t patience = clock_ms() + PATIENCE_MS;
+	struct limited limited;
+	enum renewed r;
 
+	n.w = limited_init(&limited, w, n.early && patience < deadline ? patience : deadline);
 	e->busy = true;
 	pthread_mutex_unlock(&store.lock);
-	r = renew(b, e, refused, w, &made, f);
+	r = credential_renew(&n, &made, f);
 	pthread_mutex_lock(&store.lock);
 	e->busy = false;
-	if (r == 0) {
+	if (r == RENEWED) {
 		credential_release(&e->now);
 		e->now = made;
-		e->again = 0;
-	} else if (f->class != FAULT_CANCELLED) {
-		e->again = clock_ms() + AGAIN_MS;
+	}
+	if (r != RENEWAL_FAILED) {
+		e->again = r == RENEWED ? 0 : clock_ms() + ELSEWHERE_MS;
+		e->fault = FAULT_INIT;
+		return 0;
+	}
+	if (limited.late)
+		out_of_time(b, f);
+	/* One call's short time is no failure of the next; its patience is. */
+	if (f->class != FAULT_CANCELLED && (n.early || !limited.late)) {
+		e->again = clock_ms() + CREDENTIAL_AGAIN_MS;
 		e->failures++;
 		e->fault = *f;
 	}
-	return r;
+	return -1;
 }
 
 /* A renewal that failed while the old one is good is no reason to fail the call. */
 static int renew_or_keep(const struct backend *b, struct entry *e, struct waiter *w,
-			 struct fault *f)
+			 int64_t deadline, struct fault *f)
 {
-	if (renew_entry(b, e, w, f) == 0)
+	if (renew_entry(b, e, w, deadline, f) == 0)
 		return 0;
-	if (f->class == FAULT_CANCELLED || !good(&e->now, e->refused))
+	if (f->class == FAULT_CANCELLED || !credential_good(&e->now, e->refused))
 		return -1;
 	log_warn("%s; the one that is there is used while it is good", f->message);
 	*f = FAULT_INIT;
@@ -338,64 +178,78 @@ static int renew_or_keep(const struct backend *b, struct entry *e, struct waiter
 }
 
 /* The lock is held. 1: someone else is renewing what is needed. */
-static int look(const struct backend *b, struct entry *e, struct waiter *w, struct credential *out,
-		struct fault *f)
+static int look(const struct backend *b, struct entry *e, struct waiter *w, int64_t deadline,
+		struct credential *out, struct fault *f)
 {
-	bool usable = good(&e->now, e->refused);
+	bool usable = credential_good(&e->now, e->refused), resting = clock_ms() < e->again;
 
 	if (e->busy && !usable)
 		return 1;
-	if (!e->busy && (!usable || (clock_ms() >= e->again && due(b, &e->now))) &&
-	    renew_or_keep(b, e, w, f))
+	/* What failed a moment ago would fail again, and keep this call waiting for it. */
+	if (!usable && resting && e->fault.class && credential_provider(b)->shared) {
+		*f = e->fault;
 		return -1;
-	return copy(out, &e->now, f);
+	}
+	if (!e->busy && (!usable || (!resting && credential_due(b, &e->now))) &&
+	    renew_or_keep(b, e, w, deadline, f))
+		return -1;
+	return credential_copy(out, &e->now, f);
 }
 
-static int get(const struct backend *b, struct waiter *w, struct credential *out, struct fault *f)
+/* The lock is held, and given up meanwhile. -1: this call has ended. */
+static int wait_for_other(const struct backend *b, struct waiter *w, int64_t deadline,
+			  struct fault *f)
 {
-	struct entry *e;
-	unsigned failures;
+	struct limited limited;
 	int r;
 
+	limited_init(&limited, w, deadline);
+	pthread_mutex_unlock(&store.lock);
+	r = wait_until(&limited.w, clock_ms() + CREDENTIAL_LOOK_MS);
 	pthread_mutex_lock(&store.lock);
-	e = entry_of(b);
-	if (!e) {
-		pthread_mutex_unlock(&store.lock);
-		return fault_no_memory(f);
-	}
-	failures = e->failures;
-	while ((r = look(b, e, w, out, f)) > 0) {
-		pthread_mutex_unlock(&store.lock);
-		if (wait_until(w, clock_ms() + LOOK_MS) == WAIT_CANCEL)
-			return fault_gone(f);
-		pthread_mutex_lock(&store.lock);
+	if (limited.late)
+		return out_of_time(b, f);
+	return r == WAIT_CANCEL ? gone(f) : 0;
+}
+
+/* The lock is held. */
+static int get_from(const struct backend *b, struct entry *e, struct waiter *w, int64_t deadline,
+		    struct credential *out, struct fault *f)
+{
+	unsigned failures = e->failures;
+	int r;
+
+	while ((r = look(b, e, w, deadline, out, f)) > 0) {
+		if (wait_for_other(b, w, deadline, f))
+			return -1;
 		/* Whoever waited for a renewal that failed does not try the same right again. */
-		if (e->failures != failures && !good(&e->now, e->refused)) {
+		if (e->failures != failures && !credential_good(&e->now, e->refused)) {
 			*f = e->fault;
-			r = -1;
-			break;
+			return -1;
 		}
 	}
+	return r;
+}
+
+int credential_get(const struct backend *b, struct waiter *w, int64_t deadline,
+		   struct credential *out, struct fault *f)
+{
+	struct entry *e;
+	int r;
+
+	*out = CREDENTIAL_INIT;
+	if (b->credential.kind == CREDENTIAL_KEY) {
+		out->token = b->api_key && *b->api_key ? b->api_key : NULL;
+		return 0;
+	}
+	pthread_mutex_lock(&store.lock);
+	e = entry_of(b);
+	r = e ? get_from(b, e, w, deadline ? deadline : CLOCK_NEVER, out, f) : fault_no_memory(f);
 	pthread_mutex_unlock(&store.lock);
 	return r;
 }
 
-int credential_get(const struct backend *b, struct waiter *w, struct credential *out,
-		   struct fault *f)
-{
-	*out = CREDENTIAL_INIT;
-	if (b->credential.kind != CREDENTIAL_KEY)
-		return get(b, w, out, f);
-	out->token = b->api_key && *b->api_key ? b->api_key : NULL;
-	return 0;
-}
-
 /* ---- refusals ---- */
-
-bool credential_renewable(const struct backend *b)
-{
-	return b->credential.kind != CREDENTIAL_KEY;
-}
 
 /* How backends say that a token has had its time. */
 static const char *const usual_refusals[] = { "expired", "invalid access token", "invalid token",
@@ -415,13 +269,13 @@ static bool is_refusal(const struct backend *b, int status, struct str body)
 	if (status == 401)
 		return true;
 	return (status == 400 || status == 403) &&
-	       (says_any(body, usual_refusals) || says_any(body, provider_of(b)->refusals));
+	       (says_any(body, usual_refusals) || says_any(body, credential_provider(b)->refusals));
 }
 
 /* The lock is held. */
 static bool worth_renewal(const struct backend *b, struct entry *e, const struct credential *used)
 {
-	const struct credential_provider *p = provider_of(b);
+	const struct credential_provider *p = credential_provider(b);
 	int64_t now = clock_ms();
 
 	if (e->now.token && e->now.version != used->version)

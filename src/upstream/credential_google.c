@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "json/scan.h"
-#include "upstream/credential.h"
+#include "upstream/credential_provider.h"
 
 #define SCOPE "https://www.googleapis.com/auth/cloud-platform"
 #define TOKEN_URL "https://oauth2.googleapis.com/token"
@@ -184,20 +184,6 @@ static int from_login(const struct backend *b, struct span file, struct waiter *
 
 /* ---- where it comes from ---- */
 
-static int read_file(const struct backend *b, const char *path, struct buf *out, struct fault *f)
-{
-	FILE *file = fopen(path, "re");
-	char piece[4096];
-	size_t n;
-
-	if (!file)
-		return credential_fault(b, f, "can't be read from %s", path);
-	while ((n = fread(piece, 1, sizeof(piece), file)) > 0)
-		buf_put(out, piece, n);
-	fclose(file);
-	return out->failed ? credential_fault(b, f, "is larger than a key file: %s", path) : 0;
-}
-
 static int from_file(const struct backend *b, const char *path, struct waiter *w,
 		     struct credential *out, struct fault *f)
 {
@@ -206,7 +192,7 @@ static int from_file(const struct backend *b, const char *path, struct waiter *w
 	int rc;
 
 	buf_init(&text, FILE_MAX);
-	rc = read_file(b, path, &text, f);
+	rc = credential_read(b, path, &text, f);
 	file = span_json(str_trim(buf_str(&text)));
 	if (rc == 0 && json_check((struct str){ file.p, file.n }, NULL, NULL))
 		rc = credential_fault(b, f, "is no JSON: %s", path);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "json/scan.h"
@@ -59,6 +60,47 @@ void credential_share_unlock(int fd)
 {
 	if (fd >= 0)
 		close(fd);
+}
+
+/* The lock file holds the last failure: the fault's class, when, and what was said. */
+void credential_share_fail(int fd, const struct fault *f)
+{
+	struct buf b;
+
+	if (fd < 0 || ftruncate(fd, 0) || !f)
+		return;
+	buf_init(&b, SHARE_MAX);
+	buf_printf(&b, "{\"at\":%lld,\"class\":%d,\"message\":", (long long)clock_wall_ms(),
+		   (int)f->class);
+	span_put_string(&b, span_utf8(str_of(f->message)));
+	buf_puts(&b, "}\n");
+	if (!b.failed && pwrite(fd, b.p, b.n, 0) != (ssize_t)b.n)
+		log_debug("a failed renewal could not be noted: %s", strerror(errno));
+	buf_release(&b);
+}
+
+bool credential_share_failed(int fd, int64_t ms, struct fault *f)
+{
+	char text[4096];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+	struct span obj = span_json((struct str){ text, n > 0 ? (size_t)n : 0 });
+	int64_t at, class, age;
+	struct buf message;
+
+	if (n <= 0 || json_check((struct str){ obj.p, obj.n }, NULL, NULL) ||
+	    !span_int(json_get(obj, "at"), &at) || !span_int(json_get(obj, "class"), &class))
+		return false;
+	age = clock_wall_ms() - at;
+	if (age < 0 || age >= ms)
+		return false;
+	buf_init(&message, 0);
+	span_put_text(&message, json_get(obj, "message"));
+	fault_set(f, class == FAULT_AUTH ? FAULT_AUTH : FAULT_TRANSIENT, 502, "api_error", "%s",
+		  buf_cstr(&message));
+	f->scope = FAULT_OF_KEY;
+	f->should_retry = class == FAULT_AUTH ? 0 : -1;
+	buf_release(&message);
+	return true;
 }
 
 /* A regular file of this user's that nobody else may read or write. */

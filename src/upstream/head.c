@@ -12,6 +12,7 @@
 #define RETRY_MAX 604800
 /* Bytes of headers that pass to the client; more are left out. */
 #define PASS_MAX 16384
+#define RELAYED "llm_provider-"
 
 void head_init(struct head *h)
 {
@@ -141,7 +142,7 @@ static const struct {
 	{ "x-request-id", set_request_id },
 	{ "x-generation-id", set_request_id },
 	{ "x-litellm-call-id", set_request_id },
-	{ "llm_provider-retry-after", set_retry_after },
+	{ RELAYED "retry-after", set_retry_after },
 	{ "x-litellm-response-cost", set_cost },
 };
 
@@ -183,6 +184,9 @@ void head_line(struct head *h, struct str line, int64_t wall_ms)
 			return;
 		}
 	}
+	/* LiteLLM puts this in front of what its own backend said. */
+	if (str_starts_nocase(name, RELAYED "anthropic-ratelimit-"))
+		name = (struct str){ name.p + sizeof(RELAYED) - 1, name.n - sizeof(RELAYED) + 1 };
 	if (str_starts_nocase(name, "anthropic-"))
 		pass_on(h, name, value);
 }

@@ -90,7 +90,7 @@ static enum upstream_result perform_once(const struct upstream_call *a, bool las
 
 	*again = false;
 	if (!a->caller_key && a->backend->auth != AUTH_NONE &&
-	    credential_get(a->backend, a->waiter, &own, f))
+	    credential_get(a->backend, a->waiter, a->deadline, &own, f))
 		return f->class == FAULT_CANCELLED ? UPSTREAM_CANCELLED : UPSTREAM_FAILED;
 	if (last || a->caller_key || !credential_renewable(a->backend))
 		result = call_perform(a, &own, f);

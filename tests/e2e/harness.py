@@ -124,6 +124,7 @@ class Gateway:
         values = dict(commit_after=25, ping_interval=1, probe_interval=1, shutdown_grace=3,
                       client_write_timeout=60, model="scripted", dialect="openai-chat",
                       base_url="http://127.0.0.1:%d/v1" % self.upstream.port, backend="retries = 0;",
+                      key='api_key = "upstream-secret";',
                       access=KEYS % dict(sha=sha256(KEY), origin=ORIGIN), log_level="info", more="",
                       log=self.log, state=self.state)
         values.update(self.settings, **changes)
@@ -132,7 +133,7 @@ proxy_backend = "test";
 models = { big = "%(model)s"; small = "%(model)s";
 	map = ( { match = "claude-*"; to = "big"; } ); };
 backends = { test = { dialect = "%(dialect)s"; base_url = "%(base_url)s";
-	api_key = "upstream-secret"; %(backend)s }; };
+	%(key)s %(backend)s }; };
 access = { %(access)s };
 stream = { commit_after = %(commit_after)d; ping_interval = %(ping_interval)d;
 	probe_interval = %(probe_interval)d; };

@@ -243,6 +243,51 @@ def test_bedrock_count_converse():
             {"role": "user", "content": [{"text": "hi"}]}]}}}, call.json
 
 
+# ---- the list of models ----
+
+MODELS = {"modelSummaries": [
+    {"modelId": "amazon.nova-pro-v1:0", "modelName": "Nova Pro", "outputModalities": ["TEXT"],
+     "inferenceTypesSupported": ["ON_DEMAND"]},
+    {"modelId": "anthropic.claude-opus-4-6-v1", "modelName": "Claude", "outputModalities": ["TEXT"],
+     "inferenceTypesSupported": ["INFERENCE_PROFILE"]},
+    {"modelId": "amazon.titan-embed", "outputModalities": ["EMBEDDING"],
+     "inferenceTypesSupported": ["ON_DEMAND"]}]}
+PROFILES = {"inferenceProfileSummaries": [
+    {"inferenceProfileId": CLAUDE, "inferenceProfileName": "EU Claude", "status": "ACTIVE",
+     "type": "SYSTEM_DEFINED"},
+    {"inferenceProfileId": "a1b2", "inferenceProfileArn": ARN, "inferenceProfileName": "team",
+     "status": "ACTIVE", "type": "APPLICATION"}]}
+
+
+def listing(call, broken=()):
+    check_signature(call)
+    assert call.method == "GET", call.method
+    for path, answer in (("/foundation-models?byOutputModality=TEXT", MODELS),
+                         ("/inference-profiles?maxResults=1000", PROFILES)):
+        if call.path == path and path not in broken:
+            return call.whole(200, answer)
+    return call.whole(403, {"message": "not authorized"})
+
+
+def test_bedrock_models():
+    """Models that can be called by their id, and profiles; one list that is refused takes nothing
+    from the other."""
+    with Bedrock() as setup:
+        setup.upstream.reset(listing)
+        with setup.client(timeout=30) as client:
+            ids = [m["id"] for m in client.ask("GET", "/v1/models?limit=1000").json["data"]]
+        for one in ("amazon.nova-pro-v1:0", CLAUDE, ARN):
+            assert any(one in i for i in ids), (one, ids)
+        assert not any("titan" in i for i in ids), ids
+        assert "anthropic.claude-opus-4-6-v1" not in ids, ids
+    with Bedrock() as setup:
+        setup.upstream.reset(lambda call: listing(
+            call, ["/foundation-models?byOutputModality=TEXT"]))
+        with setup.client(timeout=30) as client:
+            ids = [m["id"] for m in client.ask("GET", "/v1/models?limit=1000").json["data"]]
+        assert any(ARN in i for i in ids), ids
+
+
 # ---- Converse ----
 
 def test_bedrock_converse_stream():

@@ -2,6 +2,8 @@
 processes of the gateway that know of each other only through the host table."""
 import collections
 import json
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -183,6 +185,29 @@ def test_breaker_of_all_processes():
         assert s.ask(model="safe").headers["x-messages-backend"] == "test"
 
 
+def test_a_process_just_started_knows():
+    with Pair(Lighttpd, SAFE % (2, 60), lab='api_keys = ( "key-b" );') as s:
+        s.upstream.reset(fails(500, (("x-note", "n"),)))
+        for _ in range(3):
+            assert s.ask(model="safe").headers["x-messages-backend"] == "LAB"
+        assert len(s.upstream.calls) == 2
+        before = harness.processes_below(s.gateway.dir)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        harness.wait_for(lambda: not any(map(harness.alive, before)), 10, "the processes end")
+
+        def served():
+            """lighttpd answers 5xx until it has started another."""
+            answer = s.ask(model="safe")
+            return answer.status == 200 and answer
+        answer = harness.wait_for(served, 20, "another process serves")
+        assert answer.headers["x-messages-backend"] == "LAB"
+        assert not set(before) & set(harness.processes_below(s.gateway.dir))
+        assert len(s.upstream.calls) == 2, "the new process did not know"
+        error = s.health("test")["last_error"]
+        assert error["count"] == 2 and error["message"] == "scripted failure", error
+
+
 def test_all_benched():
     with Pair(Lighttpd, SAFE % (1, 30)) as s:
         s.upstream.reset(fails(500))
@@ -235,17 +260,34 @@ def test_keys_rest():
         assert used["key-b"] == 1 and used["key-c"] == 1 and used["lab-key"] == 12, used
         health = s.health("LAB")
         assert health["state"] == "closed", health
+        # A key that is refused rests; one that is limited rests for that model alone.
         states = [key["state"] for key in health["keys"]]
-        assert states == ["closed", "open", "open"], health
-        assert [key["last_error"]["kind"] for key in health["keys"][1:]] == [
-            "key refused", "rate limit"], health
+        assert states == ["closed", "open", "closed"], health
+        refused, limited = health["keys"][1]["last_error"], health["keys"][2]["models"]
+        assert refused["kind"] == "key refused" and "scripted failure" in refused["message"], health
+        assert [m["model"] for m in limited] == ["x"] and limited[0]["state"] == "open", health
+        assert limited[0]["last_error"]["kind"] == "rate limit", health
         text = json.dumps(health)
         assert "key-b" not in text and "lab-key" not in text, text
+        s.lab.reset()
+        for _ in range(6):
+            assert s.ask(model="LAB/y").status == 200
+        assert keys_used(s.lab) == {"lab-key": 3, "key-c": 3}, keys_used(s.lab)
         time.sleep(2.2)
         s.lab.reset()
         for _ in range(4):
             s.ask(model="LAB/x")
         assert keys_used(s.lab)["key-c"] >= 1 and not keys_used(s.lab)["key-b"], keys_used(s.lab)
+
+
+def test_keys_take_turns_at_the_earlier_path():
+    with Pair(Lighttpd, SAFE % (3, 60), lab='api_keys = ( "key-b" ); pass_members = [ "provider" ];'
+              ) as s:
+        for _ in range(4):
+            answer = s.ask(path="/v1/universal/stream", model="m", provider="lab")
+            assert answer.status == 200, answer.body
+        assert keys_used(s.lab) == {"lab-key": 2, "key-b": 2}, keys_used(s.lab)
+        assert not any("provider" in call.json for call in s.lab.calls)
 
 
 # ---- the way to one of several ----
@@ -267,7 +309,17 @@ def test_names_and_paths():
         assert answer.status == 404 and "model: nobody-knows" in answer.json["error"]["message"]
         answer = s.ask(path="/v1/messages/count_tokens", model="nobody-knows")
         assert answer.status == 404
-        assert s.ask(path="/v1/messages/count_tokens", model="LAB/m").json["input_tokens"] > 0
+        answer = s.ask(path="/v1/messages/count_tokens", model="LAB/m")
+        assert answer.json["input_tokens"] > 0
+        assert answer.headers["x-messages-backend"] == "LAB", answer.headers
+        assert answer.headers["x-messages-model"] == "m", answer.headers
+        # Whatever it ends with: who was asked is said.
+        s.lab.reset(fails(400))
+        for stream in (False, True):
+            answer = s.ask(model="LAB/m", stream=stream)
+            assert answer.status == 400, answer.body
+            assert answer.headers["x-messages-backend"] == "LAB", answer.headers
+            assert answer.headers["x-messages-model"] == "m", answer.headers
 
 
 def test_model_lists_join():
@@ -279,6 +331,33 @@ def test_model_lists_join():
         assert len(ids) == len(set(ids)), ids
         for name in ids:
             assert s.ask(model=name).status == 200, name
+
+
+def test_model_lists_of_each():
+    """A backend that says nothing takes nothing from the others; below /b/NAME there is its own list,
+    and every name of it goes there."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mute = """}; MUTE = { dialect = "openai-chat"; base_url = "http://127.0.0.1:%d/v1";
+            api_key = "k";""" % silent.getsockname()[1]
+        with Pair(Lighttpd, SAFE % (3, 60), lab=mute) as s:
+            ids = [m["id"] for m in s.get("/v1/models?limit=1000")["data"]]
+            assert "LAB/vendor/other" in ids and "test/vendor/other" in ids, ids
+            assert not any("MUTE" in one for one in ids), ids
+            page = s.get("/v1/models?limit=2")
+            assert page["has_more"] and [m["id"] for m in page["data"]] == ids[:2], page
+            page = s.get("/v1/models?limit=2&after_id=" + page["last_id"])
+            assert [m["id"] for m in page["data"]] == ids[2:4], page
+            page = s.get("/v1/models?limit=2&before_id=" + page["first_id"])
+            assert [m["id"] for m in page["data"]] == ids[:2] and not page["has_more"], page
+            assert s.get("/v1/models/LAB/vendor/other")["id"] == "LAB/vendor/other"
+            assert s.get("/v1/models/nobody")["error"]["type"] == "not_found_error"
+            ids = [m["id"] for m in s.get("/b/LAB/v1/models?limit=1000")["data"]]
+            assert ids == ["scripted", "anthropic/scripted", "vendor/other",
+                           "anthropic/vendor/other"], ids
+            for name in ids:
+                answer = s.ask(path="/b/LAB/v1/messages", model=name)
+                assert answer.headers["x-messages-backend"] == "LAB", answer.headers
+                assert answer.headers["x-messages-model"] == name.replace("anthropic/", ""), name
 
 
 def test_universal():

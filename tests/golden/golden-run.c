@@ -311,6 +311,7 @@ static enum outcome run_case(const char *file, const char *recorded, bool update
 		complain(&r, "has an option that golden-run does not know");
 	upstream = r.failed ? -1 : case_upstream(&r.c, recorded, &r.arena, &r.upstream);
 	if (upstream > 0) {
+		options_release(&r.options);
 		arena_release(&r.arena);
 		return SKIPPED;
 	}
@@ -320,6 +321,7 @@ static enum outcome run_case(const char *file, const char *recorded, bool update
 		run_answer(&r);
 	if (r.changed && !r.failed && case_write(&r.c, file))
 		complain(&r, "could not be written");
+	options_release(&r.options);
 	arena_release(&r.arena);
 	return r.failed ? FAILED : PASSED;
 }

@@ -26,9 +26,12 @@ struct golden_case {
 struct case_options {
 	struct backend backend;
 	const char *model; /* at the backend; NULL: as asked for */
-	const char *beta, *session_id;
+	const char *beta, *session_id, *caller;
 	int64_t input_estimate;
 	bool strip_thinking;
+	size_t nbody, nheaders; /* of lists that the case adds to */
+	bool own_lists;
+	struct config *config; /* where the backend is a preset's; options_release */
 };
 
 /* case.c; everything lives in the arena. */
@@ -50,6 +53,11 @@ void frame_line(struct buf *b, struct str line, bool chunk);
 
 /* options.c: 0, or -1 with the line that is wrong printed. */
 int options_read(struct case_options *o, struct str config, struct arena *a) MUST_CHECK;
+void options_release(struct case_options *o);
+
+/* preset.c: "preset = GROQ" (and "dialect = …"): the backend as the program itself makes it of that
+ * preset. 0, or -1 with the reason printed. */
+int preset_read(struct case_options *o, const char *preset, const char *dialect) MUST_CHECK;
 
 /* replay.c: how the scripted upstream answers the next call. */
 enum chop { CHOP_WHOLE, CHOP_BYTES, CHOP_RANDOM };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config.h"
 #include "golden.h"
 
 #define LIST_MAX 16
@@ -49,6 +50,7 @@ static const struct {
 	{ "files", YES, AT(files), NULL },
 	{ "top_k", YES, AT(top_k), NULL },
 	{ "user", YES, AT(user), NULL },
+	{ "user_member", TEXT, AT(user_member), NULL },
 	{ "response_format", YES, AT(response_format), NULL },
 	{ "strip_schema_null", YES, AT(strip_schema_null), NULL },
 	{ "think_tags", YES, AT(think_tags), NULL },
@@ -76,10 +78,17 @@ static const struct {
 	{ "context_tokens", LONG, AT(context_tokens), NULL },
 	{ "drop_members", LIST, AT(drop_members), NULL },
 	{ "drop_betas", LIST, AT(drop_betas), NULL },
+	{ "region", TEXT, AT(region), NULL },
+	{ "guardrail.id", TEXT, AT(guardrail.id), NULL },
+	{ "guardrail.version", TEXT, AT(guardrail.version), NULL },
+	{ "guardrail.trace", TEXT, AT(guardrail.trace), NULL },
+	{ "service_tier", TEXT, AT(service_tier), NULL },
+	{ "latency", TEXT, AT(latency), NULL },
 #undef AT
 	{ "model", TEXT, offsetof(struct case_options, model), NULL },
 	{ "beta", TEXT, offsetof(struct case_options, beta), NULL },
 	{ "session_id", TEXT, offsetof(struct case_options, session_id), NULL },
+	{ "caller", TEXT, offsetof(struct case_options, caller), NULL },
 	{ "input_estimate", LONG, offsetof(struct case_options, input_estimate), NULL },
 	{ "strip_thinking", YES, offsetof(struct case_options, strip_thinking), NULL },
 };
@@ -103,26 +112,45 @@ static int word_of(const char *const *words, struct str value)
 	return -1;
 }
 
+/* Lists of the case's own, which begin with what the preset has. */
+static int own_lists(struct case_options *o, struct arena *a)
+{
+	struct body_member *body = arena_alloc(a, LIST_MAX * sizeof(*body));
+	struct header_setting *head = arena_alloc(a, LIST_MAX * sizeof(*head));
+	const struct backend *b = &o->backend;
+
+	if (!body || !head)
+		return -1;
+	for (; b->body && b->body[o->nbody].name && o->nbody < LIST_MAX - 2; o->nbody++)
+		body[o->nbody] = b->body[o->nbody];
+	for (; b->headers && b->headers[o->nheaders].name && o->nheaders < LIST_MAX - 2;
+	     o->nheaders++)
+		head[o->nheaders] = b->headers[o->nheaders];
+	o->backend.body = body;
+	o->backend.headers = head;
+	o->own_lists = true;
+	return 0;
+}
+
 /* "body.NAME = JSON" (or "drop") and "header.NAME = value". */
 static int add_named(struct case_options *o, struct str name, struct str value, struct arena *a)
 {
-	static size_t members, headers;
-	struct body_member *body = (struct body_member *)o->backend.body;
-	struct header_setting *head = (struct header_setting *)o->backend.headers;
 	const char *text = arena_str(a, value).p;
+	struct body_member *body;
+	struct header_setting *head;
 
-	if (!body) {
-		members = headers = 0;
-		o->backend.body = body = arena_alloc(a, LIST_MAX * sizeof(*body));
-		o->backend.headers = head = arena_alloc(a, LIST_MAX * sizeof(*head));
-	}
-	if (members > LIST_MAX - 2 || headers > LIST_MAX - 2)
+	if (!o->own_lists && own_lists(o, a))
 		return -1;
+	if (o->nbody > LIST_MAX - 2 || o->nheaders > LIST_MAX - 2)
+		return -1;
+	body = (struct body_member *)o->backend.body;
+	head = (struct header_setting *)o->backend.headers;
 	if (str_starts(name, "body."))
-		body[members++] = (struct body_member){ arena_dup(a, name.p + 5, name.n - 5),
-							str_is(value, "drop") ? NULL : text };
+		body[o->nbody++] = (struct body_member){
+			arena_dup(a, name.p + 5, name.n - 5), str_is(value, "drop") ? NULL : text
+		};
 	else
-		head[headers++] =
+		head[o->nheaders++] =
 			(struct header_setting){ arena_dup(a, name.p + 7, name.n - 7), text };
 	return 0;
 }
@@ -188,20 +216,50 @@ static void set_defaults(struct case_options *o)
 		.response_format = true,
 		.think_tags = true,
 		.tool_name_max = 64,
+		.user_member = "user",
 	};
+}
+
+/* The value of one line of the section; NULL: it has none of this name. */
+static const char *value_of(struct str config, const char *name, struct arena *a)
+{
+	struct str line, key;
+
+	while (str_split(&config, '\n', &line)) {
+		struct str value = line;
+
+		if (str_split(&value, '=', &key) && str_is(str_trim(key), name))
+			return arena_str(a, str_trim(value)).p;
+	}
+	return NULL;
+}
+
+void options_release(struct case_options *o)
+{
+	if (o->config)
+		config_unref(o->config);
+	o->config = NULL;
 }
 
 int options_read(struct case_options *o, struct str config, struct arena *a)
 {
+	const char *preset = value_of(config, "preset", a);
 	struct str line, key;
 
 	set_defaults(o);
+	if (preset && preset_read(o, preset, value_of(config, "dialect", a)))
+		return -1;
 	while (str_split(&config, '\n', &line)) {
 		struct str value = line;
 
 		if (!str_trim(line).n || line.p[0] == '#')
 			continue;
-		if (!str_split(&value, '=', &key) || set(o, str_trim(key), str_trim(value), a)) {
+		key = STR_NONE;
+		str_split(&value, '=', &key);
+		key = str_trim(key);
+		if (preset && (str_is(key, "preset") || str_is(key, "dialect")))
+			continue;
+		if (set(o, key, str_trim(value), a)) {
 			printf("  config: not understood: %.*s\n", STR_ARGS(line));
 			return -1;
 		}

@@ -86,6 +86,7 @@ static int parse(const struct exchange *x, struct message_request *r, struct tar
 	r->stream = x->stream;
 	r->beta = o->beta;
 	r->session_id = o->session_id;
+	r->caller = o->caller;
 	*t = (struct target){ .backend = &o->backend,
 			      .model = o->model ? o->model : r->model_name };
 	t->mapped = !str_is(str_of(t->model), r->model_name);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "base/wait.h"
 #include "json/scan.h"
 #include "message/event.h"
@@ -318,6 +319,56 @@ static void test_usage(void **state)
 	assert_null(stop_reason_name(STOP_NOT_GIVEN));
 }
 
+static void test_redact(void **state)
+{
+	static const struct {
+		const char *text, *out;
+	} cases[] = {
+		{ "Incorrect API key provided: sk-abc***wxyz. See https://x.example/keys.",
+		  "Incorrect API key provided: [...] See https://x.example/keys." },
+		{ "no such model: claude-sonnet-4-5-20250929", "no such model: claude-sonnet-4-5-20250929" },
+		{ "Bearer 0123456789abcdef0123 was refused", "Bearer [...] was refused" },
+		{ "x=eyJhbGciOi.J9", "x=eyJhbGciOi.J9" },
+		{ "x: eyJhbGciOi.J9;", "x: [...];" },
+		{ "the key \"hush-hush\" (prehush-hushpost) is bad", "the key \"[...]\" (pre[...]post) is bad" },
+		{ "two\nlines\t.", "two lines ." },
+		{ "sk-", "sk-" },
+		{ "", "" },
+		{ "not UTF-8 \xff", "" },
+		{ NULL, "" },
+	};
+	char out[128], small[12];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		redact(out, sizeof(out), cases[i].text, "hush-hush");
+		assert_string_equal(out, cases[i].out);
+	}
+	redact(out, sizeof(out), "no secret known", NULL);
+	assert_string_equal(out, "no secret known");
+	redact(out, sizeof(out), "an empty one", "");
+	assert_string_equal(out, "an empty one");
+	redact(small, sizeof(small), "0123456789\xc3\xa4", NULL);
+	assert_string_equal(small, "0123456789");
+	redact(small, sizeof(small), "012345678\xc3\xa4\xc3\xa4", NULL);
+	assert_string_equal(small, "012345678\xc3\xa4");
+}
+
+/* Choices by a remainder are even, and those with other seeds go their own ways. */
+static void test_hash(void **state)
+{
+	int both[2][2] = { { 0 } };
+	char name[32];
+
+	for (int i = 0; i < 4000; i++) {
+		snprintf(name, sizeof(name), "session-%d", i);
+		both[str_hash(1, name) % 2][str_hash(2, name) % 2]++;
+	}
+	for (int i = 0; i < 4; i++)
+		assert_in_range(both[i / 2][i % 2], 900, 1100);
+	assert_true(str_hash(1, "a") == str_hash(1, "a"));
+	assert_true(str_hash(1, "") != str_hash(2, ""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +383,8 @@ int main(void)
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_fault),
 		cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_redact),
+		cmocka_unit_test(test_hash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

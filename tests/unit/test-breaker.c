@@ -216,6 +216,160 @@ static void test_full(void **state)
 	host_breaker_well("b299");
 }
 
+/* ---- texts ---- */
+
+static void test_error_text(void **state)
+{
+	struct host_error e = { .wall_ms = 5, .status = 401 }, got;
+	struct breaker b;
+
+	memset(e.text, 'x', sizeof(e.text) - 1);
+	memcpy(e.text, "Key refused", 11);
+	host_breaker_failed("lab", &rule, &e);
+	host_breaker_get("lab", &b, &got);
+	assert_string_equal(got.text, e.text);
+	strcpy(e.text, "no");
+	host_breaker_rest("lab", 1000, &rule, &e);
+	host_breaker_get("lab", &b, &got);
+	assert_string_equal(got.text, "no");
+	host_breaker_get("other", &b, &got);
+	assert_string_equal(got.text, "");
+}
+
+/* Half of one text and half of another is none. */
+static void test_torn_note(void **state)
+{
+	NOTE(32) a = { 0 }, b = { 0 };
+	char text[32];
+
+	NOTE_GET(a, text);
+	assert_string_equal(text, "");
+	NOTE_PUT(a, "the first of the two texts");
+	NOTE_PUT(b, "another one that is as long");
+	NOTE_GET(a, text);
+	assert_string_equal(text, "the first of the two texts");
+	a.word[1] = b.word[1];
+	NOTE_GET(a, text);
+	assert_string_equal(text, "");
+	NOTE_PUT(a, "and written again");
+	NOTE_GET(a, text);
+	assert_string_equal(text, "and written again");
+	NOTE_PUT(a, "cut between two characters: \xc3\xa4\xc3\xb6");
+	NOTE_GET(a, text);
+	assert_string_equal(text, "cut between two characters: \xc3\xa4");
+}
+
+static bool writes_texts(void)
+{
+	struct host_error e = { .wall_ms = 1 };
+
+	for (int i = 0; i < 500; i++) {
+		memset(e.text, 'a' + (int)(getpid() % 26), 100);
+		host_breaker_failed("lab", &rule, &e);
+	}
+	return false;
+}
+
+static bool reads_texts(void)
+{
+	for (int i = 0; i < 5000; i++) {
+		struct host_error e;
+		struct breaker b;
+
+		host_breaker_get("lab", &b, &e);
+		for (size_t k = 1; e.text[0] && k < 100; k++)
+			if (e.text[k] != e.text[0])
+				return true;
+	}
+	return false;
+}
+
+static bool writes_or_reads(void)
+{
+	return getpid() % 2 ? reads_texts() : writes_texts();
+}
+
+static void test_texts_of_all_processes(void **state)
+{
+	assert_int_equal(count_true(8, writes_or_reads), 0);
+}
+
+/* ---- parts: a key's models ---- */
+
+struct seen {
+	char labels[256];
+	int open;
+};
+
+static void see(void *ctx, const char *label, const struct breaker *b, const struct host_error *e)
+{
+	struct seen *s = ctx;
+
+	strcat(strcat(s->labels, label), ";");
+	s->open += b->phase == BREAKER_OPEN;
+}
+
+static void test_parts(void **state)
+{
+	struct seen seen = { "", 0 };
+
+	host_breaker_label("key m", "key", "m");
+	host_breaker_each("key", see, &seen);
+	assert_string_equal(seen.labels, "");
+	host_breaker_rest("key m", 60000, &rule, &error);
+	host_breaker_label("key m", "key", "m");
+	host_breaker_rest("other m", 60000, &rule, &error);
+	host_breaker_label("other m", "other", "m");
+	host_breaker_each("key", see, &seen);
+	assert_string_equal(seen.labels, "m;");
+	assert_int_equal(seen.open, 1);
+	assert_true(host_breaker_ready("key"));
+	assert_false(host_breaker_ready("key m"));
+}
+
+/* Names that clients make up can't use up the table: what has been well again is taken over. */
+static void test_taken_over(void **state)
+{
+	char name[16];
+	int64_t until;
+
+	for (int i = 0; i < 256; i++) {
+		snprintf(name, sizeof(name), "b%d", i);
+		host_breaker_rest(name, 60000, &rule, &error);
+	}
+	host_breaker_rest("new", 60000, &rule, &error);
+	assert_true(host_breaker_ask("new", &until));
+	host_breaker_well("b7");
+	host_breaker_rest("new", 60000, &rule, &error);
+	assert_false(host_breaker_ask("new", &until));
+	for (int i = 0; i < 256; i++) {
+		snprintf(name, sizeof(name), "b%d", i);
+		assert_int_equal(host_breaker_ask(name, &until), i == 7);
+	}
+}
+
+/* A probe is over when an answer begins; failures count until one ends. */
+static void test_answers_and_ended(void **state)
+{
+	struct host_error e;
+	struct breaker b;
+
+	host_breaker_failed("lab", &rule, &error);
+	host_breaker_answers("lab");
+	host_breaker_get("lab", &b, &e);
+	assert_int_equal(b.failures, 1);
+	host_breaker_ended("lab");
+	host_breaker_get("lab", &b, &e);
+	assert_int_equal(b.failures, 0);
+	host_breaker_rest("lab", 60000, &rule, &error);
+	host_breaker_ended("lab");
+	assert_false(host_breaker_ready("lab"));
+	host_breaker_answers("lab");
+	assert_true(host_breaker_ready("lab"));
+}
+
+#define SHARED(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,11 +377,16 @@ int main(void)
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_late_failures_change_nothing),
 		cmocka_unit_test(test_limits),
-		cmocka_unit_test_setup_teardown(test_one_prober_of_all_processes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_failures_of_all_processes_add_up, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+		SHARED(test_one_prober_of_all_processes),
+		SHARED(test_failures_of_all_processes_add_up),
+		SHARED(test_turns),
+		SHARED(test_full),
+		SHARED(test_error_text),
+		cmocka_unit_test(test_torn_note),
+		SHARED(test_texts_of_all_processes),
+		SHARED(test_parts),
+		SHARED(test_taken_over),
+		SHARED(test_answers_and_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,7 +223,8 @@ static void test_types(void **state)
 
 	c = must(load(LAB "headers = ( { name = \"X-Team\"; value = \"blue\"; } );\n"
 			  "body = { provider = { sort = \"pri\\\"ce\"; order = [ \"a\", \"b\" ]; "
-			  "}; temperature = 0.2; n = 3; flag = true; };\n"
+			  "}; temperature = 0.2; n = 3; flag = true; "
+			  "bias = \"json:{\\\"5\\\":-1}\"; };\n"
 			  "drop_members = ( \"foo\", \"bar\" ); drop_betas = \"one, two-*\"; "
 			  "tls_verify = true; http2 = true;\n"
 			  "mid_system = \"HOIST\"; max_tokens_max = 9000; max_tokens_member = "
@@ -244,9 +245,10 @@ static void test_types(void **state)
 	assert_string_equal(b->body[1].json, "0.2");
 	assert_string_equal(b->body[2].json, "3");
 	assert_string_equal(b->body[3].json, "true");
-	assert_string_equal(b->body[4].name, "foo");
-	assert_null(b->body[4].json);
-	assert_null(b->body[6].name);
+	assert_string_equal(b->body[4].json, "{\"5\":-1}");
+	assert_string_equal(b->body[5].name, "foo");
+	assert_null(b->body[5].json);
+	assert_null(b->body[7].name);
 	assert_string_equal(b->drop_betas[1], "two-*");
 	assert_null(b->drop_betas[2]);
 	assert_true(b->http2);

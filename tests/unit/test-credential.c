@@ -61,7 +61,7 @@ static void gets(const struct backend *b, const char *token)
 	struct credential c;
 	struct fault f = FAULT_INIT;
 
-	assert_int_equal(credential_get(b, NULL, &c, &f), 0);
+	assert_int_equal(credential_get(b, NULL, 0, &c, &f), 0);
 	assert_string_equal(c.token, token);
 	credential_release(&c);
 }
@@ -71,7 +71,7 @@ static void fails(const struct backend *b, const char *words)
 	struct credential c;
 	struct fault f = FAULT_INIT;
 
-	assert_int_equal(credential_get(b, NULL, &c, &f), -1);
+	assert_int_equal(credential_get(b, NULL, 0, &c, &f), -1);
 	if (!strstr(f.message, words) || !strstr(f.message, "backend lab"))
 		fail_msg("\"%s\" does not say \"%s\"", f.message, words);
 	assert_int_equal(f.status, 502);
@@ -97,10 +97,10 @@ static void test_file(void **state)
 
 	fails(&b, "No such file");
 	put("token", " \n");
-	fails(&b, "it holds none");
+	fails(&b, "the file is empty");
 	put("token", "one\n");
 	gets(&b, "one");
-	assert_int_equal(credential_get(&b, NULL, &used, &f), 0);
+	assert_int_equal(credential_get(&b, NULL, 0, &used, &f), 0);
 	assert_false(credential_refused(&b, &used, 401, STR("")));
 	put("token", "another\n");
 	assert_true(credential_refused(&b, &used, 401, STR("")));
@@ -160,7 +160,7 @@ static void *get_in_thread(void *ctx)
 	struct credential c;
 	struct fault f = FAULT_INIT;
 
-	if (credential_get(ctx, NULL, &c, &f))
+	if (credential_get(ctx, NULL, 0, &c, &f))
 		return NULL;
 	credential_release(&c);
 	return ctx;
@@ -189,7 +189,7 @@ static void test_shared(void **state)
 	struct fault f = FAULT_INIT;
 
 	credential_setup(dir);
-	assert_int_equal(credential_get(&b, NULL, &first, &f), 0);
+	assert_int_equal(credential_get(&b, NULL, 0, &first, &f), 0);
 	credential_cleanup();
 	credential_setup(dir);
 	gets(&b, first.token);
@@ -197,7 +197,7 @@ static void test_shared(void **state)
 	assert_false(credential_refused(&b, &first, 500, STR("expired")));
 	assert_false(credential_refused(&b, &first, 403, STR("not for you")));
 	assert_true(credential_refused(&b, &first, 403, STR("The access token EXPIRED")));
-	assert_int_equal(credential_get(&b, NULL, &again, &f), 0);
+	assert_int_equal(credential_get(&b, NULL, 0, &again, &f), 0);
 	assert_string_not_equal(again.token, first.token);
 	assert_int_equal(lines("shared"), 2);
 	/* Whoever still holds the first one is told of the second without another renewal. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -137,6 +138,30 @@ static void test_broken_file(void **state)
 	}
 }
 
+/* A table of an earlier version, even of the same size, is left to those who still map it. */
+static void test_earlier_version(void **state)
+{
+	uint32_t version;
+	struct stat st;
+	ino_t before;
+	int fd;
+
+	assert_int_equal(host_open(dir), 0);
+	assert_true(host_health_claim("lab", 60000));
+	host_close();
+	fd = open(file, O_RDWR);
+	assert_true(fd >= 0 && pread(fd, &version, 4, 8) == 4);
+	version--;
+	assert_int_equal(pwrite(fd, &version, 4, 8), 4);
+	close(fd);
+	assert_int_equal(stat(file, &st), 0);
+	before = st.st_ino;
+	assert_int_equal(host_open(dir), 0);
+	assert_true(host_health_claim("lab", 60000));
+	assert_int_equal(stat(file, &st), 0);
+	assert_true(st.st_ino != before);
+}
+
 /* Without a folder, or without a usable one, the process keeps a table of its own. */
 static void test_anonymous(void **state)
 {
@@ -167,6 +192,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_result, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_earlier_version, setup, teardown),
 		cmocka_unit_test(test_anonymous),
 		cmocka_unit_test(test_full),
 	};

@@ -67,7 +67,8 @@ static void test_alias(void **state)
 	expect(&c, "anthropic/gpt-big", "gpt-big", true);
 	expect(&c, "anthropic/lab/llama", "lab/llama", true);
 	expect(&c, "anthropic/mini", "anthropic/mini", false);
-	expect(&c, "anthropic/unknown", "anthropic/unknown", false);
+	expect(&c, "anthropic/unknown", "unknown", true);
+	expect(&c, "anthropic/claude-x", "anthropic/claude-x", false);
 	expect(&c, "anthropic/big", "anthropic/big", false);
 	assert_true(route_needs_alias("gpt-big"));
 	assert_false(route_needs_alias("openrouter/Claude-x"));

@@ -51,6 +51,12 @@ static const char settings[] =
 	"  { name = \"background\"; when = { background = true; model = \"claude-*\"; };\n"
 	"    to = \"LAB/quick\"; options = { max_tokens_max = 99; retries = 0;\n"
 	"      headers = ( { name = \"X-B\"; value = \"2\"; } ); drop_members = ( \"top_p\" ); }; },\n"
+	"  { name = \"million\"; when = { model = \"gpt-*[1m]\"; }; to = \"LAB/wide\"; },\n"
+	"  { name = \"odd\"; when = { model = \"we.rd+(x)^$*\\\\end\"; }; to = \"LAB/odd\"; },\n"
+	"  { name = \"both\"; when = { model = \"y*\"; agent = true; images = false;\n"
+	"      thinking = true; }; to = \"LAB/never\"; },\n"
+	"  { name = \"calm\"; when = { model = \"z*\"; images = false; thinking = true; };\n"
+	"    to = \"LAB/calm\"; },\n"
 	"  { name = \"safe\"; when = { model = ( \"s?fe-model\", \"other\" ); }; to = \"safe\"; },\n"
 	"  { name = \"big of the lab\"; when = { model = \"labbig\"; }; to = \"LAB/big\"; }\n"
 	");\n";
@@ -178,6 +184,15 @@ static void test_table(void **state)
 			"\"content\":[" IMAGE "]}]" }, "LAB", "eyes", "pictures" },
 		{ { .model = "claude-x", .content = "[{\"type\":\"document\",\"source\":{\"type\":\"url\","
 			"\"url\":\"https://x/y\"}}]" }, "LAB", "reader", "papers" },
+		{ { .model = "claude-x", .content = "[{\"type\":\"tool_result\",\"tool_use_id\":\"t\","
+			"\"content\":[{\"type\":\"document\",\"source\":{\"type\":\"text\",\"media_type\":"
+			"\"text/plain\",\"data\":\"x\"}}]}]" }, "LAB", "reader", "papers" },
+		{ { .model = "gpt-7[1m]" }, "LAB", "wide", "million" },
+		{ { .model = "WE.rd+(x)^$anything\\\\end" }, "LAB", "odd", "odd" },
+		{ { .model = "z1", .more = "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}" },
+			"LAB", "calm", "calm" },
+		{ { .model = "claude-x", .more = "\"thinking\":{\"type\":\"disabled\"}" }, "MAIN",
+			"big-model", "models.map[1]" },
 		{ { .model = "claude-x", .more = "\"tools\":[{\"type\":\"web_search_20250305\","
 			"\"name\":\"web_search\"}]" }, "CLAUDE", "claude-x", "search" },
 		{ { .model = "claude-x", .more = "\"tools\":[{\"name\":\"web_search\","
@@ -225,6 +240,13 @@ static void test_nowhere(void **state)
 	assert_int_equal(f.status, 404);
 	assert_string_equal(f.type, "not_found_error");
 	assert_non_null(strstr(f.message, "model: gpt-unknown"));
+	assert_int_equal(decide(&(struct given){ .model = "gpt-7" }, &chain, &f), -1);
+	/* All of a rule must hold. */
+	assert_int_equal(decide(&(struct given){ .model = "z1", .content = "[" IMAGE "]" }, &chain,
+				&f), 0);
+	assert_string_equal(chain.v[0].model, "eyes");
+	assert_int_equal(decide(&(struct given){ .model = "z1" }, &chain, &f), -1);
+	assert_int_equal(decide(&(struct given){ .model = "we.rdend" }, &chain, &f), -1);
 	assert_int_equal(decide(&path, &chain, &f), -1);
 	assert_int_equal(f.status, 404);
 	assert_non_null(strstr(f.message, "NOBODY"));
@@ -325,6 +347,19 @@ static void test_families(void **state)
 		{ "fable-5.1", "claude-fable-5-1", true },
 		{ "sonnet", "gpt-6", false },
 		{ "", "claude-opus", false },
+		{ "sonnet-4", "claude-sonnet-4-5", true },
+		{ "sonnet-4", "claude-sonnet-4-5-20250929", true },
+		{ "sonnet-4.5", "claude-sonnet-4-20250514", false },
+		{ "sonnet-4.5", "databricks-claude-sonnet-4-5", true },
+		{ "sonnet-4.5", "claude-sonnet-4-5@20250929", true },
+		{ "opus-4.1", "claude-opus-4-1-20250805", true },
+		{ "opus-4.1", "anthropic/claude-opus-4.1", true },
+		{ "opus-4.1", "claude-opus-4-10", false },
+		{ "claude-sonnet-4-5", "anthropic/claude-sonnet-4.5", true },
+		{ "3-5-sonnet", "claude-3-5-sonnet-20241022", true },
+		{ "Opus", "claude-opus-4-1", true },
+		{ "newone", "claude-newone-6-1", true },
+		{ "newone", "claude-opus-6-1", false },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
@@ -348,6 +383,12 @@ static void test_wrong_settings(void **state)
 		{ "routes = 1;", "routes must be a list" },
 		{ "targets = ( );", "targets must be a group" },
 		{ "targets = { OPENAI = ( \"big\" ); };", "a backend has this name" },
+		{ "routes = ( { to = \"OPENIA/gpt\"; } );", "m.conf:2: routes[0].to: \"OPENIA/gpt\": there "
+			"is no backend OPENIA" },
+		{ "routes = ( { to = ( \"big\",\n { backend = \"lab\"; model = \"x\"; } ); } );",
+			"m.conf:3: routes[0].to: \"lab/x\": there is no backend lab" },
+		{ "routes = ( { to = \"lab,x\"; } );", "there is no backend lab" },
+		{ "targets = { t = \"THUDM/GLM-4\"; };", "{ backend = \"OPENAI\"; model = \"THUDM/GLM-4\"; }" },
 		{ "routing = { failover_statuses = ( \"99\" ); };", "no status" },
 	};
 	char text[1024], err[4096];
@@ -364,6 +405,115 @@ static void test_wrong_settings(void **state)
 	}
 }
 
+static char *check(const char *text)
+{
+	char path[128], *out = NULL;
+	struct config_load how = { .path = path };
+	size_t size;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/m.conf", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	f = open_memstream(&out, &size);
+	assert_non_null(f);
+	assert_int_equal(config_check(&how, NULL, f), 0);
+	fclose(f);
+	unlink(path);
+	return out;
+}
+
+/* Rules that never win, and names that were hardly meant so, are told; what is as it should be is
+ * not. */
+static void test_warnings(void **state)
+{
+	static const struct {
+		const char *text, *says;        /* NULL: nothing */
+	} cases[] = {
+		{ "routes = ( { to = \"big\"; }, { when = { family = \"opus\"; }; to = \"small\"; } );",
+			"routes[1] never wins: routes[0] before it" },
+		{ "routes = ( { when = { model = \"a*\"; }; to = \"big\"; },\n"
+		  "{ name = \"n\"; when = { model = ( \"ab\", \"ac\" ); agent = true; }; to = \"small\"; } );",
+			"m.conf:3: routes[1] \"n\" never wins" },
+		{ "routes = ( { when = { family = \"opus\"; }; to = \"big\"; },"
+		  "{ when = { family = \"opus-4\"; }; to = \"small\"; } );", "routes[1] never wins" },
+		{ "routes = ( { when = { tokens_over = 10; }; to = \"big\"; },"
+		  "{ when = { tokens_over = 10; }; to = \"small\"; } );", "routes[1] never wins" },
+		{ "routes = ( { when = { tokens_over = 20; }; to = \"big\"; },"
+		  "{ when = { tokens_over = 10; }; to = \"small\"; } );", NULL },
+		{ "routes = ( { when = { family = \"opus-4\"; }; to = \"big\"; },"
+		  "{ when = { family = \"opus\"; }; to = \"small\"; } );", NULL },
+		{ "routes = ( { when = { images = true; }; to = \"big\"; },"
+		  "{ when = { images = false; }; to = \"small\"; },"
+		  "{ when = { images = true; path = \"p\"; }; to = \"small\"; } );", NULL },
+		{ "routes = ( { when = { model = \"a?\"; }; to = \"big\"; },"
+		  "{ when = { model = \"a*\"; }; to = \"small\"; } );", NULL },
+		{ "routes = ( { name = \"x\"; when = { images = true; }; to = \"big\"; },"
+		  "{ name = \"x\"; when = { agent = true; }; to = \"small\"; } );", "same name, \"x\"" },
+		{ "models = { map = ( { match = \"claude-*\"; to = \"big\"; },"
+		  "{ match = \"claude-haiku\"; to = \"small\"; } ); };",
+			"models.map[1] \"claude-haiku\" never wins: models.map[0]" },
+		{ "models = { map = ( { match = \"*haiku*\"; to = \"small\"; },"
+		  "{ match = \"claude-*\"; to = \"big\"; } ); };", NULL },
+		{ "targets = { careful = ( \"big\" ); }; routes = ( { to = \"carefull\"; } );",
+			"taken as a model of OPENAI; did you mean careful?" },
+		{ "routes = ( { to = \"mybox2/x\"; } );", "did you mean mybox?" },
+		{ "routes = ( { to = ( \"mybox/x\", \"openai/gpt\", \"x-ai/grok\", \"gpt-6\" ); } );", NULL },
+	};
+	char text[1024];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char *out;
+
+		snprintf(text, sizeof(text), "backends = { OPENAI = { api_key = \"k\"; }; mybox = { dialect "
+			 "= \"openai-chat\"; base_url = \"http://h\"; }; }; proxy_backend = \"OPENAI\";\n"
+			 "%s\n", cases[i].text);
+		out = check(text);
+		if (cases[i].says ? !strstr(out, cases[i].says)
+				  : strstr(out, "never wins") || strstr(out, "did you mean"))
+			fail_msg("%s: says %s", cases[i].text, out);
+		free(out);
+	}
+}
+
+/* With rules, or with several backends, an unknown name is an error; without, it goes on as it came.
+ * Claude's own names always go to whoever has them. */
+static void test_as_it_came(void **state)
+{
+	static const struct {
+		const char *text, *model;
+		bool served;
+	} cases[] = {
+		{ "backends = { OPENAI = { api_key = \"k\"; }; };", "nobody", true },
+		{ "backends = { OPENAI = { api_key = \"k\"; }; };", "anthropic/nobody", true },
+		{ "backends = { OPENAI = { api_key = \"k\"; }; };\n"
+		  "routes = ( { when = { images = true; }; to = \"big\"; } );", "nobody", false },
+		{ "backends = { OPENAI = { api_key = \"k\"; }; };\n"
+		  "routes = ( { when = { images = true; }; to = \"big\"; } );", "claude-opus-4-1", true },
+		{ "backends = { OPENAI = { api_key = \"k\"; }; }; models = { default = \"big\"; };\n"
+		  "routes = ( { when = { images = true; }; to = \"big\"; } );", "nobody", true },
+		{ "backends = { ANTHROPIC = { api_key = \"k\"; }; OPENAI = { api_key = \"k\"; }; };\n"
+		  "proxy_backend = \"ANTHROPIC\";", "claude-opus-4-1", true },
+		{ "backends = { ANTHROPIC = { api_key = \"k\"; }; OPENAI = { api_key = \"k\"; }; };\n"
+		  "proxy_backend = \"ANTHROPIC\";", "nobody", false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct config *c = load(cases[i].text, NULL, 0);
+		struct fault f = FAULT_INIT;
+		struct target t;
+
+		assert_non_null(c);
+		if ((route_select(c, cases[i].model, &arena, &t, &f) == 0) != cases[i].served)
+			fail_msg("case %zu: %s", i, f.message);
+		if (!cases[i].served)
+			assert_string_equal(f.type, "not_found_error");
+		config_unref(c);
+	}
+}
+
 /* 50 rules, none of which holds, on 76 KB: the text is walked once for all of them. The time is printed, not judged: machines
  * differ (the goal is 20 microseconds). */
 static void test_time(void **state)
@@ -376,7 +526,7 @@ static void test_time(void **state)
 
 	buf_init(&text, 0);
 	buf_puts(&text, "backends = { MAIN = { dialect = \"openai-chat\"; base_url = \"http://h\"; }; };\n"
-			"proxy_backend = \"MAIN\"; routes = (\n");
+			"proxy_backend = \"MAIN\"; models = { default = \"m\"; };\nroutes = (\n");
 	for (int i = 0; i < 50; i++)
 		buf_printf(&text, "%s{ when = { %s }; to = \"m\"; }", i ? ",\n" : "",
 			   i % 5 == 0 ? "images = true;" : i % 5 == 1 ? "tokens_over = 60000;" :
@@ -415,7 +565,8 @@ int main(void)
 		cmocka_unit_test(test_table),	 cmocka_unit_test(test_nowhere),
 		cmocka_unit_test(test_options),	 cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_own_key),	 cmocka_unit_test(test_families),
-		cmocka_unit_test(test_wrong_settings), cmocka_unit_test(test_time),
+		cmocka_unit_test(test_wrong_settings), cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_as_it_came), cmocka_unit_test(test_time),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

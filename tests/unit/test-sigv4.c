@@ -6,10 +6,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "upstream/auth.h"
 #include "upstream/sigv4.h"
 
 #define TIME_2015 INT64_C(1440938160000)        /* 20150830T123600Z */
@@ -163,6 +165,44 @@ static void test_different(void **state)
 	}
 }
 
+/* A host of AWS says which region is signed; any other leaves it to the option. */
+static void test_region(void **state)
+{
+	static const struct { const char *url, *option, *signed_for; } cases[] = {
+		{ "https://bedrock-runtime.eu-west-1.amazonaws.com/model/a/invoke", "us-east-1",
+		  "eu-west-1" },
+		{ "https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com/m", NULL,
+		  "us-gov-west-1" },
+		{ "https://vpce-0a1-2b3.bedrock-runtime.ap-south-1.vpce.amazonaws.com:443/m",
+		  "us-east-1", "ap-south-1" },
+		{ "https://bedrock.cn-north-1.amazonaws.com.cn/foundation-models", "us-east-1",
+		  "cn-north-1" },
+		{ "http://127.0.0.1:8080/eu-west-1.amazonaws.com", "eu-central-1", "eu-central-1" },
+		{ "https://aws.eu-west-1.example.com/m", NULL, "us-east-1" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct backend backend = { .name = "B", .auth = AUTH_SIGV4,
+					   .region = cases[i].option };
+		struct upstream_call call = { .method = "GET", .url = cases[i].url,
+					      .backend = &backend };
+		struct curl_slist *lines;
+		char scope[64] = "";
+		struct fault f;
+
+		assert_int_equal(auth_headers(&call, &key, &lines, &f), 0);
+		for (struct curl_slist *l = lines; l; l = l->next) {
+			const char *at = strstr(l->data, "Credential=AKIDEXAMPLE/");
+
+			if (at)
+				snprintf(scope, sizeof(scope), "%s", at + 23 + 9);
+		}
+		scope[strcspn(scope, "/")] = '\0';
+		assert_string_equal(scope, cases[i].signed_for);
+		curl_slist_free_all(lines);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_different),
+		cmocka_unit_test(test_region),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,13 +251,17 @@ static void test_head_lines(void **state)
 	head_line(&h, STR("x-litellm-response-cost: 1.2e-05"), 0);
 	head_line(&h, STR("X-Should-Retry: TRUE"), 0);
 	head_line(&h, STR("Anthropic-Organization-Id:  o1 "), 0);
+	head_line(&h, STR("llm_provider-anthropic-ratelimit-x: 5"), 0);
+	head_line(&h, STR("llm_provider-anthropic-organization-id: o2"), 0);
+	head_line(&h, STR("x-litellm-model-api-base: http://inner"), 0);
 	memset(longer + 13, 'y', sizeof(longer) - 14);
 	head_line(&h, str_of(longer), 0);
 	head_line(&h, STR("anthropic-b:"), 0);
 	assert_string_equal(head_end(&h)->request_id, "gen-1");
 	assert_string_equal(h.out.cost, "1.2e-05");
 	assert_int_equal(h.out.should_retry, 1);
-	assert_true(str_is(h.out.pass, "anthropic-organization-id: o1\nanthropic-b: \n"));
+	assert_true(str_is(h.out.pass, "anthropic-organization-id: o1\n"
+					   "anthropic-ratelimit-x: 5\nanthropic-b: \n"));
 	head_release(&h);
 	assert_int_equal(head_status(STR("HTTP/1.1 204 No Content")), 204);
 	assert_int_equal(head_status(STR("HTTP/2 529")), 529);

@@ -1,0 +1,16 @@
+/*
+ * What others said, made fit to be kept and shown: on one line, cut to size, without what looks like
+ * a credential. Providers do write (parts of) keys into their refusals.
+ */
+#ifndef BASE_REDACT_H
+#define BASE_REDACT_H
+
+#include "base/str.h"
+
+/* Writes at most size - 1 bytes and a NUL. `secret` is left out wherever it stands; NULL: none is
+ * known. A text that is not UTF-8 gives "". */
+void redact(char *out, size_t size, const char *text, const char *secret);
+/* Does this word, of the characters that keys are made of, look like one? */
+bool redact_is_credential(struct str word);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * A credential is told by how it begins, or by a run of letters and digits that no word, date or
+ * model's name has. Too much is left out rather than too little.
+ */
+#include "base/redact.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define LEFT_OUT "[...]"
+#define RUN_MIN 16 /* letters and digits mixed, without a mark between them */
+
+static const char *const prefixes[] = { "sk-",  "sk_",  "pk-",	 "gsk_", "xai-", "hf_",	 "ghp_", "pat-",
+					"AIza", "ya29.", "eyJ",	 "dapi", "AKIA", "ASIA", "fw_",	 "csk-",
+					"pplx-", "tgp_", "nvapi-", "r8_", "glpat-", "github_pat_", "gho_",
+					"ghs_", "xoxb-", "xoxp-", "rk_" };
+
+static bool is_of_word(char c)
+{
+	return isalnum((unsigned char)c) || (c && strchr("-_.+/=*~", c));
+}
+
+static bool has_run(struct str w)
+{
+	size_t letters = 0, digits = 0;
+
+	for (size_t i = 0; i < w.n; i++) {
+		unsigned char c = (unsigned char)w.p[i];
+
+		if (!isalnum(c)) {
+			letters = digits = 0;
+			continue;
+		}
+		isdigit(c) ? digits++ : letters++;
+		if (letters && digits && letters + digits >= RUN_MIN)
+			return true;
+	}
+	return false;
+}
+
+bool redact_is_credential(struct str w)
+{
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+		if (w.n > strlen(prefixes[i]) && str_starts(w, prefixes[i]))
+			return true;
+	return has_run(w);
+}
+
+/* The length of the known secret where it begins here, else 0. */
+static size_t secret_at(const char *p, const char *secret)
+{
+	size_t n = secret ? strlen(secret) : 0;
+
+	return n && strncmp(p, secret, n) == 0 ? n : 0;
+}
+
+static size_t word_at(const char *p, const char *secret)
+{
+	size_t n = 0;
+
+	while (is_of_word(p[n]) && !secret_at(p + n, secret))
+		n++;
+	return n;
+}
+
+void redact(char *out, size_t size, const char *text, const char *secret)
+{
+	struct str whole = str_of(text), part;
+	size_t n = 0, skip;
+
+	out[0] = '\0';
+	for (const char *p = whole.p; str_utf8(whole) && p && *p; p += skip) {
+		bool known = (skip = secret_at(p, secret)) > 0;
+		bool word = !known && (skip = word_at(p, secret)) > 0;
+
+		if (!skip)
+			skip = 1;
+		part = (struct str){ p, skip };
+		if (known || (word && redact_is_credential(part)))
+			part = STR(LEFT_OUT);
+		else if ((unsigned char)*p < ' ' || *p == 0x7f)
+			part = STR(" ");
+		if (n + part.n >= size) {
+			part.n = size - 1 - n;
+			memcpy(out + n, part.p, part.n);
+			n += part.n;
+			break;
+		}
+		memcpy(out + n, part.p, part.n);
+		n += part.n;
+	}
+	/* Between the bytes of a character is no place to end. */
+	while (n && !str_utf8((struct str){ out, n }))
+		n--;
+	out[n] = '\0';
+}
