@@ -14,6 +14,8 @@
 #include "message/request.h"
 #include "route/route.h"
 #include "run/chain.h"
+#include "state/rates.h"
+#include "trace/trace.h"
 
 /* What a request came to, filled on the way and written as one line at its end (api/account.c). */
 struct account {
@@ -32,6 +34,15 @@ struct account {
 	int fault_status;                    /* of an error inside a 200, too */
 };
 
+/* What the request holds of its key's limits (api/limits.c). */
+struct key_limits {
+	struct rate rate[RATE_KINDS];   /* as last looked at; limit 0: not asked */
+	struct permit permit;
+	int64_t counted;                /* tokens, so far */
+	bool estimated;                 /* they are a guess */
+	bool told;                      /* the headers are the gateway's own */
+};
+
 struct api_call {
 	struct front *front;
 	struct http_request *request;
@@ -40,6 +51,9 @@ struct api_call {
 	struct arena *arena;
 	struct access_result access;
 	struct account account;
+	struct key_limits limits;
+	struct trace_request trace;
+	const char *traced_key; /* the backend's, that an entry must not hold; or NULL */
 	const char *rest; /* what a path pattern's '*' matched, decoded */
 	const char *model; /* that a path stands for, whatever the body says; or NULL */
 	int64_t estimate; /* of the request's tokens, 0: not made yet (api_estimate) */
@@ -67,6 +81,10 @@ api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api
 	api_databricks_sonnet_3_7, api_hello, api_status, api_health, api_health_detailed, api_universal_stream,
 	api_universal_providers, api_universal_provider, api_universal_health;
 
+api_handler api_debug_recent, api_debug_enhanced_recent, api_debug_enhanced_stats, api_debug_stats,
+	api_debug_search, api_debug_hash, api_debug_show, api_debug_cleanup, api_debug_registry,
+	api_debug_instance;
+
 /* Answers with a fault and notes it in the account; returns as an api_handler does. */
 int api_fault(struct api_call *c, const struct fault *f);
 /* A whole JSON answer from a tree, which is freed (NULL: memory ended while it was built). */
@@ -85,12 +103,23 @@ int api_explain(const struct config_load *load, const char *const *headers, FILE
 void account_log(const struct api_call *c, bool quiet);
 void account_fault(struct account *a, const struct fault *f);
 
+/* Error tracking (api/traced.c): set up as configured, again after a reload; what is known of a
+ * call, from its begin on; its body while it is held (r: parsed, or NULL). */
+void api_trace_options(const struct config *c, struct trace_options *o);
+void api_trace_setup(const struct config *c);
+void api_trace_begin(struct api_call *c);
+void api_trace_body(struct api_call *c, struct str body, const struct message_request *r);
+/* `messages.fcgi errors …` (args: NULL-terminated) and --error-sites (api/errors.c). */
+int api_errors(const struct config_load *load, const char *const *args, FILE *out);
+int api_error_sites(FILE *out);
+
 /* A Messages body, read through the gate and parsed (api/body.c). */
 struct gate_ticket {
 	size_t bytes;
 	bool held;
 };
 struct api_body {
+	struct api_call *call;          /* that it was read for, NULL: not read */
 	struct gate_ticket ticket;
 	struct buf buf;
 	struct arena arena;             /* the parsed tables: they go when the bytes go */
@@ -117,6 +146,23 @@ int64_t estimate_tokens(const struct message_request *r, bool quick);
 int64_t api_estimate(struct api_call *c, const struct message_request *r);
 /* Tokens of one text. */
 int64_t estimate_text(struct str utf8);
+
+/* Limits of the client's key; all of these do nothing where there are none. */
+/* Before the body is read: one more request of this kind, and for a message (RATE_REQUESTS) one of
+ * the answers at once and something left of the tokens. -1 with a 429, retry-after and the API's
+ * headers. */
+int limits_enter(struct api_call *c, enum rate_kind kind, struct fault *f) MUST_CHECK;
+/* A message's input as estimated, once it is known. */
+void limits_estimate(struct api_call *c, int64_t input);
+/* Adds the headers to an answer that is not refused. */
+void limits_tell(struct api_call *c);
+/* The tokens that the request has used, as far as is known now. */
+void limits_count(struct api_call *c, int64_t tokens);
+/* At the end of every call. */
+void limits_leave(struct api_call *c);
+/* Leaves out of the chain what the key may not use. -1 with a 403 when nothing is left. */
+int limits_chain(const struct access_key *k, const char *asked, struct target_chain *chain,
+		 struct fault *f) MUST_CHECK;
 
 /* Memory gate for request bodies (api/gate.c): a request reserves its Content-Length against
  * limits.memory and one of limits.requests before its body is read. -1 with a 529 fault when there

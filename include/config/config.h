@@ -8,17 +8,39 @@
 #define CONFIG_CONFIG_H
 
 #include <stdio.h>
+#include "base/address.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "message/target.h"
 
+enum environment { ENVIRONMENT_PRODUCTION, ENVIRONMENT_DEVELOPMENT };
 enum access_mode { ACCESS_UNSET, ACCESS_KEYS, ACCESS_LOCAL, ACCESS_PASSTHROUGH, ACCESS_OPEN };
+
+/* What a key may do; their names are config_rights. The first ones are the API's own, and what a key
+ * may do that says nothing. */
+enum access_right {
+	RIGHT_MESSAGES, RIGHT_COUNT_TOKENS, RIGHT_MODELS, RIGHT_HEALTH,
+	RIGHT_DEBUG, RIGHT_DOCTOR, RIGHT_CAPTURE,
+	RIGHTS
+};
+#define RIGHTS_DEFAULT ((1u << RIGHT_DEBUG) - 1)
+extern const char *const config_rights[];       /* NULL ends */
 
 struct access_key {
 	const char *name, *owner, *group;
 	const char *sha256[2];          /* lower-case hex; second for rotation, NULL if none */
 	int64_t expires;                /* wall ms, 0 never */
 	bool disabled;
+	/* What it may use; NULL: everything. Globs, NULL-terminated. */
+	const char *const *models;      /* as asked for, at the backend, or "BACKEND/model" there */
+	const char *const *backends;
+	const char *const *endpoints;   /* of config_rights; NULL: RIGHTS_DEFAULT */
+	unsigned rights;                /* bits of enum access_right */
+	/* 0: no limit (before the load is done, < 0: not said). */
+	int requests;                   /* a minute */
+	int64_t tokens;                 /* a minute, input and output */
+	int streams;                    /* answers at once */
+	uint64_t mark;                  /* of its name, in tables of all processes; never 0 */
 };
 
 /* glob on the requested name -> "big", "small" or a model */
@@ -98,6 +120,13 @@ struct config {
 	const char *const *hosts;       /* further Host values for "local", NULL-terminated */
 	const char *const *origins;     /* allowed CORS origins, NULL-terminated */
 	const char *passthrough_backend;
+	int default_requests, default_streams;  /* of keys that don't say */
+	int64_t default_tokens;
+	const char *const *trusted_proxies;     /* as written; proxies holds the same */
+	const struct net *proxies;
+	size_t nproxies;
+	int throttle_failures, throttle_window; /* count (0: off), seconds */
+	bool end_streams;               /* those of a key that is taken away */
 
 	int64_t max_body;               /* bytes */
 	/* bytes of request bodies at once, all requests of the process */
@@ -112,6 +141,11 @@ struct config {
 
 	const char *log_level, *log_dest;
 	bool log_requests;
+	const char *log_dir;            /* error files; NULL: none */
+	int log_retention_days, log_max_files;
+	int64_t log_max_bytes, log_contents;    /* bytes */
+	bool log_compress;
+	enum environment environment;
 
 	const char *state_dir;          /* NULL: none */
 	int health_interval;            /* seconds */
@@ -148,6 +182,10 @@ bool config_target(const struct config *c, const char *text, struct arena *a,
 /* The backend that text begins with, as "NAME/…" or "NAME,…", or is; *rest is what follows, NULL
  * when nothing does. NULL: none. */
 const struct backend *config_named(const struct config *c, const char *text, const char **rest);
+
+/* A number that is the same for configurations with the same settings, whoever loaded them
+ * (config/mark.c). Secrets are not in it. */
+uint64_t config_mark(const struct config *c);
 
 /* Commands: each returns the exit status, 0 when all is well. */
 /* --check (config/check.c). feature tells whether the linked libcurl has one ("http2", "https", …);

@@ -38,6 +38,7 @@ void load_rules(struct loader *l, struct snapshot *s, const config_setting_t *ro
 /* After load_backends and load_rules. */
 void load_routes(struct loader *l, struct snapshot *s, const config_setting_t *root);
 void load_keys(struct loader *l, struct snapshot *s, const config_setting_t *root);
+void load_proxies(struct loader *l, struct snapshot *s);
 void load_limits(struct loader *l, struct snapshot *s);
 
 #endif

@@ -81,6 +81,8 @@ int writer_fault(struct writer *w, const struct fault *f);
 const struct fault *writer_ended_with(const struct writer *w);
 /* For the log. */
 const struct usage *writer_usage(const struct writer *w);
+/* Output tokens as far as the answer has gone, by its size. */
+int64_t writer_tokens_sent(const struct writer *w);
 enum stop_reason writer_stop_reason(const struct writer *w);
 struct str writer_backend_model(const struct writer *w);
 

@@ -1,4 +1,4 @@
-/* What trace.c, entry.c and instance.c share: the options in force, counted by who uses them. */
+/* What trace.c and entry.c share: the options in force, counted by who uses them. */
 #ifndef TRACE_SETTING_H
 #define TRACE_SETTING_H
 
@@ -10,12 +10,9 @@
 struct trace_setting {
 	atomic_int refs;
 	struct trace_place place;
-	struct trace_instance instance;
 	bool debug;
 	size_t content_bytes;
 };
-
-void instance_fill(struct trace_instance *i, const struct trace_options *o);
 
 /* What an entry is made of. */
 struct trace_event {

@@ -45,8 +45,9 @@ struct trace_instance {
 	int64_t generation;
 	char source[256];
 };
-/* False while off. */
-bool trace_instance_get(struct trace_instance *out);
+void trace_instance_of(struct trace_instance *i, const struct trace_options *o);
+/* The files of such options, whether this process writes to them or not. -1: dir is too long. */
+int trace_place_of(struct trace_place *p, const struct trace_options *o);
 /* Where the files are, and their bounds. False while off. */
 bool trace_place_get(struct trace_place *out);
 

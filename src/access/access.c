@@ -6,9 +6,6 @@
  * both of its secrets are compared whatever matched before, so the time an answer takes tells
  * nothing about the keys that exist.
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "access/access.h"
@@ -129,33 +126,54 @@ static const struct access_key *find_key(const struct config *c, struct str secr
 	return found;
 }
 
+/* A refusal that counts. */
+static int refuse(const struct config *c, struct access_result *out, struct str presented,
+		  struct fault *f)
+{
+	f->scope = FAULT_OF_KEY;
+	return access_refused(c, &out->client, presented, f);
+}
+
+static int unknown_key(struct fault *f)
+{
+	return fault_set(f, FAULT_AUTH, 401, "authentication_error",
+			 "This gateway does not know the key that was sent. Its keys stand under "
+			 "access.keys in its configuration; `messages.fcgi --new-key NAME` makes "
+			 "one.");
+}
+
+static int expired_key(const struct access_key *k, struct fault *f)
+{
+	char when[32];
+
+	clock_rfc3339(when, sizeof(when), k->expires, 0);
+	return fault_set(f, FAULT_AUTH, 401, "authentication_error",
+			 "The key \"%s\" expired at %s.", k->name, when);
+}
+
 static int check_keys(const struct config *c, const struct http_request *r,
 		      struct access_result *out, struct fault *f)
 {
 	struct credentials cred = credentials_of(r);
+	struct str presented = cred.api_key.n ? cred.api_key : cred.bearer;
 	const struct access_key *k;
+	int rc = 0;
 
-	if (!cred.api_key.n && !cred.bearer.n)
+	if (!presented.n)
 		return no_credential(r, f);
 	k = find_key(c, cred.api_key);
 	if (!k)
 		k = find_key(c, cred.bearer);
-	f->scope = FAULT_OF_KEY;
 	if (!k)
-		return fault_set_as("key_unknown", f, FAULT_AUTH, 401, "authentication_error",
-				 "This gateway does not know the key that was sent. Its keys stand "
-				 "under access.keys "
-				 "in its configuration; `messages.fcgi --new-key NAME` makes one.");
-	if (k->disabled)
-		return fault_set_as("key_disabled", f, FAULT_AUTH, 401, "authentication_error",
-				 "The key \"%s\" is disabled.", k->name);
-	if (k->expires && clock_wall_ms() >= k->expires) {
-		char when[32];
-
-		clock_rfc3339(when, sizeof(when), k->expires, 0);
-		return fault_set_as("key_expired", f, FAULT_AUTH, 401, "authentication_error",
-				 "The key \"%s\" expired at %s.", k->name, when);
-	}
+		rc = unknown_key(f);
+	else if (k->disabled)
+		rc = fault_set(f, FAULT_AUTH, 401, "authentication_error",
+			       "The key \"%s\" is disabled.", k->name);
+	else if (k->expires && clock_wall_ms() >= k->expires)
+		rc = expired_key(k, f);
+	if (rc)
+		return refuse(c, out, presented, f);
+	out->key = k;
 	out->key_name = k->name;
 	out->owner = k->owner;
 	out->group = k->group;
@@ -164,26 +182,11 @@ static int check_keys(const struct config *c, const struct http_request *r,
 
 /* ---- access.mode "local" ---- */
 
-/* 127.0.0.0/8, ::1 and IPv4-mapped loopback, as web servers write them. */
-static bool loopback(const char *address)
+static bool is_loopback(const char *address)
 {
-	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
-	struct str s = str_of(address);
-	unsigned char a[16];
-	char text[64];
+	struct address a;
 
-	if (str_starts(s, "[") && str_ends(s, "]")) {
-		s.p++;
-		s.n -= 2;
-	}
-	snprintf(text, sizeof(text), "%.*s", STR_ARGS(s));
-	if (inet_pton(AF_INET, text, a) == 1)
-		return a[0] == 127;
-	if (inet_pton(AF_INET6, text, a) != 1)
-		return false;
-	if (memcmp(a, mapped, sizeof(mapped)) == 0)
-		return a[12] == 127;
-	return memcmp(a, &in6addr_loopback, sizeof(a)) == 0;
+	return address_parse(str_of(address), &a) && address_is_loopback(&a);
 }
 
 /* Host without its port: "localhost:4000", "[::1]:4000". */
@@ -208,7 +211,8 @@ static bool host_is_local(const struct config *c, const struct http_request *r)
 	       (in_list(ours, name) || in_list(c->hosts, name) || in_list(c->hosts, host));
 }
 
-/* A proxy's mark on the request: then the loopback address is the proxy's, not the client's. */
+/* A proxy's mark on the request: then the loopback address is the proxy's, not the client's. (One
+ * that is trusted has told the client's.) */
 static const char *forwarding_header(const struct http_request *r)
 {
 	static const char *const marks[] = { "HTTP_FORWARDED=", "HTTP_X_FORWARDED",
@@ -229,40 +233,47 @@ static bool json_body(const struct http_request *r)
 	return str_split(&type, ';', &first) && str_is_nocase(str_trim(first), "application/json");
 }
 
+static bool has_body(const struct http_request *r)
+{
+	return r->content_length > 0 || r->front->ops->param(r->front, "HTTP_TRANSFER_ENCODING");
+}
+
 /* The rules of "local": without them any page open in a browser on this machine could spend the
  * user's money. */
-static const char *not_local(const struct config *c, const struct http_request *r)
+static const char *not_local(const struct config *c, const struct http_request *r,
+			     const struct access_client *client)
 {
 	struct front *f = r->front;
 
-	if (!loopback(f->ops->param(f, "REMOTE_ADDR")))
+	if (!client->known || client->vague || !address_is_loopback(&client->address))
 		return "the client is not on this machine";
-	if (!loopback(f->ops->param(f, "SERVER_ADDR")))
+	if (!is_loopback(f->ops->param(f, "SERVER_ADDR")))
 		return "the web server took the request on an address that is not loopback (or did "
 		       "not say SERVER_ADDR)";
 	if (!host_is_local(c, r))
 		return "the Host header names another host; further names go into access.hosts";
-	if (forwarding_header(r))
+	if (!client->forwarded && forwarding_header(r))
 		return "a proxy has passed the request on (it holds a Forwarded, X-Forwarded-*, "
 		       "X-Real-IP or Via header)";
 	if (http_header(r, "origin") && !r->cors_origin)
 		return "a web page sent it whose Origin is not listed in access.origins";
-	if (str_is(str_of(r->method), "POST") && !json_body(r))
+	if (str_is(str_of(r->method), "POST") && has_body(r) && !json_body(r))
 		return "its content type is not application/json";
 	return NULL;
 }
 
-static int check_local(const struct config *c, const struct http_request *r, struct fault *f)
+static int check_local(const struct config *c, const struct http_request *r,
+		       const struct access_client *client, struct fault *f)
 {
 	const char *why;
 
 	if (!c->access_mode_given && on_shared_server(r))
-		return denied("local_needs_keys", f, "No keys are configured, and under Apache and LiteSpeed requests "
-				 "of other users of the "
-				 "machine look local too, so keys are required here. Make one with "
-				 "`messages.fcgi --new-key NAME` and put it under access.keys in "
-				 "the configuration.");
-	why = not_local(c, r);
+		return denied("local_needs_keys", f,
+			      "No keys are configured, and under Apache and LiteSpeed requests of "
+			      "other users of the machine look local too, so keys are required "
+			      "here. Make one with `messages.fcgi --new-key NAME` and put it under "
+			      "access.keys in the configuration.");
+	why = not_local(c, r, client);
 	if (!why)
 		return 0;
 	f->scope = FAULT_OF_KEY;
@@ -304,9 +315,10 @@ static int check_passthrough(const struct config *c, const struct http_request *
 				 "access.mode is \"passthrough\", but access.passthrough_backend "
 				 "names no backend that is set up.");
 	if (str_starts(key, "sk-ant-") && !b->anthropic_host)
-		return denied("foreign_key", f, "The key that was sent is Anthropic's (sk-ant-…), and this "
-				 "gateway passes keys on to another "
-				 "provider: it was not sent there. Use that provider's key.");
+		return denied("foreign_key", f,
+			      "The key that was sent is Anthropic's (sk-ant-…), and this gateway "
+			      "passes keys on to another provider: it was not sent there. Use that "
+			      "provider's key.");
 	/* OAuth tokens are good as a bearer only, and a client may send one value in both headers.
 	 */
 	out->caller_bearer = !cred.api_key.n ||
@@ -315,13 +327,11 @@ static int check_passthrough(const struct config *c, const struct http_request *
 	return 0;
 }
 
-int access_check(const struct config *c, struct http_request *r, enum access_need need,
-		 struct access_result *out, struct fault *f)
+/* ---- all modes ---- */
+
+static int check_mode(const struct config *c, const struct http_request *r,
+		      struct access_result *out, struct fault *f)
 {
-	*out = (struct access_result){ 0 };
-	note_origin(c, r);
-	if (need == NEED_NOTHING)
-		return 0;
 	switch (c->access_mode) {
 	case ACCESS_KEYS:
 		return check_keys(c, r, out, f);
@@ -333,7 +343,53 @@ int access_check(const struct config *c, struct http_request *r, enum access_nee
 	case ACCESS_LOCAL:
 		break;
 	}
-	return check_local(c, r, f);
+	return check_local(c, r, &out->client, f);
+}
+
+static int no_right(const struct access_key *k, enum access_right right, struct fault *f)
+{
+	int rc;
+
+	if (k)
+		rc = fault_set_as("key_without_right", f, FAULT_AUTH, 403, "permission_error",
+			       "The key \"%s\" may not use the endpoint \"%s\" (its `endpoints` in "
+			       "access.keys).",
+			       k->name, config_rights[right]);
+	else
+		rc = fault_set_as("endpoint_needs_key", f, FAULT_AUTH, 403, "permission_error",
+			       "The endpoint \"%s\" needs a key that has it among its `endpoints` "
+			       "(access.keys).",
+			       config_rights[right]);
+	f->scope = FAULT_OF_KEY;
+	return rc;
+}
+
+/* Who develops the gateway on this machine needs no key for the debug endpoints. Nobody's word is
+ * taken for the address here, a trusted proxy's neither. */
+static bool develops_here(const struct config *c, const struct http_request *r,
+			  const struct access_client *client)
+{
+	return c->environment == ENVIRONMENT_DEVELOPMENT && !forwarding_header(r) &&
+	       !not_local(c, r, client);
+}
+
+int access_check(const struct config *c, struct http_request *r, enum access_need need,
+		 struct access_result *out, struct fault *f)
+{
+	enum access_right right = (enum access_right)(need - NEED_RIGHT);
+
+	*out = (struct access_result){ 0 };
+	note_origin(c, r);
+	access_client_of(c, r, &out->client);
+	if (need == NEED_NOTHING)
+		return 0;
+	if (need == NEED_DEBUG && develops_here(c, r, &out->client))
+		return 0;
+	if (check_mode(c, r, out, f))
+		return -1;
+	if (need >= NEED_RIGHT && !access_may(out->key, right))
+		return no_right(out->key, right, f);
+	return 0;
 }
 
 int access_preflight(const struct config *c, struct http_request *r)

@@ -44,6 +44,16 @@ static void put_int(struct buf *b, const char *key, int64_t v)
 	buf_put_int(b, v);
 }
 
+static void put_client(struct buf *b, const struct access_client *client)
+{
+	char text[ADDRESS_TEXT];
+
+	if (!client->known)
+		return;
+	address_text(&client->address, text);
+	put_text(b, "client", text);
+}
+
 static void put_usage(struct buf *b, const struct usage *u)
 {
 	put_int(b, "input_tokens", u->input);
@@ -125,6 +135,7 @@ void account_log(const struct api_call *c, bool quiet)
 	put_text(&b, "correlation_id", c->request->correlation_id);
 	put_text(&b, "method", c->request->method);
 	put_text(&b, "path", c->request->path);
+	put_client(&b, &c->access.client);
 	put_text(&b, "key", c->access.key_name);
 	put_way(&b, &c->account);
 	put_end(&b, c);

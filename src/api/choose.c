@@ -18,6 +18,7 @@ static int64_t ask_estimate(void *ctx, const struct message_request *r)
 void api_note_member(struct api_call *c, const struct target *t)
 {
 	c->account.backend = t->backend->name;
+	c->traced_key = t->backend->api_key;
 	c->account.routed = t->model;
 	c->account.rule = t->rule;
 }
@@ -51,7 +52,8 @@ int api_route(struct api_call *c, const char *model, const struct message_reques
 		.path = named ? named : c->provider,
 	};
 
-	if (route_decide(cf, &ask, c->arena, &o->chain, f))
+	if (route_decide(cf, &ask, c->arena, &o->chain, f) ||
+	    limits_chain(c->access.key, ask.model, &o->chain, f))
 		return -1;
 	for (size_t i = 0; cf->access_mode == ACCESS_PASSTHROUGH && i < o->chain.n; i++) {
 		o->chain.v[i].caller_key = c->access.caller_key;

@@ -4,6 +4,7 @@
  * fall back to a cruder guess of its own.
  */
 #include <cjson/cJSON.h>
+#include <string.h>
 
 #include "api/api.h"
 #include "base/clock.h"
@@ -90,15 +91,20 @@ int api_count_tokens(struct api_call *c)
 	int64_t tokens = 0;
 	bool exact = false;
 	cJSON *root;
+	int rc = 0;
 
-	if (api_body_read(c, OP_COUNT, &body, &f) == 0) {
+	memset(&body, 0, sizeof(body));
+	if (limits_enter(c, RATE_COUNTS, &f) == 0 && api_body_read(c, OP_COUNT, &body, &f) == 0) {
+		limits_tell(c);
 		exact = ask_backend(c, &body.request, &tokens, &f) == 0;
 		if (!exact && !f.status)
 			tokens = estimate_tokens(&body.request, false);
 	}
+	if (f.status)
+		rc = api_fault(c, &f);
 	api_body_release(&body);
 	if (f.status)
-		return api_fault(c, &f);
+		return rc;
 	root = cJSON_CreateObject();
 	if (root)
 		cJSON_AddNumberToObject(root, "input_tokens", (double)tokens);

@@ -19,28 +19,38 @@
 
 /* method, path, what it needs, quiet in the log, function */
 static const struct api_route routes[] = {
-	{ "POST", "/v1/messages", NEED_KEY, false, api_messages },
-	{ "POST", "/v1/messages/stream", NEED_KEY, false, api_messages_stream },
-	{ "POST", "/v1/messages/count_tokens", NEED_KEY, false, api_count_tokens },
-	{ "POST", "/v1/universal/stream", NEED_KEY, false, api_universal_stream },
-	{ "GET", "/v1/universal/providers", NEED_KEY, false, api_universal_providers },
-	{ "GET", "/v1/universal/providers/*", NEED_KEY, false, api_universal_provider },
-	{ "GET", "/v1/universal/health", NEED_KEY, true, api_universal_health },
-	{ "POST", "/v1/databricks/messages", NEED_KEY, false, api_databricks_messages },
-	{ "POST", "/v1/databricks/messages/stream", NEED_KEY, false, api_databricks_stream },
-	{ "POST", "/v1/databricks/messages/claude-sonnet-4", NEED_KEY, false,
+	{ "POST", "/v1/messages", NEED_MESSAGES, false, api_messages },
+	{ "POST", "/v1/messages/stream", NEED_MESSAGES, false, api_messages_stream },
+	{ "POST", "/v1/messages/count_tokens", NEED_COUNT_TOKENS, false, api_count_tokens },
+	{ "POST", "/v1/universal/stream", NEED_MESSAGES, false, api_universal_stream },
+	{ "GET", "/v1/universal/providers", NEED_MODELS, false, api_universal_providers },
+	{ "GET", "/v1/universal/providers/*", NEED_MODELS, false, api_universal_provider },
+	{ "GET", "/v1/universal/health", NEED_HEALTH, true, api_universal_health },
+	{ "POST", "/v1/databricks/messages", NEED_MESSAGES, false, api_databricks_messages },
+	{ "POST", "/v1/databricks/messages/stream", NEED_MESSAGES, false, api_databricks_stream },
+	{ "POST", "/v1/databricks/messages/claude-sonnet-4", NEED_MESSAGES, false,
 		api_databricks_sonnet_4 },
-	{ "POST", "/v1/databricks/messages/claude-3-7-sonnet", NEED_KEY, false,
+	{ "POST", "/v1/databricks/messages/claude-3-7-sonnet", NEED_MESSAGES, false,
 		api_databricks_sonnet_3_7 },
 	{ "GET", "/v1/databricks/health", NEED_NOTHING, true, api_health },
-	{ "GET", "/v1/databricks/health/detailed", NEED_KEY, true, api_health_detailed },
-	{ "GET", "/v1/models", NEED_KEY, false, api_models },
-	{ "GET", "/v1/models/*", NEED_KEY, false, api_model },
+	{ "GET", "/v1/databricks/health/detailed", NEED_HEALTH, true, api_health_detailed },
+	{ "GET", "/v1/models", NEED_MODELS, false, api_models },
+	{ "GET", "/v1/models/*", NEED_MODELS, false, api_model },
 	{ "GET", "/", NEED_NOTHING, true, api_root },
 	{ "GET", "/api/hello", NEED_NOTHING, true, api_hello },
-	{ "GET", "/status", NEED_KEY, true, api_status },
+	{ "GET", "/status", NEED_HEALTH, true, api_status },
 	{ "GET", "/health", NEED_NOTHING, true, api_health },
-	{ "GET", "/health/detailed", NEED_KEY, true, api_health_detailed },
+	{ "GET", "/health/detailed", NEED_HEALTH, true, api_health_detailed },
+	{ "GET", "/debug/errors/recent", NEED_DEBUG, false, api_debug_recent },
+	{ "GET", "/debug/errors/enhanced/recent", NEED_DEBUG, false, api_debug_enhanced_recent },
+	{ "GET", "/debug/errors/enhanced/stats", NEED_DEBUG, false, api_debug_enhanced_stats },
+	{ "GET", "/debug/errors/stats", NEED_DEBUG, false, api_debug_stats },
+	{ "GET", "/debug/errors/search", NEED_DEBUG, false, api_debug_search },
+	{ "GET", "/debug/errors/registry", NEED_DEBUG, false, api_debug_registry },
+	{ "GET", "/debug/errors/hash/*", NEED_DEBUG, false, api_debug_hash },
+	{ "POST", "/debug/errors/cleanup", NEED_DEBUG, false, api_debug_cleanup },
+	{ "GET", "/debug/errors/*", NEED_DEBUG, false, api_debug_show },
+	{ "GET", "/debug/server/instance", NEED_DEBUG, false, api_debug_instance },
 	{ 0 },
 };
 
@@ -51,8 +61,12 @@ const struct api_route *api_routes(void)
 
 int api_fault(struct api_call *c, const struct fault *f)
 {
+	int rc;
+
 	account_fault(&c->account, f);
-	return anthropic_error_answer(c->answer, f);
+	rc = anthropic_error_answer(c->answer, f);
+	trace_fault(f, TRACE_ANSWERED);
+	return rc;
 }
 
 int api_json(struct api_call *c, int status, struct cJSON *tree)
@@ -177,7 +191,7 @@ static int admit(struct api_call *c, const struct api_route *rt, struct fault *f
 		return no_such_path(c, f);
 	if (!method_matches(rt, c->request->method))
 		return wrong_method(c, rt, f);
-	if (stop_get() != STOP_RUNNING && rt->need == NEED_KEY) {
+	if (stop_get() != STOP_RUNNING && rt->need != NEED_NOTHING) {
 		fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error",
 			  "The gateway is restarting; try again.");
 		f->retry_after = 1;
@@ -233,9 +247,11 @@ static void follow_log(const struct config *c)
 
 	if (was >= c->generation || !atomic_compare_exchange_strong(&followed, &was, c->generation))
 		return;
-	if (was)
-		log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
-			  c->log_dest ? c->log_dest : "stderr");
+	if (!was)
+		return;
+	log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
+		  c->log_dest ? c->log_dest : "stderr");
+	api_trace_setup(c);
 }
 
 void api_handle(void *ctx, struct front *f, bool busy)
@@ -258,7 +274,10 @@ void api_handle(void *ctx, struct front *f, bool busy)
 	arena_init(&arena, ARENA_BASE + ARENA_PER_BODY * (size_t)config->max_body);
 	http_request_init(&request, f, &arena);
 	answer_init(&answer, f, &request);
+	api_trace_begin(&call);
 	dispatch(&call);
+	trace_end();
+	limits_leave(&call);
 	answer_release(&answer);
 	arena_release(&arena);
 	config_unref(config);

@@ -17,6 +17,7 @@
 #include "json/scan.h"
 #include "run/filters.h"
 
+#define LOOK_MS 1000            /* between two looks at the client's key */
 #define ANSWER_MAX (64u << 20) /* bytes of a whole answer, from the backend or to the client */
 
 struct exchange {
@@ -31,6 +32,8 @@ struct exchange {
 	struct waiter waiter;
 	bool universal;      /* the body names its backend */
 	bool stopped;        /* the program ends */
+	bool revoked;        /* the client's key was taken away */
+	int64_t look_at;     /* when that is looked at next, monotonic ms */
 	bool drop_due;       /* the body can go as soon as no decoder is on the stack */
 	struct str pass;     /* the backend's headers for the client, "name: value\n" each */
 };
@@ -82,9 +85,41 @@ static int waiter_ready(struct waiter *w, int i)
 	return WAIT_GO;
 }
 
+/* Taken away, disabled or expired since the request came. */
+static bool key_is_gone(const struct api_call *c)
+{
+	const struct access_key *k = c->access.key;
+	struct config *now;
+	bool gone;
+
+	if (!k)
+		return false;
+	now = config_current();
+	gone = now->end_streams && (now == c->config ? k->expires && clock_wall_ms() >= k->expires
+						     : !access_still(now, k));
+	config_unref(now);
+	return gone;
+}
+
+/* Where access.end_streams is off nobody wakes up to look: it may have been switched on since. */
+static int64_t due(const struct exchange *x)
+{
+	int64_t writer = writer_due(x->writer);
+
+	return x->call->access.key && x->call->config->end_streams && x->look_at < writer ?
+		       x->look_at : writer;
+}
+
 static int waiter_tick(struct waiter *w, int64_t now)
 {
 	struct exchange *x = of_waiter(w);
+
+	if (now >= x->look_at) {
+		x->look_at = now + LOOK_MS;
+		x->revoked = key_is_gone(x->call);
+		if (x->revoked)
+			return WAIT_CANCEL;
+	}
 
 	if (x->drop_due) {
 		x->drop_due = false;
@@ -94,7 +129,7 @@ static int waiter_tick(struct waiter *w, int64_t now)
 		x->call->account.gone = true;
 		return WAIT_CANCEL;
 	}
-	w->due = writer_due(x->writer);
+	w->due = due(x);
 	return WAIT_GO;
 }
 
@@ -102,15 +137,35 @@ static void waiter_setup(struct exchange *x)
 {
 	struct front *f = x->call->front;
 
+	x->look_at = clock_ms() + LOOK_MS;
 	x->waiter = (struct waiter){
 		.fd = { f->ops->watch_fd(f), stop_fd() },
 		.ready = waiter_ready,
 		.tick = waiter_tick,
-		.due = writer_due(x->writer),
+		.due = due(x),
 	};
 }
 
 /* ---- the chain ---- */
+
+/* As the API counts against its limits: what was read from a cache is free. Of an answer that was
+ * cut off no figure may have come: then what has gone out is one. */
+static int64_t used_tokens(const struct exchange *x)
+{
+	const struct usage *u = writer_usage(x->writer);
+	int64_t input = u->input, output = u->output;
+	bool cut = x->call->account.fault_type || x->call->account.gone;
+
+	if (input < 0 && !writer_content(x->writer))
+		return 0;
+	if (input < 0)
+		input = x->call->estimate;
+	if (u->cache_write > 0)
+		input += u->cache_write;
+	if (output < 0 || (cut && output < writer_tokens_sent(x->writer)))
+		output = writer_tokens_sent(x->writer);
+	return input + output;
+}
 
 static enum flow observe(struct sink *self, const struct event *e)
 {
@@ -118,7 +173,9 @@ static enum flow observe(struct sink *self, const struct event *e)
 		(struct exchange *)((char *)self - offsetof(struct exchange, observer));
 	enum flow flow = sink_event(x->next, e);
 
-	x->waiter.due = writer_due(x->writer);
+	x->waiter.due = due(x);
+	if (x->call->limits.estimated && writer_usage(x->writer)->input >= 0)
+		limits_count(x->call, used_tokens(x));
 	if (x->body.buf.p && writer_content(x->writer)) {
 		x->drop_due = true;
 		x->waiter.due = 0;
@@ -132,6 +189,9 @@ static void add_passed(const struct exchange *x, struct answer *a)
 
 	while (str_split(&rest, '\n', &line)) {
 		if (!str_split(&line, ':', &name) || !name.n)
+			continue;
+		/* Those of the key's own limits stand there already. */
+		if (x->call->limits.told && str_starts(name, "anthropic-ratelimit-"))
 			continue;
 		line = str_trim(line);
 		answer_header(a, arena_dup(x->call->arena, name.p, name.n),
@@ -267,20 +327,44 @@ static void restarting(struct fault *f)
 	f->retry_after = 1;
 }
 
+static void key_was_taken(const struct api_call *c, struct fault *f)
+{
+	fault_set(f, FAULT_AUTH, 401, "authentication_error",
+		  "The key \"%s\" was taken away, disabled or expired while this answer was running.",
+		  c->access.key_name);
+	f->scope = FAULT_OF_KEY;
+}
+
+/* The writer has ended the answer itself, and the backend's call was cancelled for it. */
+static void trace_told(const struct exchange *x)
+{
+	const struct fault *told = writer_ended_with(x->writer);
+
+	if (told && !x->call->account.gone)
+		trace_fault(told, TRACE_ANSWERED);
+}
+
 static int end_with_fault(struct exchange *x, struct fault *f)
 {
 	struct api_call *c = x->call;
+	int rc;
 
 	if (x->stopped)
 		restarting(f);
+	if (x->revoked)
+		key_was_taken(c, f);
 	if (writer_gone(x->writer))
 		c->account.gone = true;
 	account_fault(&c->account, f);
-	if (c->account.gone || f->class == FAULT_CANCELLED)
+	if (c->account.gone || f->class == FAULT_CANCELLED) {
+		trace_told(x);
 		return -1;
+	}
 	if (!writer_committed(x->writer))
 		add_headers(x, c->answer);
-	return writer_fault(x->writer, f);
+	rc = writer_fault(x->writer, f);
+	trace_fault(f, TRACE_ANSWERED);
+	return rc;
 }
 
 static void fill_account(struct exchange *x)
@@ -319,6 +403,7 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 	if (writer_gone(x->writer))
 		c->account.gone = true;
 	fill_account(x);
+	limits_count(c, used_tokens(x));
 	return rc;
 }
 
@@ -396,7 +481,7 @@ static int prepare(struct exchange *x, bool always_stream, struct fault *f)
 {
 	struct api_call *c = x->call;
 
-	if (api_body_read(c, OP_MESSAGE, &x->body, f))
+	if (limits_enter(c, RATE_REQUESTS, f) || api_body_read(c, OP_MESSAGE, &x->body, f))
 		return -1;
 	if (always_stream)
 		x->body.request.stream = c->account.stream = true;
@@ -406,6 +491,9 @@ static int prepare(struct exchange *x, bool always_stream, struct fault *f)
 	    hide_provider(x, f) || check_thread(x, f))
 		return -1;
 	x->target = &x->run.chain.v[0];
+	if (c->access.key && c->access.key->tokens)
+		limits_estimate(c, api_estimate(c, &x->body.request));
+	limits_tell(c);
 	return chain_setup(x, f);
 }
 
@@ -421,7 +509,12 @@ static int exchange_run(struct api_call *c, bool always_stream, bool universal)
 	}
 	x->call = c;
 	x->universal = universal;
-	rc = prepare(x, always_stream, &f) ? api_fault(c, &f) : run_and_finish(x, &f);
+	if (prepare(x, always_stream, &f)) {
+		limits_count(c, 0);
+		rc = api_fault(c, &f);
+	} else {
+		rc = run_and_finish(x, &f);
+	}
 	chain_release(x);
 	api_body_release(&x->body);
 	return rc;

@@ -215,14 +215,28 @@ static void add_named(struct listing *g, const struct backend *b, const char *id
 	append(g->out, &m);
 }
 
+/* Where the router sends this client with that name; false where it may not go. */
+static bool leads_to(const struct listing *g, const char *name, struct target *t)
+{
+	const struct access_result *who = &g->call->access;
+	struct route_ask ask = { .model = name, .key = who->key_name, .group = who->group };
+	struct fault f = FAULT_INIT;
+	struct target_chain chain;
+
+	if (route_decide(g->call->config, &ask, g->call->arena, &chain, &f) ||
+	    limits_chain(who->key, name, &chain, &f))
+		return false;
+	*t = chain.v[0];
+	return true;
+}
+
 /* A name that requests are mapped from or to: as it is and, where clients would hide that, under a
  * second id. What it leads to is the router's word. */
 static void add_routed(struct listing *g, const char *name, bool alias)
 {
 	struct target t;
-	struct fault f = FAULT_INIT;
 
-	if (!name || route_select(g->call->config, name, g->call->arena, &t, &f))
+	if (!name || !leads_to(g, name, &t))
 		return;
 	add_named(g, t.backend, name, t.model);
 	if (alias && route_needs_alias(name))
@@ -282,6 +296,14 @@ static void add_both(struct listing *g, struct model_info m, const char *name)
 		append(g->out, &m);
 }
 
+static bool allowed(const struct listing *g, const struct backend *b, const char *name,
+		    const char *model)
+{
+	const struct access_key *k = g->call->access.key;
+
+	return access_backend(k, b->name) && access_model(k, name, b->name, model);
+}
+
 static void add_listed(struct listing *g, const struct backend *b, const struct model_list *list)
 {
 	struct model_list mine = { .v = g->out->v, .n = g->ours };
@@ -289,7 +311,7 @@ static void add_listed(struct listing *g, const struct backend *b, const struct 
 	for (size_t i = 0; i < list->n; i++) {
 		const char *name = own_name(g, b, list->v[i].id);
 
-		if (name && !find(&mine, name))
+		if (name && !find(&mine, name) && allowed(g, b, name, list->v[i].id))
 			add_both(g, list->v[i], name);
 	}
 }
@@ -300,7 +322,8 @@ static void collect_of(struct listing *g, const struct backend *b)
 	const struct model_list *list = &g->known[b - g->call->config->backends];
 
 	for (size_t i = 0; i < list->n; i++)
-		add_both(g, list->v[i], list->v[i].id);
+		if (allowed(g, b, list->v[i].id, list->v[i].id))
+			add_both(g, list->v[i], list->v[i].id);
 }
 
 static const struct backend *path_backend(const struct api_call *c)
@@ -434,13 +457,16 @@ int api_models_of(struct api_call *c, const struct backend *b)
 {
 	struct listing *g = arena_alloc(c->arena, sizeof(*g));
 	size_t i = (size_t)(b - c->config->backends);
-	struct model_list none = { .arena = c->arena };
+	struct model_list out = { .arena = c->arena };
 
 	if (!g || i >= BACKENDS_MAX)
-		return answer_list(c, &none);
+		return answer_list(c, &out);
 	g->call = c;
 	backend_lists(g);
-	return answer_list(c, &g->known[i]);
+	for (size_t k = 0; k < g->known[i].n; k++)
+		if (allowed(g, b, g->known[i].v[k].id, g->known[i].v[k].id))
+			append(&out, &g->known[i].v[k]);
+	return answer_list(c, &out);
 }
 
 int api_model(struct api_call *c)

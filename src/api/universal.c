@@ -63,8 +63,10 @@ int api_universal_providers(struct api_call *c)
 	cJSON *root = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(root, "providers");
 
 	for (size_t i = 0; list && i < c->config->nbackends; i++)
-		cJSON_AddItemToArray(list, provider_tree(c->config, &c->config->backends[i]));
-	if (c->config->backend)
+		if (access_backend(c->access.key, c->config->backends[i].name))
+			cJSON_AddItemToArray(list,
+					     provider_tree(c->config, &c->config->backends[i]));
+	if (c->config->backend && access_backend(c->access.key, c->config->backend->name))
 		cJSON_AddStringToObject(root, "default", c->config->backend->name);
 	return api_json(c, 200, root);
 }
@@ -76,7 +78,7 @@ int api_universal_provider(struct api_call *c)
 	const char *name = arena_dup(c->arena, c->rest, n);
 	const struct backend *b = name ? provider(c->config, name) : NULL;
 
-	if (!b)
+	if (!b || !access_backend(c->access.key, b->name))
 		return no_provider(c, name ? name : "");
 	if (!c->rest[n])
 		return api_json(c, 200, provider_tree(c->config, b));

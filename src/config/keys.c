@@ -24,7 +24,7 @@ static struct access_key *key_room(struct loader *l, struct key_list *k)
 	if (!v)
 		return NULL;
 	k->v = v;
-	k->v[k->n] = (struct access_key){ .name = NULL };
+	k->v[k->n] = (struct access_key){ .requests = -1, .tokens = -1, .streams = -1 };
 	return &k->v[k->n];
 }
 
@@ -108,7 +108,9 @@ static void key_word(struct loader *l, struct option_set *set, struct str word, 
 		option_set_text(l, set, name, eq + 1, at);
 	else if (eq)
 		report_error(l->report, &at,
-			     "unknown \"%s\": a key has owner=, group=, expires= and disabled",
+			     "unknown \"%s\": a key has owner=, group=, expires=, models=, "
+			     "backends=, endpoints=, requests_per_minute=, tokens_per_minute=, "
+			     "streams= and disabled",
 			     text);
 	else if (!strcmp(text, "disabled"))
 		option_set_text(l, set, "disabled", "true", at);
@@ -158,6 +160,70 @@ static void keys_from_file(struct loader *l, struct key_list *k, const char *pat
 	}
 }
 
+/* ---- what a key may do ---- */
+
+static unsigned rights_of(const struct access_key *k)
+{
+	unsigned rights = 0;
+
+	for (size_t i = 0; k->endpoints && k->endpoints[i]; i++)
+		for (size_t w = 0; w < RIGHTS; w++)
+			if (!strcmp(k->endpoints[i], config_rights[w]))
+				rights |= 1u << w;
+	return k->endpoints ? rights : RIGHTS_DEFAULT;
+}
+
+/* A name that is none of a backend's is a mistake, or of one that has no key today. */
+static void warn_backends(struct loader *l, const struct config *c, const struct access_key *k,
+			  const struct origin *at)
+{
+	for (size_t i = 0; k->backends && k->backends[i]; i++) {
+		bool found = false;
+
+		for (size_t b = 0; b < c->nbackends; b++)
+			found = found || str_glob(k->backends[i], str_of(c->backends[b].name));
+		if (!found)
+			report_warn(l->report, at,
+				    "key \"%s\": backends: there is no backend \"%s\"", k->name,
+				    k->backends[i]);
+	}
+}
+
+static void finish_key(struct loader *l, const struct config *c, struct access_key *k,
+		       const struct origin *at)
+{
+	k->rights = rights_of(k);
+	k->mark = str_hash(0, k->name) | 1;
+	if (k->requests < 0)
+		k->requests = c->default_requests;
+	if (k->tokens < 0)
+		k->tokens = c->default_tokens;
+	if (k->streams < 0)
+		k->streams = c->default_streams;
+	warn_backends(l, c, k, at);
+}
+
+void load_proxies(struct loader *l, struct snapshot *s)
+{
+	const char *const *text = s->c.trusted_proxies;
+	struct net *nets;
+	size_t n = 0;
+
+	while (text && text[n])
+		n++;
+	nets = arena_alloc(l->arena, (n + 1) * sizeof(*nets));
+	for (size_t i = 0; nets && i < n; i++) {
+		if (net_parse(str_of(text[i]), &nets[s->c.nproxies]))
+			s->c.nproxies++;
+		else
+			report_error(l->report, option_from(&s->globals, "access.trusted_proxies"),
+				     "access.trusted_proxies: \"%s\" is no address or network "
+				     "(\"10.0.0.0/8\", \"2001:db8::/32\", \"127.0.0.1\")",
+				     text[i]);
+	}
+	s->c.proxies = nets;
+}
+
 void load_keys(struct loader *l, struct snapshot *s, const config_setting_t *root)
 {
 	const config_setting_t *access = root ? config_setting_get_member(root, "access") : NULL;
@@ -177,6 +243,8 @@ void load_keys(struct loader *l, struct snapshot *s, const config_setting_t *roo
 	}
 	if (s->c.keys_file)
 		keys_from_file(l, &k, s->c.keys_file, option_from(&s->globals, "access.keys_file"));
+	for (size_t i = 0; i < k.n; i++)
+		finish_key(l, &s->c, &k.v[i], option_from(&s->globals, "access.keys"));
 	s->c.keys = k.v;
 	s->c.nkeys = k.n;
 }

@@ -167,6 +167,7 @@ static void load_all(struct loader *l, struct snapshot *s, const config_setting_
 	load_rules(l, s, root);
 	load_routes(l, s, root);
 	load_keys(l, s, root);
+	load_proxies(l, s);
 	decide_access(l, s);
 	load_limits(l, s);
 }

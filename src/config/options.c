@@ -24,6 +24,9 @@
 #define DAY 86400
 
 static const char *const access_modes[] = { "auto", "keys", "local", "passthrough", "open", NULL };
+const char *const config_rights[] = { "messages", "count_tokens", "models", "health", "debug",
+	"doctor", "capture", NULL };
+static const char *const environments[] = { "production", "development", NULL };
 static const char *const log_levels[] = { "debug", "info", "warn", "error", "none", NULL };
 static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
 static const char *const auths[] = { "none", "bearer", "header", "basic", "sigv4",
@@ -111,6 +114,29 @@ static const struct option global_rows[] = {
 		"MESSAGES_PASSTHROUGH_BACKEND", NULL,
 		"proxy_backend",
 		"The one backend that gets callers' own keys in mode `passthrough`." },
+	{ "access.default_requests_per_minute", TYPE_INT, GLOBAL(default_requests), "0", 0, 10000000,
+		"MESSAGES_REQUESTS_PER_MINUTE", NULL, NULL,
+		"requests_per_minute of keys that do not say. 0: no limit." },
+	{ "access.default_tokens_per_minute", TYPE_COUNT, GLOBAL(default_tokens), "0", 0,
+		1000000000, "MESSAGES_TOKENS_PER_MINUTE", NULL, NULL,
+		"tokens_per_minute of keys that do not say. 0: no limit." },
+	{ "access.default_streams", TYPE_INT, GLOBAL(default_streams), "0", 0, 4096,
+		"MESSAGES_STREAMS", NULL, NULL,
+		"streams of keys that do not say. 0: no limit." },
+	{ "access.end_streams", TYPE_BOOL, GLOBAL(end_streams), "false", 0, 0,
+		"MESSAGES_END_STREAMS", NULL, NULL,
+		"End the running answers of a key that is taken away; else they run to their end." },
+	{ "access.trusted_proxies", TYPE_LIST, GLOBAL(trusted_proxies), NULL, 0, 0,
+		"MESSAGES_TRUSTED_PROXIES", NULL, NULL,
+		"Addresses and networks whose X-Forwarded-For is believed: \"10.0.0.0/8\", "
+		"\"2001:db8::/32\"." },
+	{ "access.throttle_failures", TYPE_INT, GLOBAL(throttle_failures), "20", 0, 10000,
+		"MESSAGES_THROTTLE_FAILURES", NULL, NULL,
+		"Refused keys of one address, and uses of one refused key, that are answered with 401 "
+		"within throttle_window; further ones get 429. 0: no end of them." },
+	{ "access.throttle_window", TYPE_INT, GLOBAL(throttle_window), "60", 1, DAY,
+		"MESSAGES_THROTTLE_WINDOW", NULL, NULL,
+		"Seconds in which that many are forgotten again." },
 
 	{ "limits.max_body", TYPE_SIZE, GLOBAL(max_body), "32M", 1024, 1024 * MB,
 		"MESSAGES_MAX_BODY", NULL, NULL,
@@ -165,6 +191,31 @@ static const struct option global_rows[] = {
 		NULL, NULL,
 		"One line for each request: ids, models, status, tokens, times; never contents or "
 		"keys." },
+
+	{ "log.dir", TYPE_PATH, GLOBAL(log_dir), NULL, 0, 0, "MESSAGES_LOG_DIR", NULL,
+		"errors are not recorded",
+		"Folder of the error files that `messages.fcgi errors` and /debug read; all processes "
+		"of a host may share it." },
+	{ "log.retention_days", TYPE_INT, GLOBAL(log_retention_days), "14", 0, 3650,
+		"MESSAGES_LOG_RETENTION_DAYS", NULL, NULL,
+		"Days that error files are kept besides today." },
+	{ "log.compress", TYPE_BOOL, GLOBAL(log_compress), "true", 0, 0, "MESSAGES_LOG_COMPRESS",
+		NULL, NULL,
+		"Compress error files of days that are over." },
+	{ "log.max_bytes", TYPE_SIZE, GLOBAL(log_max_bytes), "64M", 1 * MB, 1024 * 1024 * MB,
+		"MESSAGES_LOG_MAX_BYTES", NULL, NULL,
+		"Most bytes of all error files together; the oldest go first." },
+	{ "log.max_files", TYPE_INT, GLOBAL(log_max_files), "200", 8, 8000,
+		"MESSAGES_LOG_MAX_FILES", NULL, NULL,
+		"Most error files; the oldest go first." },
+	{ "log.contents", TYPE_SIZE, GLOBAL(log_contents), "2K", 0, 8192, "MESSAGES_LOG_CONTENTS",
+		NULL, NULL,
+		"Bytes of a request's body in the debug files that log.level \"debug\" adds to the "
+		"error files; 0: none." },
+
+	{ "environment", TYPE_WORD, GLOBAL(environment), "production", 0, 0,
+		"MESSAGES_ENVIRONMENT", environments, NULL,
+		"`development` opens /debug to callers on this machine without a key." },
 
 	{ "state.dir", TYPE_PATH, GLOBAL(state_dir), NULL, 0, 0, "MESSAGES_STATE_DIR", NULL,
 		"each process keeps its own",
@@ -460,6 +511,24 @@ static const struct option key_rows[] = {
 		"End of its validity, \"2027-01-31T00:00:00Z\"." },
 	{ "disabled", TYPE_BOOL, KEY(disabled), "false", 0, 0, NULL, NULL, NULL,
 		"Refused while true." },
+	{ "models", TYPE_LIST, KEY(models), NULL, 0, 0, NULL, NULL, "all",
+		"Models that it may use: names as clients ask for them, or as they are at the "
+		"backend, \"BACKEND/model\" too; `*` and `?` match, case does not count." },
+	{ "backends", TYPE_LIST, KEY(backends), NULL, 0, 0, NULL, NULL, "all",
+		"Backends that it may use; `*` and `?` match." },
+	{ "endpoints", TYPE_LIST, KEY(endpoints), NULL, 0, 0, NULL, config_rights,
+		"messages, count_tokens, models, health",
+		"What it may ask for." },
+	{ "requests_per_minute", TYPE_INT, KEY(requests), NULL, 0, 10000000, NULL, NULL,
+		"access.default_requests_per_minute",
+		"Messages that it may send in a minute, and token counts; each by itself. 0: no "
+		"limit." },
+	{ "tokens_per_minute", TYPE_COUNT, KEY(tokens), NULL, 0, 1000000000, NULL, NULL,
+		"access.default_tokens_per_minute",
+		"Tokens that it may use in a minute: input without what was read from a cache, and "
+		"output. 0: no limit." },
+	{ "streams", TYPE_INT, KEY(streams), NULL, 0, 4096, NULL, NULL, "access.default_streams",
+		"Answers that it may have at once, streamed or whole. 0: no limit." },
 };
 const struct option_table options_key = { "access.keys.", "Members of each key.", ROWS(key_rows) };
 

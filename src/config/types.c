@@ -281,6 +281,20 @@ static bool list_from_text(struct loader *l, const char *text, const char ***out
 	return !l->arena->failed;
 }
 
+/* Where only certain words may stand, each is one of them. */
+static bool store_list(struct loader *l, const struct option *o, void *base, struct value *v,
+		       const char **list)
+{
+	for (size_t i = 0; o->words && list && list[i]; i++) {
+		int w = word_index(o, list[i]);
+
+		if (w < 0)
+			return refuse_word(l, o, v, list[i]);
+		list[i] = o->words[w];
+	}
+	return put_pointer(base, o, list);
+}
+
 /* A single text is a list of one. */
 static bool put_list(struct loader *l, const struct option *o, void *base, struct value *v)
 {
@@ -288,10 +302,10 @@ static bool put_list(struct loader *l, const struct option *o, void *base, struc
 	int i, n;
 
 	if (!v->setting)
-		return list_from_text(l, v->text, &list) && put_pointer(base, o, list);
+		return list_from_text(l, v->text, &list) && store_list(l, o, base, v, list);
 	if (config_setting_type(v->setting) == CONFIG_TYPE_STRING)
 		return list_from_text(l, config_setting_get_string(v->setting), &list) &&
-		       put_pointer(base, o, list);
+		       store_list(l, o, base, v, list);
 	if (!config_setting_is_aggregate(v->setting) || config_setting_is_group(v->setting))
 		return refuse(l, o, v, "a list of texts, ( \"a\", \"b\" )");
 	n = config_setting_length(v->setting);
@@ -303,7 +317,7 @@ static bool put_list(struct loader *l, const struct option *o, void *base, struc
 			return refuse(l, o, v, "a list of texts alone");
 		list[i] = arena_printf(l->arena, "%s", item);
 	}
-	return put_pointer(base, o, list);
+	return store_list(l, o, base, v, list);
 }
 
 /* A command is run when the credential is needed, not when the file is read. */

@@ -15,6 +15,7 @@
 #include "json/scan.h"
 
 #define FLUSH_AT (16 * 1024)            /* bytes that do not wait for the end of a read */
+#define DELTA_FRAME 80                  /* bytes of an upstream's delta event that are not content */
 #define KEEP_BUFFER (32 * 1024)         /* a larger buffer is given back after it was sent */
 
 /* ---- out ---- */
@@ -195,6 +196,8 @@ static void take_note(struct writer *w, const struct event *e)
 
 static void take_raw(struct writer *w, const struct event *e)
 {
+	if (e->raw == RAW_BLOCK_DELTA && e->text.n > DELTA_FRAME)
+		w->content_bytes += e->text.n - DELTA_FRAME;
 	w->raw = true;
 	w->raw_reason = w->raw_reason || e->raw == RAW_MESSAGE_DELTA;
 	w->raw_stopped = w->raw_stopped || e->raw == RAW_MESSAGE_STOP;
@@ -345,9 +348,9 @@ void writer_put_usage(struct writer *w, struct buf *b, bool final)
 	const struct usage *u = &w->usage;
 	int64_t output = u->output;
 
-	/* About four bytes make a token: better than the nothing that a backend reported. */
+	/* Better than the nothing that a backend reported. */
 	if (output < 0)
-		output = (int64_t)(w->content_bytes + 3) / 4;
+		output = writer_tokens_sent(w);
 	if (!final && output < 1)
 		output = 1;
 	put_count(b, "{\"input_tokens\":", u->input >= 0 ? u->input : w->o.input_estimate);
@@ -482,6 +485,12 @@ const struct fault *writer_ended_with(const struct writer *w)
 const struct usage *writer_usage(const struct writer *w)
 {
 	return &w->usage;
+}
+
+/* About four bytes make a token. */
+int64_t writer_tokens_sent(const struct writer *w)
+{
+	return (int64_t)(w->content_bytes + 3) / 4;
 }
 
 enum stop_reason writer_stop_reason(const struct writer *w)

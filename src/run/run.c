@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "run/run.h"
+#include "trace/trace.h"
 #include "upstream/eventstream.h"
 
 #define LARGE_BODY (16 * 1024)           /* what it is converted to gets one piece of memory */
@@ -233,6 +234,7 @@ static int attempt_error(struct attempt *a)
 	if (a->fault->should_retry < 0)
 		a->fault->should_retry = a->should_retry;
 	a->fault->upstream_status = a->status;
+	trace_upstream_error(a->o->arena, buf_str(&a->body));
 	return -1;
 }
 
@@ -395,6 +397,7 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 			return -1;
 		log_info("backend %s: attempt %d failed with %d (error %s), trying again", b->name,
 			 rep->attempts, f->status, fault_id(f, id));
+		trace_fault(f, TRACE_RETRIED);
 		if (wait_until(o->waiter, again) == WAIT_CANCEL)
 			return fault_gone(f);
 	}

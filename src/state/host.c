@@ -2,24 +2,18 @@
  * The host table: what all processes of one machine should know of each other, in one mapped file
  * of fixed slots. Only atomics, no locks: a process that is killed between two stores leaves a
  * value that is a little old, nothing else.
- *
- * A file of another version or shape is never converted: a fresh one takes its name by rename, and
- * processes that still map the old one go on undisturbed until they end.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/ids.h"
 #include "base/str.h"
 #include "state/host.h"
 #include "state/note.h"
+#include "state/shared.h"
 
 #define HOST_MAGIC UINT64_C(0x31744f48732d666d)
 #define HOST_VERSION 3
@@ -48,13 +42,8 @@ struct breaker_slot {
 	NOTE(HOST_ERROR_TEXT) text;
 };
 
-struct head {
-	uint64_t magic;
-	uint32_t version, size;
-};
-
 struct table {
-	struct head head;
+	struct shared_head head;
 	_Atomic uint64_t turn;
 	struct health_slot health[HEALTH_SLOTS];
 	struct breaker_slot breaker[BREAKER_SLOTS];
@@ -71,12 +60,7 @@ static uint64_t name_hash(const char *s)
 
 /* ---- the file ---- */
 
-static const struct head our_head = { HOST_MAGIC, HOST_VERSION, sizeof(struct table) };
-
-static bool table_valid(const struct table *t)
-{
-	return memcmp(&t->head, &our_head, sizeof(our_head)) == 0;
-}
+static const struct shared_head our_head = { HOST_MAGIC, HOST_VERSION, sizeof(struct table) };
 
 static struct table *map_fd(int fd)
 {
@@ -86,80 +70,14 @@ static struct table *map_fd(int fd)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* The file as it stands; NULL with *fresh when it is missing or not ours to use. */
-static struct table *open_existing(const char *path, bool *fresh)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	struct table *t = NULL;
-	struct stat st;
-
-	*fresh = fd < 0 ? errno == ENOENT : true;
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == (off_t)sizeof(*t))
-		t = map_fd(fd);
-	close(fd);
-	if (t && !table_valid(t)) {
-		munmap(t, sizeof(*t));
-		t = NULL;
-	}
-	return t;
-}
-
-/* link() never takes a name from another process that is using it; rename() does, which is for
- * files that are not ours to use. */
-static int give_name(const char *tmp, const char *path, bool replace)
-{
-	int rc = replace ? rename(tmp, path) : link(tmp, path);
-
-	if (rc < 0 && !replace && errno == EEXIST)
-		rc = 0;
-	return rc;
-}
-
-/* Writes a fresh table beside `path` and gives it that name. */
-static int make_fresh(const char *path, bool replace)
-{
-	char tmp[4096], id[ID_SIZE];
-	int fd, rc;
-
-	id_make(id, ".");
-	if (snprintf(tmp, sizeof(tmp), "%s%s", path, id) >= (int)sizeof(tmp)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -1;
-	/* All else begins as zeros. */
-	rc = ftruncate(fd, sizeof(struct table));
-	if (rc == 0)
-		rc = write(fd, &our_head, sizeof(our_head)) == (ssize_t)sizeof(our_head) ?
-			     give_name(tmp, path, replace) : -1;
-	if (rc < 0 || !replace) {
-		int saved = errno;
-
-		unlink(tmp);
-		errno = saved;
-	}
-	close(fd);
-	return rc;
-}
-
-/* Processes may start afresh at once: the first one's file is everybody's. A file that is still
- * not ours at the second look is replaced. */
 static struct table *open_file(const char *path)
 {
-	for (int tries = 0; tries < 3; tries++) {
-		bool fresh;
-		struct table *t = open_existing(path, &fresh);
+	int fd = shared_open(path, &our_head);
+	struct table *t = fd < 0 ? NULL : map_fd(fd);
 
-		if (t)
-			return t;
-		if (!fresh || make_fresh(path, tries > 0) < 0)
-			return NULL;
-	}
-	return NULL;
+	if (fd >= 0)
+		close(fd);
+	return t;
 }
 
 int host_open(const char *state_dir)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "trace/setting.h"
+#include "trace/trace.h"
 
 static void user_name(char *out, size_t size)
 {
@@ -37,7 +37,7 @@ static void make_id(struct trace_instance *i)
 	i->id[TRACE_ID_SIZE - 1] = '\0';
 }
 
-void instance_fill(struct trace_instance *i, const struct trace_options *o)
+void trace_instance_of(struct trace_instance *i, const struct trace_options *o)
 {
 	*i = (struct trace_instance){ .mark = o->mark, .generation = o->generation };
 	if (gethostname(i->host, sizeof(i->host)) < 0)

@@ -152,20 +152,29 @@ void trace_upstream_error(struct arena *a, struct str body)
 
 /* ---- setup ---- */
 
+int trace_place_of(struct trace_place *p, const struct trace_options *o)
+{
+	struct trace_instance i;
+
+	if (strlen(o->dir) > TRACE_DIR_MAX)
+		return -1;
+	trace_instance_of(&i, o);
+	*p = (struct trace_place){ .retention_days = o->retention_days, .compress = o->compress,
+				   .max_bytes = o->max_bytes, .max_files = o->max_files };
+	memcpy(p->dir, o->dir, strlen(o->dir) + 1);
+	memcpy(p->instance, i.id, sizeof(p->instance));
+	return 0;
+}
+
 static struct trace_setting *make_setting(const struct trace_options *o)
 {
 	struct trace_setting *s = calloc(1, sizeof(*s));
 
-	if (!s)
+	if (!s || trace_place_of(&s->place, o)) {
+		free(s);
 		return NULL;
+	}
 	atomic_init(&s->refs, 1);
-	instance_fill(&s->instance, o);
-	s->place.retention_days = o->retention_days;
-	s->place.max_bytes = o->max_bytes;
-	s->place.max_files = o->max_files;
-	s->place.compress = o->compress;
-	memcpy(s->place.dir, o->dir, strlen(o->dir) + 1);
-	memcpy(s->place.instance, s->instance.id, sizeof(s->place.instance));
 	s->debug = o->debug;
 	s->content_bytes = (size_t)o->content_bytes;
 	return s;
@@ -175,10 +184,11 @@ int trace_setup(const struct trace_options *o)
 {
 	struct trace_setting *s = NULL, *old;
 
-	if (o->dir && strlen(o->dir) > TRACE_DIR_MAX)
-		log_warn("log.dir is longer than %d bytes: no errors are recorded", TRACE_DIR_MAX);
-	else if (o->dir)
+	if (o->dir)
 		s = make_setting(o);
+	if (o->dir && !s)
+		log_warn("log.dir: no errors are recorded: its path is longer than %d bytes, or "
+			 "there is no memory", TRACE_DIR_MAX);
 	pthread_mutex_lock(&trace.lock);
 	old = trace.now;
 	trace.now = s;
@@ -205,16 +215,6 @@ void trace_stop(void)
 bool trace_on(void)
 {
 	return atomic_load_explicit(&trace.on, memory_order_relaxed);
-}
-
-bool trace_instance_get(struct trace_instance *out)
-{
-	struct trace_setting *s = setting_get();
-
-	if (s)
-		*out = s->instance;
-	setting_put(s);
-	return s != NULL;
 }
 
 bool trace_place_get(struct trace_place *out)

@@ -18,7 +18,7 @@ allowed() {
 	dialect) echo base json message dialect ;;
 	http) echo base json message front http ;;
 	ingress) echo base json message front http ingress ;;
-	access) echo base json message front http config access ;;
+	access) echo base json message front http config state access ;;
 	route) echo base json message config route ;;
 	run) echo base json message dialect upstream state trace run ;;
 	api) echo base json message config front http access ingress route dialect upstream state trace run api ;;

@@ -1,0 +1,73 @@
+/* What a key may use: endpoints, backends, models. */
+#include <stdio.h>
+#include <string.h>
+
+#include "access/access.h"
+#include "base/clock.h"
+
+#define LONG_CONTEXT_MARK "[1m]"
+#define NAME_MAX_BYTES 512
+
+static bool matches(const char *const *globs, struct str name)
+{
+	for (; *globs; globs++)
+		if (str_glob(*globs, name))
+			return true;
+	return false;
+}
+
+bool access_may(const struct access_key *k, enum access_right right)
+{
+	return ((k ? k->rights : RIGHTS_DEFAULT) >> right & 1) != 0;
+}
+
+bool access_backend(const struct access_key *k, const char *backend)
+{
+	return !k || !k->backends || matches(k->backends, str_of(backend));
+}
+
+/* Claude Code's mark of a larger window is no part of the name. */
+static struct str without_mark(struct str name)
+{
+	size_t n = sizeof(LONG_CONTEXT_MARK) - 1;
+
+	if (name.n > n && str_is_nocase((struct str){ name.p + name.n - n, n }, LONG_CONTEXT_MARK))
+		name.n -= n;
+	return name;
+}
+
+bool access_model(const struct access_key *k, const char *asked, const char *backend,
+		  const char *model)
+{
+	char both[NAME_MAX_BYTES];
+
+	if (!k || !k->models)
+		return true;
+	if (matches(k->models, without_mark(str_of(asked))) ||
+	    matches(k->models, without_mark(str_of(model))))
+		return true;
+	return snprintf(both, sizeof(both), "%s/%s", backend, model) < (int)sizeof(both) &&
+	       matches(k->models, str_of(both));
+}
+
+static bool same_secret(const struct access_key *a, const struct access_key *b)
+{
+	for (int i = 0; i < 2; i++)
+		for (int j = 0; j < 2; j++)
+			if (a->sha256[i] && b->sha256[j] &&
+			    strcmp(a->sha256[i], b->sha256[j]) == 0)
+				return true;
+	return false;
+}
+
+bool access_still(const struct config *now, const struct access_key *k)
+{
+	for (size_t i = 0; i < now->nkeys; i++) {
+		const struct access_key *n = &now->keys[i];
+
+		if (strcmp(n->name, k->name) == 0)
+			return same_secret(n, k) && !n->disabled &&
+			       (!n->expires || clock_wall_ms() < n->expires);
+	}
+	return now->access_mode != ACCESS_KEYS;
+}

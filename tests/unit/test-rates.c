@@ -1,0 +1,464 @@
+/*
+ * Limits of keys: buckets as pure functions; the shared table with processes that fight for it, are
+ * killed holding something, or come after a reboot; the same through a locked file.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "state/place.h"
+#include "state/rates.h"
+
+#define PROCESSES 8
+#define SECOND INT64_C(1000000000)      /* of a bucket's clock */
+
+static char dir[64], file[96];
+static bool may_map;
+
+static int setup(void **state)
+{
+	may_map = *state == NULL;
+	strcpy(dir, "/tmp/test-rates.XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(file, sizeof(file), "%s/.htmessages-rates", dir);
+	rates_setup(dir, 1, may_map);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rates_close();
+	unlink(file);
+	return rmdir(dir);
+}
+
+/* ---- buckets ---- */
+
+static void test_bucket(void **state)
+{
+	const struct bucket_rule r = { .limit = 7, .window_ms = 60000 };
+	int64_t now = 1000 * SECOND, word = 0;
+
+	assert_int_equal(bucket_left(word, now, &r), 7);
+	for (int i = 6; i >= 0; i--) {
+		assert_int_equal(bucket_wait_ms(word, now, &r, 1), 0);
+		word = bucket_take(word, now, &r, 1);
+		assert_int_equal(bucket_left(word, now, &r), i);
+	}
+	assert_int_equal(bucket_wait_ms(word, now, &r, 1), 8572);
+	assert_int_equal(bucket_full_ms(word, now), 60000);
+	/* It fills evenly, and no further than full. */
+	now += 9 * SECOND;
+	assert_int_equal(bucket_left(word, now, &r), 1);
+	assert_int_equal(bucket_wait_ms(word, now, &r, 1), 0);
+	now += 1000 * SECOND;
+	assert_int_equal(bucket_left(word, now, &r), 7);
+	assert_int_equal(bucket_full_ms(word, now), 0);
+	/* More than there can ever be is asked for: a full one will do. */
+	assert_int_equal(bucket_wait_ms(word, now, &r, 100), 0);
+}
+
+static void test_bucket_debt(void **state)
+{
+	const struct bucket_rule r = { .limit = 1000, .window_ms = 60000 };
+	int64_t now = 5 * SECOND, word = bucket_take(0, now, &r, 3000);
+
+	assert_int_equal(bucket_left(word, now, &r), 0);
+	assert_int_equal(bucket_wait_ms(word, now, &r, 1), 120060);
+	/* Given back it is as it was. */
+	assert_int_equal(bucket_left(bucket_take(word, now, &r, -3000), now, &r), 1000);
+	/* What is owed has an end. */
+	word = bucket_take(0, now, &r, INT64_C(1) << 60);
+	assert_int_equal(bucket_full_ms(word, now), 60000 + BUCKET_DEBT_MAX_MS);
+	/* Giving back what was never taken makes it no more than full. */
+	word = bucket_take(0, now, &r, -(INT64_C(1) << 60));
+	assert_int_equal(bucket_left(word, now, &r), 1000);
+}
+
+/* After a reboot the clock is back at nothing, and the file still there. */
+static void test_bucket_of_an_earlier_boot(void **state)
+{
+	const struct bucket_rule r = { .limit = 10, .window_ms = 60000 };
+	int64_t word = bucket_take(0, 90000 * SECOND, &r, 10);
+
+	assert_int_equal(bucket_left(word, 90000 * SECOND, &r), 0);
+	assert_int_equal(bucket_left(word, 3 * SECOND, &r), 10);
+	assert_int_equal(bucket_wait_ms(word, 3 * SECOND, &r, 10), 0);
+	word = bucket_take(word, 3 * SECOND, &r, 4);
+	assert_int_equal(bucket_left(word, 3 * SECOND, &r), 6);
+}
+
+/* ---- processes ---- */
+
+/* Each runs `act` with a table of its own opening once all are there; the sum of what they return
+ * is what happened. The pipe's end is the starting gun. */
+static int together(int (*act)(int n), int n)
+{
+	pid_t pids[PROCESSES];
+	int gun[2], sum = 0;
+
+	assert_int_equal(pipe(gun), 0);
+	for (int i = 0; i < PROCESSES; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0) {
+			char c;
+
+			close(gun[1]);
+			rates_setup(dir, 1, may_map);
+			if (read(gun[0], &c, 1) != 0)
+				_exit(255);
+			_exit(act(n));
+		}
+	}
+	close(gun[0]);
+	close(gun[1]);
+	for (int i = 0; i < PROCESSES; i++) {
+		int status = 0;
+
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 255);
+		sum += WEXITSTATUS(status);
+	}
+	return sum;
+}
+
+static int take_requests(int limit)
+{
+	struct rate r;
+	int taken = 0;
+
+	for (int i = 0; i < 40; i++)
+		taken += rate_take(77, RATE_REQUESTS, limit, 1, &r);
+	return taken;
+}
+
+/* A limit of an hour's worth would fill up by less than one meanwhile; so does this one, of a
+ * minute, unless the machine stands still. */
+static void test_requests_of_all_processes(void **state)
+{
+	int64_t before = bucket_now();
+	int taken = together(take_requests, 100), more;
+
+	more = (int)((bucket_now() - before) * 100 / (60 * SECOND)) + 1;
+	assert_in_range(taken, 100, 100 + more);
+	assert_string_equal(rates_kind(), may_map ? "shared memory" : "a locked file");
+}
+
+static int hold_one(int limit)
+{
+	struct permit p;
+
+	return permit_take(78, limit, &p);
+}
+
+/* The holders end without giving back: what they held is taken by whoever comes next. */
+static void test_permits_of_ended_processes(void **state)
+{
+	struct permit p[4], none;
+
+	assert_int_equal(together(hold_one, 100), PROCESSES);
+	for (int i = 0; i < 4; i++)
+		assert_true(permit_take(78, 4, &p[i]));
+	assert_false(permit_take(78, 4, &none));
+	permit_give(&p[2]);
+	assert_true(permit_take(78, 4, &p[2]));
+	assert_false(permit_take(78, 4, &none));
+	/* Given back twice counts once. */
+	permit_give(&p[0]);
+	permit_give(&p[0]);
+	assert_true(permit_take(78, 4, &p[0]));
+	assert_false(permit_take(78, 4, &none));
+	for (int i = 0; i < 4; i++)
+		permit_give(&p[i]);
+}
+
+/* While all live, no more than the limit are held, of more rows than one. */
+static void test_permits_have_an_end(void **state)
+{
+	struct permit p[70], none;
+
+	for (int i = 0; i < 70; i++)
+		assert_true(permit_take(79, 70, &p[i]));
+	assert_false(permit_take(79, 70, &none));
+	assert_int_equal(none.word, 0);
+	permit_give(&none);
+	/* Another key has its own. */
+	assert_true(permit_take(80, 1, &none));
+	permit_give(&none);
+	permit_give(&p[69]);
+	assert_true(permit_take(79, 70, &p[69]));
+	/* A lower limit holds at once. */
+	assert_false(permit_take(79, 5, &none));
+	for (int i = 0; i < 70; i++)
+		permit_give(&p[i]);
+	assert_true(permit_take(79, 1, &none));
+	permit_give(&none);
+}
+
+static pid_t start_holder(int limit, int *ready)
+{
+	int told[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(told), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct permit p;
+		char ok;
+
+		rates_setup(dir, 1, may_map);
+		ok = permit_take(81, limit, &p) ? 'y' : 'n';
+		if (write(told[1], &ok, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(told[1]);
+	*ready = told[0];
+	return pid;
+}
+
+static void test_killed_holders(void **state)
+{
+	pid_t pids[3];
+	struct permit p;
+	char ok;
+
+	for (int i = 0; i < 3; i++) {
+		int ready;
+
+		pids[i] = start_holder(3, &ready);
+		assert_int_equal(read(ready, &ok, 1), 1);
+		assert_int_equal(ok, 'y');
+		close(ready);
+	}
+	assert_false(permit_take(81, 3, &p));
+	assert_int_equal(kill(pids[1], SIGKILL), 0);
+	assert_int_equal(waitpid(pids[1], NULL, 0), pids[1]);
+	assert_true(permit_take(81, 3, &p));
+	/* The other two live. */
+	{
+		struct permit none;
+
+		assert_false(permit_take(81, 3, &none));
+	}
+	permit_give(&p);
+	for (int i = 0; i < 3; i += 2) {
+		assert_int_equal(kill(pids[i], SIGKILL), 0);
+		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
+	}
+	assert_true(permit_take(81, 1, &p));
+	permit_give(&p);
+}
+
+/* ---- tokens ---- */
+
+static void test_tokens(void **state)
+{
+	struct rate r;
+
+	/* At most what is left is set aside; nothing is owed for an estimate. */
+	assert_int_equal(rate_reserve(90, RATE_TOKENS, 1000, 600, &r), 600);
+	assert_in_range(r.left, 400, 401);
+	assert_in_range(rate_reserve(90, RATE_TOKENS, 1000, 5000, &r), 400, 500);
+	assert_in_range(r.left, 0, 1);
+	/* What was used takes its place, and may be owed. */
+	rate_settle(90, RATE_TOKENS, 1000, 2000 - 1000);
+	rate_look(90, RATE_TOKENS, 1000, &r);
+	assert_int_equal(r.left, 0);
+	assert_in_range(r.wait_ms, 50000, 61000);
+	rate_settle(90, RATE_TOKENS, 1000, -2000);
+	rate_look(90, RATE_TOKENS, 1000, &r);
+	assert_int_equal(r.wait_ms, 0);
+	assert_in_range(r.left, 999, 1000);
+	/* Kinds and keys are apart. */
+	assert_true(rate_take(90, RATE_REQUESTS, 1, 1, &r));
+	assert_false(rate_take(90, RATE_REQUESTS, 1, 1, &r));
+	assert_int_equal(r.left, 0);
+	assert_in_range(r.wait_ms, 50000, 60000);
+	assert_true(rate_take(90, RATE_COUNTS, 1, 1, &r));
+	assert_true(rate_take(91, RATE_REQUESTS, 1, 1, &r));
+}
+
+/* More keys than rows: those that hold nothing make room, and one that does keeps its own. */
+static void test_many_keys(void **state)
+{
+	struct rate r;
+	struct permit p;
+
+	assert_true(permit_take(5, 1, &p));
+	assert_true(rate_take(6, RATE_REQUESTS, 1, 1, &r));
+	for (uint64_t i = 0; i < 3000; i++)
+		assert_true(rate_take(i * UINT64_C(0x9e3779b97f4a7c15), RATE_REQUESTS, 1000000000,
+				      1, &r));
+	for (uint64_t i = 0; i < 3000; i++)
+		rate_look(i * UINT64_C(0x9e3779b97f4a7c15), RATE_REQUESTS, 10, &r);
+	{
+		struct permit none;
+
+		assert_false(permit_take(5, 1, &none));
+	}
+	assert_false(rate_take(6, RATE_REQUESTS, 1, 1, &r));
+	permit_give(&p);
+}
+
+/* ---- failures ---- */
+
+static const struct bucket_rule few = { .limit = 5, .window_ms = 300000 };
+
+static void test_failures(void **state)
+{
+	assert_int_equal(failure_wait_ms(FAILURE_ADDRESS, 0, &few), 0);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(failure_wait_ms(FAILURE_ADDRESS, 0, &few), 0);
+		assert_true(failure_note(FAILURE_ADDRESS, 0, &few));
+	}
+	assert_in_range(failure_wait_ms(FAILURE_ADDRESS, 0, &few), 50000, 60000);
+	assert_int_equal(failure_wait_ms(FAILURE_KEY, 0, &few), 0);
+	assert_int_equal(failure_wait_ms(FAILURE_ADDRESS, 2, &few), 0);
+}
+
+static int fail_once(int id)
+{
+	return failure_note(FAILURE_ADDRESS, (uint64_t)id, &few);
+}
+
+static void test_failures_of_all_processes(void **state)
+{
+	assert_int_equal(together(fail_once, 42), PROCESSES);
+	assert_true(failure_wait_ms(FAILURE_ADDRESS, 42, &few) > 0);
+}
+
+/* A set is full of others: who failed more than once stays, who failed once may have to go, and
+ * who finds no room is told so. */
+static void test_failures_are_not_pushed_out(void **state)
+{
+	const uint64_t sets = 512;
+
+	assert_true(failure_note(FAILURE_KEY, 3, &few));
+	assert_true(failure_note(FAILURE_KEY, 3, &few));
+	for (uint64_t i = 1; i < 100; i++)
+		assert_true(failure_note(FAILURE_KEY, 3 + i * sets, &few));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(failure_wait_ms(FAILURE_KEY, 3, &few), 0);
+		assert_true(failure_note(FAILURE_KEY, 3, &few));
+	}
+	assert_true(failure_wait_ms(FAILURE_KEY, 3, &few) > 0);
+	for (uint64_t i = 100; i < 107; i++)
+		for (int k = 0; k < 2; k++)
+			assert_true(failure_note(FAILURE_KEY, 3 + i * sets, &few));
+	assert_false(failure_note(FAILURE_KEY, 3 + 200 * sets, &few));
+	assert_true(failure_wait_ms(FAILURE_KEY, 3, &few) > 0);
+	/* Others are elsewhere. */
+	assert_true(failure_note(FAILURE_KEY, 4, &few));
+}
+
+/* ---- places ---- */
+
+static void test_file_is_private(void **state)
+{
+	struct stat st;
+	uint64_t secret = rates_secret();
+
+	assert_int_not_equal(secret, 0);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	/* The same for who comes later. */
+	rates_setup(dir, 1, may_map);
+	assert_true(rates_secret() == secret);
+}
+
+/* Nothing is opened before it is needed. */
+static void test_no_file_without_limits(void **state)
+{
+	struct stat st;
+
+	assert_int_equal(stat(file, &st), -1);
+}
+
+static void test_without_a_folder(void **state)
+{
+	char path[128];
+	struct permit p, none;
+	struct rate r;
+
+	rates_setup(NULL, UINT64_C(0x7e57000000000000) | (uint64_t)getpid(), may_map);
+	assert_true(rate_take(1, RATE_REQUESTS, 1, 1, &r));
+	assert_false(rate_take(1, RATE_REQUESTS, 1, 1, &r));
+	assert_true(permit_take(1, 1, &p));
+	assert_false(permit_take(1, 1, &none));
+	permit_give(&p);
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/messages-fcgi-%u/.htmessages-rates-%016llx",
+			 i ? "/tmp" : "/dev/shm", (unsigned)geteuid(),
+			 0x7e57000000000000ULL | (unsigned long long)getpid());
+		unlink(path);
+	}
+	rates_setup(dir, 1, may_map);
+}
+
+/* A holder's number is not its successor's. */
+static void test_holders(void **state)
+{
+	static const struct shared_head head = { 1, 1, sizeof(struct place_head) };
+	struct place p = PLACE_INIT;
+	char path[128];
+	uint32_t self;
+
+	assert_int_equal(place_open(&p, dir, "holders", 0, &head, may_map), 0);
+	assert_int_equal(p.kind, may_map ? PLACE_MAPPED : PLACE_LOCKED);
+	assert_non_null(place_enter(&p));
+	self = place_self(&p);
+	assert_int_not_equal(self, 0);
+	assert_int_equal(place_self(&p), self);
+	assert_true(place_alive(&p, self));
+	assert_false(place_alive(&p, self + (1u << 12)));
+	assert_false(place_alive(&p, self - (1u << 12)));
+	assert_false(place_alive(&p, 0));
+	place_leave(&p);
+	place_close(&p);
+	snprintf(path, sizeof(path), "%s/holders", dir);
+	unlink(path);
+}
+
+#define LOCKED_STATE ((void *)1)
+#define BOTH(f) \
+	cmocka_unit_test_setup_teardown(f, setup, teardown), \
+		{ #f " locked", f, setup, teardown, LOCKED_STATE }
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bucket),
+		cmocka_unit_test(test_bucket_debt),
+		cmocka_unit_test(test_bucket_of_an_earlier_boot),
+		BOTH(test_requests_of_all_processes),
+		BOTH(test_permits_of_ended_processes),
+		BOTH(test_permits_have_an_end),
+		BOTH(test_killed_holders),
+		BOTH(test_tokens),
+		BOTH(test_many_keys),
+		BOTH(test_failures),
+		BOTH(test_failures_of_all_processes),
+		BOTH(test_failures_are_not_pushed_out),
+		BOTH(test_file_is_private),
+		BOTH(test_no_file_without_limits),
+		BOTH(test_without_a_folder),
+		BOTH(test_holders),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
