@@ -233,15 +233,10 @@ static bool json_body(const struct http_request *r)
 	return str_split(&type, ';', &first) && str_is_nocase(str_trim(first), "application/json");
 }
 
-static bool has_body(const struct http_request *r)
-{
-	return r->content_length > 0 || r->front->ops->param(r->front, "HTTP_TRANSFER_ENCODING");
-}
-
 /* The rules of "local": without them any page open in a browser on this machine could spend the
  * user's money. */
-static const char *not_local(const struct config *c, const struct http_request *r,
-			     const struct access_client *client)
+static const char *not_here(const struct config *c, const struct http_request *r,
+			    const struct access_client *client)
 {
 	struct front *f = r->front;
 
@@ -257,9 +252,17 @@ static const char *not_local(const struct config *c, const struct http_request *
 		       "X-Real-IP or Via header)";
 	if (http_header(r, "origin") && !r->cors_origin)
 		return "a web page sent it whose Origin is not listed in access.origins";
-	if (str_is(str_of(r->method), "POST") && has_body(r) && !json_body(r))
-		return "its content type is not application/json";
 	return NULL;
+}
+
+static const char *not_local(const struct config *c, const struct http_request *r,
+			     const struct access_client *client)
+{
+	const char *why = not_here(c, r, client);
+
+	if (!why && str_is(str_of(r->method), "POST") && !json_body(r))
+		why = "its content type is not application/json";
+	return why;
 }
 
 static int check_local(const struct config *c, const struct http_request *r,
@@ -370,7 +373,7 @@ static bool develops_here(const struct config *c, const struct http_request *r,
 			  const struct access_client *client)
 {
 	return c->environment == ENVIRONMENT_DEVELOPMENT && !forwarding_header(r) &&
-	       !not_local(c, r, client);
+	       !not_here(c, r, client);
 }
 
 int access_check(const struct config *c, struct http_request *r, enum access_need need,

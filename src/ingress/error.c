@@ -26,6 +26,7 @@ static void put_message(struct buf *b, struct str m)
 int anthropic_error_body(struct buf *b, const struct fault *f, const char *request_id)
 {
 	const char *type = f->type ? f->type : fault_type_of_status(f->status);
+	char id[SITE_ID_SIZE];
 
 	if (f->raw.p)
 		return buf_put_str(b, f->raw);
@@ -37,7 +38,11 @@ int anthropic_error_body(struct buf *b, const struct fault *f, const char *reque
 		buf_puts(b, ",\"details\":");
 		buf_puts(b, f->details);
 	}
-	buf_puts(b, "},\"request_id\":");
+	buf_putc(b, '}');
+	/* What the log and /debug know the place by that reports it. */
+	if (f->site)
+		buf_printf(b, ",\"error_id\":\"%s\"", fault_id(f, id));
+	buf_puts(b, ",\"request_id\":");
 	span_put_string(b, span_utf8(str_of(request_id)));
 	return buf_putc(b, '}');
 }
@@ -46,9 +51,12 @@ int anthropic_error_answer(struct answer *a, const struct fault *f)
 {
 	struct str body = STR("{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
 			      "\"message\":\"The gateway is out of memory.\"}}");
+	char id[SITE_ID_SIZE];
 	struct buf b;
 	int rc;
 
+	if (f->site)
+		answer_header(a, "x-error-id", fault_id(f, id));
 	if (f->retry_after >= 0)
 		answer_header_int(a, "retry-after", f->retry_after);
 	if (f->should_retry >= 0)
