@@ -29,6 +29,10 @@ bool drafts_fill(struct loader *l, struct drafts *all, const struct config *c);
 void backend_settle(struct loader *l, struct backend *b);
 /* Its ways and its key's mark (config/turns.c). */
 void backend_keys(struct loader *l, struct backend *b);
+/* base_url and what follows from it for the paths (config/address.c). */
+void address_settle(struct loader *l, struct draft *d);
+/* The option whose place in the base URL was left open; NULL: none. */
+const char *address_lacks(const struct backend *b);
 /* Decides the credential's kind, once all values are there and api_key was checked. */
 void credential_settle(struct loader *l, struct draft *d);
 /* What its kind needs and is not set, as a sentence for people; NULL when all is there. */

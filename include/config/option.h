@@ -76,6 +76,8 @@ const char *option_type_name(const struct option *o);
 /* What a load works with. */
 struct loader {
 	struct arena *arena;            /* of the snapshot; all values live there */
+	struct arena *notes;            /* for what the load and --check alone need: where each value is
+					 * from, names on their way into a message */
 	struct report *report;
 	struct watch *watch;            /* files whose change makes the snapshot old */
 	const char *dir;                /* folder of the config file; NULL: the current one */

@@ -14,8 +14,8 @@
 struct snapshot {
 	struct config c;                /* first: a struct config * is one of these */
 	atomic_int refs;
-	struct arena arena;
-	struct option_set globals;
+	struct arena arena, notes;
+	struct option_set globals;      /* these two are gone when the notes are forgotten */
 	struct option_set *sets;        /* one for each of c.backends */
 };
 
@@ -24,6 +24,9 @@ struct snapshot {
 struct snapshot *snapshot_load(const struct config_load *how, struct report *r, struct watch *w);
 /* The same even if there were errors, for --check; NULL only without memory. */
 struct snapshot *snapshot_try(const struct config_load *how, struct report *r, struct watch *w);
+/* Where the values are from is of no interest any more: a process that serves calls it, since that
+ * takes more memory than the values. */
+void snapshot_forget(struct snapshot *s);
 void snapshot_free(struct snapshot *s);
 
 /* The file to read (config/find.c): NULL when there is none. Places that were looked at are

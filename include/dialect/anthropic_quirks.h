@@ -13,7 +13,7 @@ struct anthropic_quirks {
 	const char *tool_choice;        /* its value; NULL: as it came */
 	const char *temperature;        /* its value; NULL: as it came */
 	bool tools_gone;                /* none of the tools is one that the backend could have */
-	bool any;                       /* something of this, or schemas to be cleaned */
+	bool any;                       /* something of this */
 };
 void anthropic_quirks_read(const struct encode_context *c, struct anthropic_quirks *q);
 /* What becomes of the member with this path ("output_config.effort"). */

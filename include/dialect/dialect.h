@@ -38,6 +38,7 @@ struct decode_context {
 	const struct message_request *request;
 	const struct target *target;
 	bool streaming;                 /* the client gets a stream */
+	const char *error_type;         /* a header's word for an error (AWS); NULL or "": none */
 };
 
 struct model_info {

@@ -32,6 +32,9 @@ int gemini_decode_models(struct arena *a, struct str body,
  * an object without properties; b is then as it was.
  */
 bool gemini_schema(struct buf *b, struct arena *a, struct span schema);
+/* The same behind `key` (with its comma and colon), unless it says nothing. Schemas that were
+ * converted before are not converted again (base/memo.h). */
+void gemini_put_schema(struct segs *s, struct arena *a, const char *key, struct span schema);
 
 /* Marks a call id that Gemini itself made; others are not sent to it (gemini_encode.h). */
 #define GEMINI_ID_MARK "gemini:"

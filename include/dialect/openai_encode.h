@@ -9,7 +9,7 @@
 #include "dialect/dialect.h"
 #include "json/edit.h"
 
-/* What a model family asks for beside its backend; openai_options.c holds the table. */
+/* What a model family asks for beside its backend; openai_traits.c holds the table. */
 struct model_traits {
 	const char *glob; /* on the last path segment of the model's name */
 	unsigned flags;
@@ -52,9 +52,9 @@ void openai_put_name(struct openai_encoder *e, struct span name); /* short form,
 void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat);
 /* openai_ids.c: an id in the backend's call_id_length characters; STR_NONE when memory ends. */
 struct str openai_short_id(struct openai_encoder *e, struct str id);
-/* openai_tools.c, an edit rule's function: leaves out what strict validators refuse in a schema. */
-enum edit_action openai_strip_null(void *ctx, const struct span *path, unsigned depth,
-				   struct span value, struct str *with);
+/* openai_tools.c: gives a schema without what strict validators refuse to `take`, which must copy
+ * it. False when that can't be made. */
+bool openai_clean_schema(struct span schema, void (*take)(void *ctx, struct str made), void *ctx);
 
 /* openai_parts.c: content as a list of parts, written as one string or as an array. */
 enum part_kind { PART_TEXT, PART_IMAGE, PART_FILE, PART_JSON };
@@ -111,6 +111,9 @@ bool history_is_mid_system(const struct block *b);
 /* What a block of a system entry says: its text, or which tool comes or goes; absent: nothing. */
 struct span history_system_text(struct openai_encoder *e, const struct block *b);
 bool history_is_tool_change(const struct block *b);
+/* Of such a block: the tool's name, and what follows "The tool NAME". */
+struct span history_changed_tool(const struct block *b);
+const char *history_change_words(const struct block *b);
 struct span history_other_text(
 	const struct block *b); /* "content" of an unknown block when it is a string */
 
@@ -141,9 +144,12 @@ void openai_put_messages(struct openai_encoder *e); /* openai_messages.c */
 void openai_put_tools(struct openai_encoder *e);    /* openai_tools.c */
 void openai_put_format(struct openai_encoder *e);   /* openai_tools.c */
 void openai_put_options(struct openai_encoder *e);  /* openai_options.c */
-/* The client's key, where the backend is told (part of openai_put_options; for other dialects). */
+/* openai_caller.c: the name of the client's key where the backend is told it, and the session. */
 void openai_put_caller(struct openai_encoder *e);
+void openai_put_session(struct openai_encoder *e);
+/* openai_traits.c: the row of a model, and its own word for an effort (NULL for NULL). */
 const struct model_traits *openai_model_traits(const char *model);
+const char *openai_effort_word(const char *model, const char *wanted);
 
 /* For dialects that differ in the body alone. path: appended to base_url; NULL: no such endpoint.
  * body is not called for OP_MODELS. */

@@ -35,6 +35,7 @@ struct parser {
 	unsigned block_depth;
 	bool has_max_tokens, has_messages;
 	struct parse_vec turns, blocks, tools, stops;
+	struct parse_vec members;       /* of the body itself */
 	struct parse_vec added;         /* tools that a tool_addition block defines */
 };
 

@@ -69,8 +69,17 @@ struct tool {
 enum tool_choice { CHOICE_NONE_GIVEN, CHOICE_AUTO, CHOICE_ANY, CHOICE_TOOL, CHOICE_NONE };
 enum thinking_mode { THINKING_NOT_GIVEN, THINKING_DISABLED, THINKING_ENABLED, THINKING_ADAPTIVE };
 
+/* A member of the body itself. */
+struct request_member {
+	struct span name;               /* SPAN_STR */
+	struct span value;              /* SPAN_JSON */
+};
+
 struct message_request {
 	struct str body;                /* as received */
+	/* All members of the body in their order, so that nobody walks it again to find one. */
+	struct request_member *members;
+	size_t nmembers;
 	struct span model;              /* SPAN_STR; points into body: the splice point of an egress of the same protocol */
 	const char *model_name;         /* the same as UTF-8, NUL-terminated */
 	int64_t max_tokens;             /* 0 only in a count_tokens request or a cache pre-warm */
@@ -108,5 +117,9 @@ struct message_request {
 	/* All anthropic-* headers but the two above, for an egress of the same protocol: "name: value", NULL-terminated; NULL for none. */
 	const char *const *anthropic_headers;
 };
+
+/* A member of the body by its name, the last of equal ones; SPAN_STR for a string, else SPAN_JSON;
+ * absent when it is not there. */
+struct span request_member(const struct message_request *r, const char *name);
 
 #endif

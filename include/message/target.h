@@ -140,6 +140,7 @@ struct backend {
 	bool strip_schema_null;         /* drop null "required"/"type" and "$schema" from schemas */
 	bool think_tags;                /* "<think>…</think>" at the start of the text is thinking */
 	bool strip_thinking_retry;      /* one retry without thinking when a signature is refused */
+	bool json_schema;               /* gemini: schemas go as they stand, in the members for JSON Schema */
 	bool count_wrapped;             /* gemini: a token count holds a whole request (AI Studio) */
 	bool tool_result_merge;         /* user text after tool results goes into the last of them (Mistral) */
 	bool billing_header;            /* keep Claude Code's x-anthropic-billing-header text */
@@ -157,6 +158,7 @@ struct backend {
 	bool drop_server_tools;         /* anthropic: tools that only the API itself runs are left out */
 	const char *auth_user;          /* Basic: the user where the key is only a password ("token") */
 	const char *host;               /* what base_url is made from where it is not set: "adb-123.4" */
+	const char *api_version;        /* Azure OpenAI: "2024-10-21", "preview"; NULL: the API without dates */
 	const char *host_suffix;        /* appended to a host without a domain: ".azuredatabricks.net" */
 	const char *model_prefix;       /* put before the model's name unless it begins so ("openrouter/"); NULL: none */
 	const char *model_big, *model_small;    /* what "big" and "small" mean here; NULL: models.big, models.small */

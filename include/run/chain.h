@@ -3,8 +3,8 @@
  * nothing of an answer has gone out, the next takes over what a failing one could not do.
  *
  * What a failure says is kept in the host table: a backend that fails is benched by its breaker, a
- * key that is refused or used up rests, and so does a key's model that is rate-limited. All that only
- * steers: where there is no other way, the only one is taken.
+ * key that is refused or used up rests, and so does a key's model that is rate-limited. All that
+ * only steers: where there is no other way, the only one is taken.
  */
 #ifndef RUN_CHAIN_H
 #define RUN_CHAIN_H
@@ -25,8 +25,9 @@ struct chain_options {
 	void (*on_member)(void *ctx, const struct target *t);
 };
 
-/* As run_message. When all have failed the fault is the one that says most to the client: a limit or
- * an overload that passes, then a failure, then a key that is refused; or that all are benched. */
+/* As run_message. When all have failed the fault is the one that says most to the client: a limit
+ * or an overload that passes, then a failure, then a key that is refused; or that all are
+ * benched. */
 int run_chain(const struct chain_options *o, struct sink *sink, struct run_report *rep,
 	      struct fault *f) MUST_CHECK;
 /* The member that would be asked now, with the key whose turn it is. */

@@ -1,6 +1,7 @@
 /*
- * A text in the host table. Two who write at once, or one who is killed half way, leave a mixture; the
- * sum beside it tells, and such a text counts as none until it is written again: no lock, no wait.
+ * A text in the host table. Two who write at once, or one who is killed half way, leave a mixture;
+ * the sum beside it tells, and such a text counts as none until it is written again: no lock, no
+ * wait.
  */
 #ifndef STATE_NOTE_H
 #define STATE_NOTE_H

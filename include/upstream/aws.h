@@ -1,6 +1,6 @@
 /*
- * Where AWS credentials come from: the shared files, AWS's token service, its sign-on portal, and the
- * endpoints of containers and instances. Each finds credentials, or says that it has none.
+ * Where AWS credentials come from: the shared files, AWS's token service, its sign-on portal, and
+ * the endpoints of containers and instances. Each finds credentials, or says that it has none.
  */
 #ifndef UPSTREAM_AWS_H
 #define UPSTREAM_AWS_H
@@ -12,8 +12,8 @@
 /* What an answer to a search is; an error is -1, with the fault. */
 enum aws_found { AWS_FOUND = 0, AWS_NOTHING = 1 };
 
-/* One call whose answer is JSON with keys at path[0].path[1]… (NULL ends; path NULL: the answer is
- * them). `from`: who is asked, for messages. */
+/* One call whose answer is JSON with keys at path[0].path[1] … (NULL ends; path NULL: the answer
+ * is them). `from`: who is asked, for messages. */
 int aws_call(const struct backend *b, const struct credential_call *c, const char *const *path,
 	     const char *from, struct waiter *w, struct credential *out, struct fault *f);
 
@@ -62,6 +62,9 @@ int aws_from_container(const struct backend *b, struct waiter *w, struct credent
 /* AWS_NOTHING: switched off, or nobody answers. */
 int aws_from_instance(const struct backend *b, struct waiter *w, struct credential *out,
 		      struct fault *f);
+/* The instance's region, as text; AWS_NOTHING as above. */
+int aws_instance_region(const struct backend *b, struct waiter *w, struct buf *out,
+			struct fault *f);
 /* Keys of the environment, as a profile's credential_source may name them. */
 int aws_from_environment(const struct backend *b, struct credential *out, struct fault *f);
 

@@ -25,7 +25,7 @@ struct credential_provider {
 		     struct fault *f);
 	/* Has the source changed since c was fetched? NULL: only time makes it old. */
 	bool (*stale)(const struct backend *b, const struct credential *c);
-	/* Environment variables that decide which credential is got; NULL-terminated. NULL: none. */
+	/* Variables that decide which credential is got; NULL-terminated. NULL: none. */
 	const char *const *env;
 };
 
@@ -61,13 +61,16 @@ struct credential_call {
 	const char *const *headers;     /* "Name: value" */
 	size_t nheaders;
 	struct str body;
-	bool direct;                    /* never through a proxy: an address of this machine's cloud */
+	bool direct;                    /* never through a proxy: this machine's cloud */
 	int seconds;                    /* for all of it, at most; 0: 30 */
 };
 /* 0 with *status and the body (up to 256 KB) in out (initialised by the caller), whatever the
  * status; -1 with the fault, which names the URL's host. */
 int credential_http(const struct backend *b, const struct credential_call *c, struct waiter *w,
 		    int *status, struct buf *out, struct fault *f) MUST_CHECK;
+/* True when what is secret may go to this address: https, or this machine itself. host: of the URL,
+ * without brackets and port; "" when it is none. */
+bool credential_safe_url(const char *url, char *host, size_t size);
 /* Appends name=value for a form body, percent-encoded, with '&' where b is not empty. */
 void credential_form(struct buf *b, const char *name, const char *value);
 /* The value alone. */
@@ -77,7 +80,7 @@ void credential_encode(struct buf *b, const char *value);
 struct credential_program {
 	const char *command;
 	int seconds;                    /* at most; 0: 30 */
-	const char *const *env;         /* "NAME=value" beside our own; NULL-terminated; may be NULL */
+	const char *const *env;         /* "NAME=value" beside our own, NULL ends; or NULL */
 };
 /* Runs it and reads what it prints, 64 KB at most; out is initialised by the caller. -1 with the
  * fault, which quotes what it said on standard error. */
@@ -103,7 +106,8 @@ int64_t credential_expiry(struct span seconds, struct span moment, int lifetime)
  * error and error_description and never a token. */
 int credential_oauth_answer(const struct backend *b, int status, struct str body, int lifetime,
 			    struct credential *out, struct fault *f) MUST_CHECK;
-/* What the endpoint answered instead of a credential; from NULL: it need not be named. Returns -1. */
+/* What the endpoint answered instead of a credential; from NULL: it need not be named. Returns
+ * -1. */
 int credential_refusal(const struct backend *b, const char *from, int status, struct str body,
 		       struct fault *f);
 /* An object with AWS's keys, in the spelling of its credential_process, container and metadata

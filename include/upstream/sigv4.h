@@ -12,7 +12,7 @@
 
 struct sigv4_request {
 	const char *method, *url;
-	const char *const *headers;     /* "Name: value": content-type and x-amz* are signed */
+	const char *const *headers;     /* content-type, x-amz* and x-goog-* are signed */
 	size_t nheaders;
 	const struct segs *body;        /* NULL: text */
 	struct str text;

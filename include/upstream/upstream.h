@@ -27,6 +27,7 @@ struct upstream_head {
 	int retry_after;
 	int should_retry;               /* x-should-retry; -1 none */
 	char request_id[128];           /* request-id, x-request-id or x-generation-id; "" */
+	char error_type[80];            /* x-amzn-errortype as it came; "" */
 	char cost[32];                  /* x-litellm-response-cost, in dollars, as it came; "" */
 	/* Headers that pass to the client as they are ("anthropic-*"), names in lower case, one
 	 * after the other as "name: value\n"; borrowed like all of this. (A fixed table would

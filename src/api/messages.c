@@ -14,7 +14,6 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "ingress/ingress.h"
-#include "json/scan.h"
 #include "run/filters.h"
 
 #define LOOK_MS 1000            /* between two looks at the client's key */
@@ -410,7 +409,7 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 /* The backend that the body names; without one the router decides. */
 static int take_provider(struct exchange *x, struct fault *f)
 {
-	struct span name = span_unquote(json_get(span_json(x->body.request.body), "provider"));
+	struct span name = request_member(&x->body.request, "provider");
 	struct buf text;
 
 	if (!span_given(name) || span_is_null(name))

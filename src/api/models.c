@@ -329,7 +329,8 @@ static void collect_of(struct listing *g, const struct backend *b)
 static const struct backend *path_backend(const struct api_call *c)
 {
 	const char *name = route_path_name(c->request->prefix, c->arena);
-	const struct backend *b = name && c->config->direct ? config_backend(c->config, name) : NULL;
+	const struct backend *b =
+		name && c->config->direct ? config_backend(c->config, name) : NULL;
 
 	return b && b - c->config->backends < BACKENDS_MAX ? b : NULL;
 }

@@ -10,10 +10,11 @@
 #define LEFT_OUT "[...]"
 #define RUN_MIN 16 /* letters and digits mixed, without a mark between them */
 
-static const char *const prefixes[] = { "sk-",  "sk_",  "pk-",	 "gsk_", "xai-", "hf_",	 "ghp_", "pat-",
-					"AIza", "ya29.", "eyJ",	 "dapi", "AKIA", "ASIA", "fw_",	 "csk-",
-					"pplx-", "tgp_", "nvapi-", "r8_", "glpat-", "github_pat_", "gho_",
-					"ghs_", "xoxb-", "xoxp-", "rk_" };
+static const char *const prefixes[] = { "sk-",	"sk_",	"pk-",	"gsk_",	 "xai-",  "hf_",
+					"ghp_", "pat-", "AIza", "ya29.", "eyJ",	  "dapi",
+					"AKIA", "ASIA", "fw_",	"csk-",	 "pplx-", "tgp_",
+					"nvapi-", "r8_", "glpat-", "gho_", "ghs_", "xoxb-",
+					"xoxp-", "rk_", "github_pat_" };
 
 static bool is_of_word(char c)
 {

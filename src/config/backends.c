@@ -95,7 +95,7 @@ static bool name_ok(const char *name)
 /* All values of one backend, in rising precedence. False when it can't be one. */
 static bool draft_fill(struct loader *l, struct draft *d)
 {
-	const char *prefix = arena_printf(l->arena, "backends.%s.", d->b.name);
+	const char *prefix = arena_printf(l->notes, "backends.%s.", d->b.name);
 	struct origin at = draft_origin(l, d);
 	const struct dialect_preset *dp;
 
@@ -122,125 +122,6 @@ static bool draft_fill(struct loader *l, struct draft *d)
 		put_preset_env(l, d);
 	option_set_env(l, &d->set);
 	return true;
-}
-
-static bool take_tail(struct str *url, const char *tail)
-{
-	size_t n = strlen(tail);
-
-	if (!str_ends(*url, tail))
-		return false;
-	url->n -= n;
-	return true;
-}
-
-static void take_slashes(struct str *url)
-{
-	while (url->n && url->p[url->n - 1] == '/')
-		url->n--;
-}
-
-/* People copy base URLs in every form: with the endpoint's path, with a slash, without the version.
- */
-static void fix_base_url(struct loader *l, struct draft *d)
-{
-	const struct dialect_preset *dp = dialect_preset_find(d->b.dialect);
-	struct str url = str_of(d->b.base_url);
-	const char *host, *bare;
-	size_t i;
-
-	if (!url.n || !dp)
-		return;
-	bare = d->b.base_path ? d->b.base_path : dp->bare;
-	take_slashes(&url);
-	for (i = 0; dp->tails[i]; i++)
-		if (take_tail(&url, dp->tails[i]))
-			take_slashes(&url);
-	host = strstr(d->b.base_url, "://");
-	host = host ? host + 3 : d->b.base_url;
-	d->b.base_url = arena_printf(l->arena, "%.*s%s", STR_ARGS(url),
-		bare && !memchr(host, '/', (size_t)(url.p + url.n - host)) ? bare : "");
-}
-
-/* "adb-123.4" or a name without a dot is a workspace of the preset's own domain. */
-static bool host_is_bare(struct str host)
-{
-	const char *dot = str_find(host, ".");
-	int64_t shard;
-
-	return !dot || (str_starts_nocase(host, "adb-") &&
-			str_int((struct str){ dot + 1, (size_t)(host.p + host.n - dot - 1) }, &shard));
-}
-
-/* A host in any form that people copy out of a browser: what comes behind it is the page they were
- * on. */
-static void host_to_url(struct loader *l, struct draft *d)
-{
-	bool plain = str_starts_nocase(str_of(d->b.host), "http://");
-	const char *scheme = d->b.host ? strstr(d->b.host, "://") : NULL;
-	struct str rest = str_of(scheme ? scheme + 3 : d->b.host), host;
-
-	if (d->b.base_url || !str_split(&rest, '/', &host) || !host.n)
-		return;
-	d->b.base_url = arena_printf(l->arena, "%s%.*s%s", plain ? "http://" : "https://",
-				     STR_ARGS(host),
-				     host_is_bare(host) && d->b.host_suffix ? d->b.host_suffix : "");
-}
-
-/* Google's host: a region, one of two groups of regions, or all of the world. */
-static const char *aiplatform(struct loader *l, const char *region)
-{
-	if (!region || strchr(region, '{'))
-		return NULL;
-	if (!strcmp(region, "global"))
-		return "aiplatform";
-	if (!strcmp(region, "us") || !strcmp(region, "eu"))
-		return arena_printf(l->arena, "aiplatform.%s.rep", region);
-	return arena_printf(l->arena, "%s-aiplatform", region);
-}
-
-/* "{region}", "{project}" and "{aiplatform}", Google's host for the region, in a URL. One that is
- * not set stays, and is told of then. */
-static const char *with_places(struct loader *l, const struct draft *d, const char *url)
-{
-	const struct { const char *place, *value; } places[] = {
-		{ "{region}", d->b.region },
-		{ "{aiplatform}", aiplatform(l, d->b.region) },
-		{ "{project}", d->b.project },
-	};
-	const char *at;
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		while (places[i].value && !strchr(places[i].value, '{') && url &&
-		       (at = strstr(url, places[i].place)))
-			url = arena_printf(l->arena, "%.*s%s%s", (int)(at - url), url,
-					   places[i].value, at + strlen(places[i].place));
-	}
-	return url;
-}
-
-/* The preset's other host for lists belongs to its own base URL: with another one, that host has
- * them. */
-static void models_to_url(struct loader *l, struct draft *d)
-{
-	const char *host = d->b.base_url ? strstr(d->b.base_url, "://") : NULL;
-
-	if (!d->b.models_url)
-		return;
-	if (host && option_from(&d->set, "models_url")->kind == ORIGIN_PRESET &&
-	    option_from(&d->set, "base_url")->kind != ORIGIN_PRESET)
-		d->b.models_url = arena_printf(l->arena, "%.*s",
-					       (int)(host + 3 + strcspn(host + 3, "/?") -
-						     d->b.base_url), d->b.base_url);
-	d->b.models_url = with_places(l, d, d->b.models_url);
-}
-
-/* The option whose place in the base URL was left open; NULL: none. */
-static const char *place_open(const struct backend *b)
-{
-	return strstr(b->base_url, "{project}") ? "project" :
-	       strstr(b->base_url, "{region}") || strstr(b->base_url, "{aiplatform}") ? "region" :
-	       NULL;
 }
 
 /* The host of a checked URL, without brackets and port. */
@@ -395,8 +276,8 @@ static const char *draft_lacks(struct loader *l, const struct draft *d, const st
 {
 	if (!d->b.base_url)
 		return "has no base_url";
-	if (place_open(&d->b))
-		return missing_place(l, d, place_open(&d->b));
+	if (address_lacks(&d->b))
+		return missing_place(l, d, address_lacks(&d->b));
 	if (d->b.auth == AUTH_HEADER && !d->b.auth_header)
 		return "has auth = \"header\" but no auth_header";
 	if (d->b.credential.kind != CREDENTIAL_KEY)
@@ -413,10 +294,7 @@ static void draft_finish(struct loader *l, struct draft *d, const struct config 
 	struct origin *key = option_from(&d->set, "api_key");
 
 	backend_settle(l, &d->b);
-	host_to_url(l, d);
-	d->b.base_url = with_places(l, d, d->b.base_url);
-	models_to_url(l, d);
-	fix_base_url(l, d);
+	address_settle(l, d);
 	d->b.origin = lower_name(l, d->b.name);
 	d->b.anthropic_host = host_is(d->b.base_url, "api.anthropic.com");
 	d->b.passthrough = c->access_mode == ACCESS_PASSTHROUGH &&
@@ -456,11 +334,12 @@ static void draft_add(struct loader *l, struct drafts *all, const char *name,
 	all->n++;
 }
 
-/* Variables that much of the world has set for other reasons say nothing of a wish for a backend. */
+/* Variables that much of the world has set for other reasons say nothing of a wish for a
+ * backend. */
 static bool says_nothing(const char *option)
 {
 	return !strcmp(option, "headers") || !strcmp(option, "region") ||
-	       !strcmp(option, "models_url") ||
+	       !strcmp(option, "models_url") || !strcmp(option, "api_version") ||
 	       !strcmp(option, "credential.session") || !strcmp(option, "credential.profile") ||
 	       !strcmp(option, "credential.source");
 }
@@ -517,7 +396,7 @@ bool drafts_fill(struct loader *l, struct drafts *all, const struct config *c)
 
 	for (p = presets; p->name; p++)
 		n++;
-	all->v = arena_alloc(l->arena, (n + 1) * sizeof(*all->v));
+	all->v = arena_alloc(l->notes, (n + 1) * sizeof(*all->v));
 	if (!all->v)
 		return false;
 	if (all->group)

@@ -116,7 +116,7 @@ static void keep_drafts(struct loader *l, struct snapshot *s, struct drafts *all
 	struct backend *list = arena_alloc(l->arena, (all->n + 1) * sizeof(*list));
 	size_t i;
 
-	s->sets = arena_alloc(l->arena, (all->n + 1) * sizeof(*s->sets));
+	s->sets = arena_alloc(l->notes, (all->n + 1) * sizeof(*s->sets));
 	for (i = 0; list && s->sets && i < all->n; i++) {
 		struct draft *d = &all->v[i];
 		size_t n = s->c.nbackends;

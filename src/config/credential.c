@@ -1,7 +1,7 @@
 /*
  * Which kind of credential a backend has, and whether its settings are whole. A key that comes from
- * a file or a command is a credential of that kind, without further settings; a preset's kind counts
- * where there is no key.
+ * a file or a command is a credential of that kind, without further settings; a preset's kind
+ * counts where there is no key.
  */
 #include "config/draft.h"
 

@@ -45,9 +45,11 @@ static struct config *load(const struct config_load *how, struct watch *w, struc
 
 	report_init(r);
 	s = snapshot_load(how, r, w);
-	if (s)
-		s->c.generation = 1;
-	return s ? &s->c : NULL;
+	if (!s)
+		return NULL;
+	snapshot_forget(s);
+	s->c.generation = 1;
+	return &s->c;
 }
 
 struct config *config_load(const struct config_load *how, struct buf *err)

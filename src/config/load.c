@@ -4,6 +4,9 @@
  */
 #include "config/snapshot.h"
 
+#ifdef HAVE_MALLOC_TRIM
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/spare.h"
 #include "config/secret.h"
 
 /* Two workers that see the same change would read it twice at once for nothing. */
@@ -201,10 +205,12 @@ struct snapshot *snapshot_try(const struct config_load *how, struct report *r, s
 	if (!s)
 		return NULL;
 	arena_init(&s->arena, 0);
+	arena_init(&s->notes, 0);
 	atomic_init(&s->refs, 1);
 	l.arena = &s->arena;
+	l.notes = &s->notes;
 	load_file(&l, s, how);
-	if (s->arena.failed)
+	if (s->arena.failed || s->notes.failed)
 		report_error(r, NULL, "no memory for the configuration");
 	return s;
 }
@@ -222,10 +228,22 @@ struct snapshot *snapshot_load(const struct config_load *how, struct report *r, 
 	return s;
 }
 
+void snapshot_forget(struct snapshot *s)
+{
+	s->globals = (struct option_set){ .table = NULL };
+	s->sets = NULL;
+	arena_release(&s->notes);
+	spare_trim();
+#ifdef HAVE_MALLOC_TRIM
+	malloc_trim(0);
+#endif
+}
+
 void snapshot_free(struct snapshot *s)
 {
 	if (!s)
 		return;
 	arena_release(&s->arena);
+	arena_release(&s->notes);
 	free(s);
 }

@@ -371,6 +371,9 @@ static const struct option backend_rows[] = {
 		"User of auth = \"basic\" where the key is only a password." },
 	{ "host", TYPE_TEXT, BACKEND(host), NULL, 0, 0, NULL, NULL, NULL,
 		"Host that base_url is made from where that is not set." },
+	{ "api_version", TYPE_TEXT, BACKEND(api_version), NULL, 0, 0, NULL, NULL, NULL,
+		"Azure OpenAI: a date stands for the API with deployments in its addresses, "
+		"another word goes behind the paths." },
 	{ "host_suffix", TYPE_TEXT, BACKEND(host_suffix), NULL, 0, 0, NULL, NULL, NULL,
 		"Appended to a host without a domain." },
 	{ "base_path", TYPE_TEXT, BACKEND(base_path), NULL, 0, 0, NULL, NULL, "the dialect's",
@@ -446,6 +449,8 @@ static const struct option backend_rows[] = {
 	{ "tool_result_merge", TYPE_BOOL, BACKEND(tool_result_merge), "false", 0, 0, NULL, NULL,
 		NULL,
 		"User text right after tool results goes into the last of them." },
+	{ "json_schema", TYPE_BOOL, BACKEND(json_schema), "false", 0, 0, NULL, NULL, NULL,
+		"Schemas go as they stand, in parametersJsonSchema and responseJsonSchema (gemini)." },
 	{ "count_wrapped", TYPE_BOOL, BACKEND(count_wrapped), "true", 0, 0, NULL, NULL, NULL,
 		"A token count holds a whole request (gemini)." },
 	{ "session_member", TYPE_TEXT, BACKEND(session_member), NULL, 0, 0, NULL, NULL, NULL,

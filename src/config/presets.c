@@ -1,7 +1,7 @@
 /*
  * Presets and dialect defaults, as settings in the words of the options table. Default models are
- * each provider's current ones in autumn 2026 (openrouter.ai/models,
- * developers.openai.com/api/docs/models, platform.claude.com/docs/en/about-claude/models).
+ * each provider's current ones in autumn 2026 by its own list of models; docs/backends/ says of each
+ * provider what no page of its own could confirm.
  */
 #include "config/preset_rows.h"
 

@@ -74,10 +74,8 @@ const struct preset_env preset_openai_env[] = {
 	END_ENV
 };
 
-/*
- * The v1 API, where the deployment is the model's name. The dated one that it replaces is had with
- * base_path = "" and path_message = "/openai/deployments/{model}/chat/completions?api-version=…".
- */
+/* The API without dates, where the deployment is the model's name; api_version leads to the dated
+ * one. */
 const struct preset_setting preset_azure_openai[] = {
 	{ "host_suffix", ".openai.azure.com" },
 	{ "base_path", "/openai/v1" },
@@ -98,6 +96,7 @@ const struct preset_env preset_azure_openai_env[] = {
 	{ "api_key", "AZURE_OPENAI_API_KEY", NULL },
 	{ "base_url", "AZURE_OPENAI_ENDPOINT", NULL },
 	{ "host", "AZURE_OPENAI_RESOURCE", NULL },
+	{ "api_version", "AZURE_OPENAI_API_VERSION OPENAI_API_VERSION", NULL },
 	{ "model_big", "AZURE_OPENAI_DEPLOYMENT", NULL },
 	{ "credential.tenant", "AZURE_TENANT_ID", NULL },
 	{ "credential.client_id", "AZURE_CLIENT_ID", NULL },
@@ -191,9 +190,9 @@ const struct preset_env preset_xai_env[] = {
 };
 
 const struct preset_setting preset_together[] = {
-	{ "base_url", "https://api.together.xyz/v1" },
+	{ "base_url", "https://api.together.ai/v1" },
 	{ "model_big", "openai/gpt-oss-120b" },
-	{ "model_small", "openai/gpt-oss-20b" },
+	{ "model_small", "openai/gpt-oss-120b" },
 	{ "reasoning", "effort" },
 	{ "max_tokens_member", "max_tokens" },
 	{ "top_k", "true" },
@@ -207,8 +206,8 @@ const struct preset_env preset_together_env[] = {
 
 const struct preset_setting preset_fireworks[] = {
 	{ "base_url", "https://api.fireworks.ai/inference/v1" },
-	{ "model_big", "accounts/fireworks/models/gpt-oss-120b" },
-	{ "model_small", "accounts/fireworks/models/gpt-oss-20b" },
+	{ "model_big", "accounts/fireworks/models/kimi-k3" },
+	{ "model_small", "accounts/fireworks/models/gpt-oss-120b" },
 	{ "reasoning", "effort" },
 	{ "replay", "all" },
 	{ "max_tokens_member", "max_tokens" },
@@ -240,6 +239,7 @@ const struct preset_env preset_cerebras_env[] = {
 /* It searches by itself and has no tools of the client's. */
 const struct preset_setting preset_perplexity[] = {
 	{ "base_url", "https://api.perplexity.ai" },
+	{ "base_path", "" },
 	{ "path_message", "/chat/completions" },
 	{ "path_models", "" },
 	{ "model_big", "sonar-pro" },
@@ -261,8 +261,8 @@ const struct preset_env preset_perplexity_env[] = {
 
 const struct preset_setting preset_alibaba[] = {
 	{ "base_url", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1" },
-	{ "model_big", "qwen3-max" },
-	{ "model_small", "qwen-flash" },
+	{ "model_big", "qwen3.8-max" },
+	{ "model_small", "qwen3.8-flash" },
 	{ "reasoning", "switch" },
 	{ "max_tokens_member", "max_tokens" },
 	{ "forced_tool", "unthinking" },
@@ -273,8 +273,8 @@ const struct preset_setting preset_alibaba[] = {
 const struct preset_setting preset_alibaba_messages[] = {
 	CLONE,
 	{ "base_url", "https://dashscope-intl.aliyuncs.com/apps/anthropic" },
-	{ "model_big", "qwen3-max" },
-	{ "model_small", "qwen-flash" },
+	{ "model_big", "qwen3.8-max" },
+	{ "model_small", "qwen3.8-flash" },
 	{ "forced_tool", "unthinking" },
 	{ "drop_members", CLONE_MEMBERS },
 	END

@@ -145,7 +145,7 @@ const struct preset_env preset_vertex_env[] = {
 
 const struct preset_setting preset_cohere_api[] = {
 	{ "base_url", "https://api.cohere.com" },
-	{ "model_big", "command-a-03-2025" },
+	{ "model_big", "command-a-plus-05-2026" },
 	{ "model_small", "command-r7b-12-2024" },
 	END
 };

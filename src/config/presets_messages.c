@@ -27,12 +27,14 @@ const struct preset_setting preset_deepseek[] = {
 	END
 };
 const struct preset_setting preset_deepseek_chat[] = {
-	{ "base_url", "https://api.deepseek.com/v1" },
+	{ "base_url", "https://api.deepseek.com" },
+	{ "base_path", "" },
 	{ "model_big", "deepseek-v4-pro" },
 	{ "model_small", "deepseek-flash" },
 	{ "reasoning", "thinking" },
 	{ "replay", "tools" },
 	{ "max_tokens_member", "max_tokens" },
+	{ "response_format", "false" },
 	{ "think_tags", "false" },
 	END
 };
@@ -91,6 +93,7 @@ const struct preset_setting preset_zai_chat[] = {
 	{ "max_tokens_member", "max_tokens" },
 	{ "parallel_tool_calls", "false" },
 	{ "drop_members", "tools.strict" },
+	{ "response_format", "false" },
 	{ "body", "tool_stream: true" },
 	END
 };

@@ -155,8 +155,8 @@ static bool names_nothing(struct loader *l, const struct chain *c, const struct 
 	if (!name || is_target(cf, text) || strcmp(text, "big") == 0 || strcmp(text, "small") == 0)
 		return false;
 	if (backend || text[n] == ',' || (text[n] == '/' && is_in_capitals(text, n))) {
-		report_error(l->report, at, "%s: \"%s\": there is no backend %s%s%s%s", c->where, text,
-			     name, near ? "; did you mean " : "", near ? near : "",
+		report_error(l->report, at, "%s: \"%s\": there is no backend %s%s%s%s", c->where,
+			     text, name, near ? "; did you mean " : "", near ? near : "",
 			     text[n] == '/' && !backend && cf->backend
 				     ? arena_printf(l->arena, " (a model's name is written "
 						    "{ backend = \"%s\"; model = \"%s\"; })",
@@ -166,8 +166,8 @@ static bool names_nothing(struct loader *l, const struct chain *c, const struct 
 	}
 	if (near)
 		report_warn(l->report, at,
-			    "%s: \"%s\" names no backend or target and is taken as a model of %s; did "
-			    "you mean %s?",
+			    "%s: \"%s\" names no backend or target and is taken as a model of %s; "
+			    "did you mean %s?",
 			    c->where, text, cf->backend ? cf->backend->name : "no backend", near);
 	return false;
 }

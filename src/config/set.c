@@ -29,7 +29,7 @@ struct origin origin_setting(struct loader *l, const config_setting_t *s)
 	const char *file = config_setting_source_file(s);
 
 	return (struct origin){ .kind = ORIGIN_FILE,
-				.where = arena_printf(l->arena, "%s", file ? file : "config"),
+				.where = arena_printf(l->notes, "%s", file ? file : "config"),
 				.line = config_setting_source_line(s) };
 }
 
@@ -60,7 +60,7 @@ const char *option_env(struct loader *l, const char *names, const char **name)
 	const char *v;
 
 	while (str_split(&rest, ' ', &one)) {
-		*name = arena_dup(l->arena, one.p, one.n);
+		*name = arena_dup(l->notes, one.p, one.n);
 		v = *name ? getenv(*name) : NULL;
 		if (v && *v && !client_alias(l, *name, v))
 			return v;
@@ -72,7 +72,7 @@ const char *option_env(struct loader *l, const char *names, const char **name)
 bool option_set_init(struct loader *l, struct option_set *s, const struct option_table *t,
 		     void *base, const char *prefix)
 {
-	*s = (struct option_set){ t, base, arena_alloc(l->arena, t->n * sizeof(*s->from)), prefix };
+	*s = (struct option_set){ t, base, arena_alloc(l->notes, t->n * sizeof(*s->from)), prefix };
 	return s->from != NULL;
 }
 
@@ -137,7 +137,7 @@ static void see_options(struct loader *l, const struct option_set *s, struct nea
 	for (i = 0; i < s->table->n; i++) {
 		const char *path = s->table->rows[i].path, *dot = strchr(path, '.');
 		const char *group = dot && !strchr(near->name, '.') ?
-			arena_dup(l->arena, path, (size_t)(dot - path)) : NULL;
+			arena_dup(l->notes, path, (size_t)(dot - path)) : NULL;
 
 		nearest_see(near, path);
 		if (group)
@@ -183,7 +183,7 @@ static void set_members(struct loader *l, struct option_set *s, const config_set
 		const config_setting_t *m = config_setting_get_elem(group, (unsigned)i);
 		const char *name = config_setting_name(m);
 		const char *full =
-			arena_printf(l->arena, "%s%s%s", path, *path ? "." : "", name ? name : "");
+			arena_printf(l->notes, "%s%s%s", path, *path ? "." : "", name ? name : "");
 
 		if (full)
 			set_member(l, s, m, full, *path != '\0');

@@ -55,8 +55,7 @@ static bool takes_all(const struct route_when *a, const struct route_when *b)
 	if (!a->path != !b->path || !list_has(a->path, b->path, same_or_glob))
 		return false;
 	if (!list_has(a->model, b->model, same_or_glob) ||
-	    !list_has(a->family, b->family, family_has) ||
-	    !list_has(a->effort, b->effort, same) ||
+	    !list_has(a->family, b->family, family_has) || !list_has(a->effort, b->effort, same) ||
 	    !list_has(a->request_class, b->request_class, same_or_glob) ||
 	    !list_has(a->key, b->key, same_or_glob) || !list_has(a->group, b->group, same_or_glob))
 		return false;
@@ -78,8 +77,9 @@ static void warn_same_name(struct loader *l, const struct config *c, size_t i,
 
 	for (size_t k = 0; name && k < i; k++)
 		if (c->routes[k].name && strcmp(c->routes[k].name, name) == 0)
-			report_warn(l->report, at, "routes[%zu] and routes[%zu] have the same name, \"%s\"",
-				    k, i, name);
+			report_warn(l->report, at,
+				    "routes[%zu] and routes[%zu] have the same name, \"%s\"", k, i,
+				    name);
 }
 
 void warn_rules(struct loader *l, const struct config *c, const struct origin *at)
@@ -106,8 +106,8 @@ void warn_map(struct loader *l, const struct config *c, const struct origin *at)
 			k++;
 		if (k < i)
 			report_warn(l->report, at,
-				    "models.map[%zu] \"%s\" never wins: models.map[%zu] \"%s\" before it "
-				    "takes all that it would",
+				    "models.map[%zu] \"%s\" never wins: models.map[%zu] \"%s\" "
+				    "before it takes all that it would",
 				    i, c->rules[i].match, k, c->rules[k].match);
 	}
 }

@@ -135,7 +135,9 @@ const char *url_fault(const char *url)
 		return "a URL with a host";
 	if (memchr(host, '@', (size_t)(end - host)))
 		return "a URL without a user or password in it";
-	if (url[strcspn(url, " \t\r\n?#\"")])
+	/* Azure's pages show addresses with this one behind them. */
+	end = strstr(url, "?api-version=");
+	if (url[strcspn(url, " \t\r\n#\"")] || strchr(end ? end + 1 : url, '?'))
 		return "a URL without spaces, query or fragment";
 	return NULL;
 }
@@ -267,9 +269,13 @@ static bool put_bool(struct loader *l, const struct option *o, void *base, struc
 static bool list_from_text(struct loader *l, const char *text, const char ***out)
 {
 	struct str rest = str_of(text), part;
-	const char **v = arena_alloc(l->arena, (strlen(text) + 2) * sizeof(*v));
-	size_t n = 0;
+	const char **v;
+	size_t n = 2;
 
+	for (const char *p = text; *p; p++)
+		n += *p == ',';
+	v = arena_alloc(l->arena, n * sizeof(*v));
+	n = 0;
 	if (!v)
 		return false;
 	while (str_split(&rest, ',', &part)) {
@@ -333,7 +339,7 @@ static bool put_command(struct loader *l, const struct option *o, void *base, st
 
 static bool put_secret(struct loader *l, const struct option *o, void *base, struct value *v)
 {
-	const char *text, *what = arena_printf(l->arena, "%s%s", l->prefix, o->path);
+	const char *text, *what = arena_printf(l->notes, "%s%s", l->prefix, o->path);
 
 	if (!what || !value_text(l, o, v, &text))
 		return false;
@@ -357,7 +363,7 @@ static bool put_secret(struct loader *l, const struct option *o, void *base, str
 
 static bool put_secrets(struct loader *l, const struct option *o, void *base, struct value *v)
 {
-	const char *what = arena_printf(l->arena, "%s%s", l->prefix, o->path), **list = NULL;
+	const char *what = arena_printf(l->notes, "%s%s", l->prefix, o->path), **list = NULL;
 	struct option as_list = *o;
 	size_t n = 0;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dialect/anthropic.h"
+#include "dialect/gemini.h"
 #include "dialect/vertex.h"
 #include "json/scan.h"
 
@@ -512,20 +513,6 @@ static int anthropic_decode_count(struct str body, int64_t *tokens)
 	return span_int(json_get(doc, "input_tokens"), tokens) && *tokens > 0 ? 0 : -1;
 }
 
-static const char *text_of(struct arena *a, struct span s)
-{
-	struct buf b;
-	const char *p;
-
-	if (!span_is_string(s))
-		return NULL;
-	buf_init(&b, 0);
-	span_put_text(&b, s);
-	p = b.failed ? NULL : arena_dup(a, b.p, b.n);
-	buf_release(&b);
-	return p;
-}
-
 /* "2026-01-01T00:00:00Z" to unix seconds; 0 when it is anything else. */
 static int64_t created_of(const char *text)
 {
@@ -554,12 +541,12 @@ static int anthropic_decode_models(struct arena *a, struct str body,
 		return -1;
 	while (scan_element(&it)) {
 		struct span one = scan_value(&it);
-		struct model_info m = { .id = text_of(a, json_get(one, "id")) };
+		struct model_info m = { .id = model_text(a, json_get(one, "id")) };
 
 		if (!m.id)
 			continue;
-		m.display_name = text_of(a, json_get(one, "display_name"));
-		m.created = created_of(text_of(a, json_get(one, "created_at")));
+		m.display_name = model_text(a, json_get(one, "display_name"));
+		m.created = created_of(model_text(a, json_get(one, "created_at")));
 		if (!span_int(json_get(one, "max_input_tokens"), &m.context_tokens))
 			m.context_tokens = 0;
 		if (!span_int(json_get(one, "max_tokens"), &m.max_output_tokens))
@@ -592,4 +579,5 @@ const struct dialect dialect_vertex_anthropic = {
 	.decode_end = anthropic_decode_end,
 	.decode_error = vertex_anthropic_decode_error,
 	.decode_count = anthropic_decode_count,
+	.decode_models = gemini_decode_models,
 };

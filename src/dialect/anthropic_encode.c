@@ -1,18 +1,16 @@
 /*
- * Requests to a Messages backend. The client speaks the same protocol, so the body goes out as it was received and
- * only what must change is spliced: the model when the route mapped it, `stream` when the path decided it, and thinking blocks whose
- * state belongs to another provider. For backends that are not Anthropic's own, what they refuse is left out as their preset says.
+ * Requests to a Messages backend. The client speaks the same protocol, so the body goes out as it
+ * was received and only what must change is spliced: the model when the route mapped it, `stream`
+ * when the path decided it, and thinking blocks whose state belongs to another provider. For
+ * backends that are not Anthropic's own, what they refuse is left out as their preset says.
  *
- * Two passes at most: splices by position (always, cheap, nothing copied), and a rewrite by member path, only where a
- * preset asks for it.
+ * All of it are edits by position, found by what the parser knows of the body and, where a preset
+ * refuses members, by one walk over it (anthropic_refuse.c); nothing is copied.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "dialect/anthropic.h"
-#include "dialect/anthropic_quirks.h"
+#include "dialect/anthropic_refuse.h"
 #include "dialect/openai_encode.h"
-#include "json/edit.h"
 #include "json/scan.h"
 
 #define BILLING_PREFIX "x-anthropic-billing-header:"
@@ -21,27 +19,20 @@
 struct splices {
 	struct arena *arena;
 	struct str body;
-	struct edit *v;
-	size_t n, cap;
+	struct edits edits;
 	bool verified;          /* the host verifies thinking signatures */
 	bool failed;
 };
 
 static void splice_add(struct splices *s, const char *p, size_t n, struct str with)
 {
-	struct edit *grown = arena_grow(s->arena, s->v, s->n, &s->cap, sizeof(*s->v));
-
-	if (!grown) {
-		s->failed = true;
-		return;
-	}
-	s->v = grown;
-	s->v[s->n++] = (struct edit){ .at = (size_t)(p - s->body.p), .n = n, .with = with };
+	edits_add(&s->edits, (struct edit){ .at = (size_t)(p - s->body.p), .n = n, .with = with });
 }
 
-/* Removes elements of an array, each run of them with the commas that would be left over: up to the next element that stays,
- * or, at the end of the list, from the last one that does. */
-static void splice_elements(struct splices *s, const struct span *elements, const bool *gone, size_t n)
+/* Removes elements of an array, each run of them with the commas that would be left over: up to the
+ * next element that stays, or, at the end of the list, from the last one that does. */
+static void splice_elements(struct splices *s, const struct span *elements, const bool *gone,
+			    size_t n)
 {
 	for (size_t i = 0, run; i < n; i = run + 1) {
 		const char *from, *to;
@@ -58,13 +49,6 @@ static void splice_elements(struct splices *s, const struct span *elements, cons
 	}
 }
 
-static int by_place(const void *a, const void *b)
-{
-	const struct edit *x = a, *y = b;
-
-	return x->at < y->at ? -1 : x->at > y->at;
-}
-
 static bool thinking_goes(const struct encode_context *c, const struct splices *s,
 			  const struct block *b)
 {
@@ -72,7 +56,8 @@ static bool thinking_goes(const struct encode_context *c, const struct splices *
 		return false;
 	if (c->strip_thinking)
 		return true;
-	/* Anthropic verifies signatures: state of ours, made for another provider, is refused there. */
+	/* Anthropic verifies signatures: state of ours, made for another provider, is refused
+	 * there. */
 	return s->verified && opaque_ours(b->signature);
 }
 
@@ -111,10 +96,21 @@ static bool splice_thinking(const struct encode_context *c, struct splices *s, c
 	return false;
 }
 
+static bool says_something(const struct block *b)
+{
+	return b->type == BLOCK_TEXT ? !span_blank(b->text) : history_is_tool_change(b);
+}
+
 static void put_reminder(struct buf *b, const struct block *from)
 {
 	buf_puts(b, "{\"type\":\"text\",\"text\":\"<system-reminder>\\n");
-	span_put_content(b, from->text);
+	if (from->type == BLOCK_TEXT) {
+		span_put_content(b, from->text);
+	} else {
+		buf_puts(b, "The tool ");
+		span_put_content(b, history_changed_tool(from));
+		buf_puts(b, history_change_words(from));
+	}
 	buf_puts(b, "\\n</system-reminder>\"");
 	if (span_given(from->cache_control)) {
 		buf_puts(b, ",\"cache_control\":");
@@ -136,7 +132,7 @@ static bool splice_system(struct splices *s, const struct turn *t)
 	buf_init(&b, 0);
 	buf_puts(&b, "{\"role\":\"user\",\"content\":[");
 	for (size_t j = 0; j < t->nblocks; j++) {
-		if (t->blocks[j].type != BLOCK_TEXT || span_blank(t->blocks[j].text))
+		if (!says_something(&t->blocks[j]))
 			continue;
 		buf_puts(&b, n++ ? "," : "");
 		put_reminder(&b, &t->blocks[j]);
@@ -229,15 +225,30 @@ static void splice_server_tools(const struct encode_context *c, struct splices *
 		splice_elements(s, l.elements, l.gone, r->ntools);
 }
 
+/* The configuration drops or forces this member. */
+static bool config_decides(const struct backend *b, const char *name)
+{
+	const struct body_member *m = b->body;
+
+	while (m && m->name && strcmp(m->name, name))
+		m++;
+	return m && m->name;
+}
+
 /* A member that the body lacks goes in front of all others; a Messages body is never empty. */
-static void splice_member(const struct encode_context *c, struct splices *s, const char *name,
-			  const char *json)
+static void splice_front(struct splices *s, const char *text)
 {
 	const char *open = memchr(s->body.p, '{', s->body.n);
-	char *text = arena_printf(c->arena, "\"%s\":%s,", name, json);
 
 	if (open && text)
 		splice_add(s, open + 1, 0, str_of(text));
+}
+
+static void splice_member(const struct encode_context *c, struct splices *s, const char *name,
+			  const char *json)
+{
+	if (!anthropic_member_refused(c->target->backend, str_of(name)))
+		splice_front(s, arena_printf(c->arena, "\"%s\":%s,", name, json));
 }
 
 static void splice_forced(const struct encode_context *c, struct splices *s)
@@ -245,20 +256,42 @@ static void splice_forced(const struct encode_context *c, struct splices *s)
 	const struct body_member *m = c->target->backend->body;
 
 	for (; m && m->name; m++)
-		if (m->json && !span_given(json_get(span_json(s->body), m->name)))
+		if (m->json && !span_given(request_member(c->request, m->name)))
 			splice_member(c, s, m->name, m->json);
 }
 
 static void splice_stream(const struct encode_context *c, struct splices *s)
 {
-	struct span given = json_get(span_json(s->body), "stream");
+	struct span given = request_member(c->request, "stream");
 
-	if (c->want_stream == span_true(c->request->stream_value))
+	if (c->want_stream == span_true(c->request->stream_value) ||
+	    config_decides(c->target->backend, "stream"))
 		return;
 	if (span_given(given))
 		splice_add(s, given.p, given.n, c->want_stream ? STR("true") : STR("false"));
 	else
 		splice_member(c, s, "stream", "true");
+}
+
+static void splice_thinking_member(const struct encode_context *c, struct splices *s,
+				   const struct anthropic_quirks *q)
+{
+	if (q->thinking_added && !config_decides(c->target->backend, "thinking"))
+		splice_member(c, s, "thinking", q->thinking);
+}
+
+static void splice_model(const struct encode_context *c, struct splices *s)
+{
+	const struct message_request *r = c->request;
+	struct buf name;
+
+	if (str_is(str_of(c->target->model), r->model_name))
+		return;
+	buf_init(&name, 0);
+	span_put_content(&name, span_utf8(str_of(c->target->model)));
+	splice_add(s, r->model.p, r->model.n, arena_str(c->arena, buf_str(&name)));
+	s->failed = s->failed || name.failed;
+	buf_release(&name);
 }
 
 static void splice_max_tokens(const struct encode_context *c, struct splices *s)
@@ -274,247 +307,145 @@ static void splice_max_tokens(const struct encode_context *c, struct splices *s)
 		give = b->max_tokens_min;
 	if (give == want)
 		return;
-	at = json_get(span_json(c->request->body), "max_tokens");
+	at = request_member(c->request, "max_tokens");
 	text = arena_printf(c->arena, "%lld", (long long)give);
 	if (span_given(at) && text)
 		splice_add(s, at.p, at.n, str_of(text));
 }
 
-/* ---- what a backend refuses, by member path ---- */
-
-/*
- * Members that belong to a beta. One half without the other is a 400 (a member without its beta) or
- * asks for what will not come, so what drops one drops both. alone: the member also works without
- * its beta, where that was only needed at first.
- */
-static const struct { const char *member, *beta; bool alone; } pairs[] = {
-	{ "context_management", "context-management-*", false },
-	{ "safeguards", "dangerous-tool-use-*", false },
-	{ "thread", "message-threads-*", false },
-	{ "mcp_servers", "mcp-client-*", false },
-	{ "diagnostics", "cache-diagnosis-*", false },
-	{ "speed", "fast-mode-*", false },
-	{ "fallbacks", "server-side-fallback-*", false },
-	{ "output_config.effort", "effort-*", true },
-	{ "output_config.format", "structured-outputs-*", true },
-	{ "output_config.task_budget", "task-budgets-*", false },
-	{ "thinking.block_binding", "thinking-binding-controls-*", false },
-	{ "messages.output_config", "per-turn-control-*", false },
-	{ "messages.output_config", "mid-conversation-output-config-*", false },
-	{ "messages.clear_at", "mid-conversation-system-clear-at-*", false },
-	{ "tools.defer_loading", "advanced-tool-use-*", true },
-	{ "tools.input_examples", "advanced-tool-use-*", true },
-	{ "tools.allowed_callers", "advanced-tool-use-*", true },
-	{ "tools.eager_input_streaming", "fine-grained-tool-streaming-*", true },
-	{ "*cache_control.ttl", "extended-cache-ttl-*", true },
-};
-#define PAIRS (sizeof(pairs) / sizeof(*pairs))
-
-static bool listed(const char *const *globs, struct str value)
+/* What the API has in its URL and headers goes in front. */
+static void splice_wrapped(const struct encode_context *c, const struct anthropic_wrapped *w,
+			   struct splices *s)
 {
-	for (; globs && *globs; globs++)
-		if (str_glob(*globs, value))
-			return true;
-	return false;
-}
-
-static bool beta_refused(const struct backend *b, struct str value)
-{
-	if (listed(b->drop_betas, value) || (b->pass_betas && !listed(b->pass_betas, value)))
-		return true;
-	for (size_t i = 0; b->drop_members && i < PAIRS; i++)
-		if (str_glob(pairs[i].beta, value) &&
-		    listed(b->drop_members, str_of(pairs[i].member)))
-			return true;
-	return false;
-}
-
-/* Whether any of the betas that a pair is about is dropped. */
-static bool family_listed(const char *const *globs, const char *family)
-{
-	for (; globs && *globs; globs++)
-		if (str_glob(*globs, str_of(family)) || str_glob(family, str_of(*globs)))
-			return true;
-	return false;
-}
-
-static bool member_refused(const struct backend *b, struct str path)
-{
-	if (listed(b->drop_members, path))
-		return true;
-	for (size_t i = 0; b->drop_betas && i < PAIRS; i++)
-		if (!pairs[i].alone && str_glob(pairs[i].member, path) &&
-		    family_listed(b->drop_betas, pairs[i].beta))
-			return true;
-	return false;
-}
-
-struct refusal {
-	const struct backend *backend;
-	const struct anthropic_quirks *quirks;
-	const struct anthropic_wrapped *wrapped;        /* NULL: the API itself */
-	char path[256];
-};
-
-/* Texts of tools and users are theirs: nothing inside is a member of the API. */
-static bool user_data(struct span key)
-{
-	return span_is(key, "input") || span_is(key, "input_schema");
-}
-
-static bool dotted_path(struct refusal *r, const struct span *path, unsigned depth)
-{
-	size_t n = 0;
-
-	for (unsigned i = 0; i <= depth; i++) {
-		if (user_data(path[i]) || n + path[i].n + 2 > sizeof(r->path))
-			return false;
-		if (i)
-			r->path[n++] = '.';
-		memcpy(r->path + n, path[i].p, path[i].n);
-		n += path[i].n;
-	}
-	r->path[n] = 0;
-	return true;
-}
-
-/* What a host that wraps the API has elsewhere. */
-static bool wrapped_elsewhere(const struct anthropic_wrapped *w, const char *member)
-{
-	return !strcmp(member, "anthropic_version") || !strcmp(member, "anthropic_beta") ||
-	       (!w->model && !strcmp(member, "model")) ||
-	       (!w->stream && !strcmp(member, "stream"));
-}
-
-/* Inside a tool's schema, the rest of which is the user's. */
-static enum edit_action schema_member(const struct backend *b, const struct span *path,
-				      unsigned depth, struct span value, struct str *with)
-{
-	if (!b->strip_schema_null || depth < 2 || !span_is(path[0], "tools") ||
-	    !span_is(path[1], "input_schema"))
-		return EDIT_KEEP;
-	return openai_strip_null(NULL, path + 2, depth - 2, value, with);
-}
-
-static enum edit_action member_action(struct refusal *r, const struct span *path, unsigned depth,
-				      struct span value, struct str *with)
-{
-	const struct backend *b = r->backend;
-
-	if (!dotted_path(r, path, depth))
-		return schema_member(b, path, depth, value, with);
-	if (member_refused(b, str_of(r->path)) ||
-	    (r->wrapped && depth == 0 && wrapped_elsewhere(r->wrapped, r->path)))
-		return EDIT_DROP;
-	for (size_t i = 0; depth == 0 && b->body && b->body[i].name; i++) {
-		if (!str_is(str_of(r->path), b->body[i].name))
-			continue;
-		if (!b->body[i].json)
-			return EDIT_DROP;
-		*with = str_of(b->body[i].json);
-		return EDIT_REPLACE;
-	}
-	return anthropic_quirks_member(r->quirks, r->path, with);
-}
-
-/* An output_config, of the request or of a message, of which no member goes out. */
-static bool nothing_left(struct refusal *r, const struct span *path, unsigned depth,
-			 struct span value)
-{
-	struct span inner[3];
-	struct str with;
-	struct scan it;
-
-	if (depth > 1 || !span_is(path[depth], "output_config") ||
-	    (depth == 1 && !span_is(path[0], "messages")) || !json_each_member(value, &it))
-		return false;
-	memcpy(inner, path, (depth + 1) * sizeof(*inner));
-	while (scan_member(&it, &inner[depth + 1]))
-		if (member_action(r, inner, depth + 1, scan_value(&it), &with) != EDIT_DROP)
-			return false;
-	return true;
-}
-
-static enum edit_action refuse_member(void *ctx, const struct span *path, unsigned depth,
-				      struct span value, struct str *with)
-{
-	enum edit_action action = member_action(ctx, path, depth, value, with);
-
-	return action == EDIT_KEEP && nothing_left(ctx, path, depth, value) ? EDIT_DROP : action;
-}
-
-/* The client's betas without what this backend refuses, separated by commas. */
-static void kept_betas(const struct encode_context *c, struct buf *kept)
-{
-	struct str rest = str_of(c->request->beta), one;
-
-	while (c->request->beta && str_split(&rest, ',', &one)) {
-		one = str_trim(one);
-		if (!one.n || beta_refused(c->target->backend, one))
-			continue;
-		buf_puts(kept, kept->n ? "," : "");
-		buf_put_str(kept, one);
-	}
-}
-
-static void put_betas(const struct encode_context *c, struct segs *out)
-{
+	const char *open = memchr(s->body.p, '{', s->body.n);
 	struct str rest, one;
-	struct buf kept;
+	struct buf kept, text;
 	size_t n = 0;
 
 	buf_init(&kept, 0);
-	kept_betas(c, &kept);
+	buf_init(&text, 0);
+	buf_printf(&text, "\"anthropic_version\":\"%s\",", w->version);
+	if (w->betas)
+		anthropic_kept_betas(c, &kept);
 	rest = buf_str(&kept);
 	while (str_split(&rest, ',', &one)) {
-		segs_puts(out, n++ ? "," : ",\"anthropic_beta\":[");
-		segs_string(out, span_utf8(one));
+		buf_puts(&text, n++ ? "," : "\"anthropic_beta\":[");
+		span_put_string(&text, span_utf8(one));
 	}
-	segs_puts(out, n ? "]" : "");
-	out->failed = out->failed || kept.failed;
+	buf_puts(&text, n ? "]," : "");
+	if (open)
+		splice_add(s, s->body.p, (size_t)(open - s->body.p), STR(""));
+	splice_front(s, arena_str(c->arena, buf_str(&text)).p);
+	s->failed = s->failed || kept.failed || text.failed;
+	buf_release(&kept);
+	buf_release(&text);
+}
+
+/* ---- tools ---- */
+
+struct copy {
+	struct arena *arena;
+	struct str made;
+};
+
+static void take_copy(void *ctx, struct str made)
+{
+	struct copy *c = ctx;
+
+	c->made = arena_str(c->arena, made);
+}
+
+/* The schema as the backend takes it; STR_NONE: as it came. */
+static struct str clean_schema(const struct encode_context *c, const struct tool *t)
+{
+	struct copy copy = { .arena = c->arena };
+
+	if (c->target->backend->strip_schema_null && span_is_object(t->input_schema))
+		openai_clean_schema(t->input_schema, take_copy, &copy);
+	return copy.made.n == t->input_schema.n ? STR_NONE : copy.made;
+}
+
+static void splice_schemas(const struct encode_context *c, struct splices *s)
+{
+	for (size_t i = 0; i < c->request->ntools; i++) {
+		struct span schema = c->request->tools[i].input_schema;
+		struct str made = clean_schema(c, &c->request->tools[i]);
+
+		if (made.p)
+			splice_add(s, schema.p, schema.n, made);
+	}
+}
+
+/* Some tool was defined in the middle of the conversation. */
+static bool has_inline_tools(const struct message_request *r)
+{
+	struct span list = request_member(r, "tools");
+
+	for (size_t i = 0; i < r->ntools; i++)
+		if (!span_given(list) || r->tools[i].raw.p < list.p ||
+		    r->tools[i].raw.p >= list.p + list.n)
+			return true;
+	return false;
+}
+
+static void put_tool(const struct encode_context *c, struct buf *b, const struct tool *t)
+{
+	struct str made = clean_schema(c, t);
+	const char *schema = made.p ? t->input_schema.p : t->raw.p, *end = t->raw.p + t->raw.n;
+
+	buf_put(b, t->raw.p, (size_t)(schema - t->raw.p));
+	buf_put_str(b, made);
+	schema += made.p ? t->input_schema.n : 0;
+	buf_put(b, schema, (size_t)(end - schema));
+}
+
+/* The whole list anew, with the definitions from the system entries that became text. */
+static void splice_tool_list(const struct encode_context *c, struct splices *s,
+			     const struct anthropic_quirks *q)
+{
+	struct span list = request_member(c->request, "tools"), made;
+	struct buf b, kept;
+	size_t n = 0;
+
+	buf_init(&b, 0);
+	buf_init(&kept, 0);
+	buf_puts(&b, "{\"tools\":[");
+	for (size_t i = 0; i < c->request->ntools; i++) {
+		const struct tool *t = &c->request->tools[i];
+
+		if (t->server && c->target->backend->drop_server_tools)
+			continue;
+		buf_puts(&b, n++ ? "," : "");
+		put_tool(c, &b, t);
+	}
+	buf_puts(&b, "]}");
+	if (anthropic_rewrite_refused(c, q, buf_str(&b), &kept))
+		s->failed = true;
+	made = json_get(span_json(arena_str(c->arena, buf_str(&kept))), "tools");
+	if (span_given(made) && span_given(list))
+		splice_add(s, list.p, list.n, (struct str){ made.p, made.n });
+	else if (span_given(made))
+		splice_front(s, arena_printf(c->arena, "\"tools\":%.*s,", (int)made.n, made.p));
+	buf_release(&b);
 	buf_release(&kept);
 }
 
-/* The body again, with what the API has in its URL and headers in front. */
-static void put_wrapped(const struct encode_context *c, const struct anthropic_wrapped *w,
-			struct segs *out, struct str body)
+static void splice_tools(const struct encode_context *c, struct splices *s,
+			 const struct anthropic_quirks *q)
 {
-	struct str rest = { body.p + 1, body.n - 1 };
+	const struct backend *b = c->target->backend;
+	bool drops = b->drop_server_tools && !q->tools_gone;
 
-	segs_puts(out, "{\"anthropic_version\":\"");
-	segs_puts(out, w->version);
-	segs_puts(out, "\"");
-	if (w->betas)
-		put_betas(c, out);
-	segs_puts(out, str_trim(rest).p[0] == '}' ? "" : ",");
-	segs_add(out, rest);
-}
-
-static int rewrite_refused(const struct encode_context *c, const struct anthropic_wrapped *w,
-			   const struct anthropic_quirks *q, struct outgoing *out)
-{
-	struct refusal r = { .backend = c->target->backend, .quirks = q, .wrapped = w };
-	struct edit_rule rule = { .member = refuse_member, .ctx = &r };
-	struct buf flat, made;
-	int rc = -1;
-
-	buf_init(&flat, 0);
-	buf_init(&made, 0);
-	if (segs_flatten(&out->body, &flat) == 0)
-		rc = edit_rewrite(&made, buf_str(&flat), &rule);
-	if (rc == 0) {
-		struct str kept = str_trim(arena_str(c->arena, buf_str(&made)));
-
-		segs_init(&out->body, c->arena);
-		if (w && kept.n)
-			put_wrapped(c, w, &out->body, kept);
-		else
-			segs_add(&out->body, kept);
+	if (has_inline_tools(c->request) && (drops || b->mid_system != MID_SYSTEM_KEEP)) {
+		splice_tool_list(c, s, q);
+		return;
 	}
-	buf_release(&flat);
-	buf_release(&made);
-	return rc;
+	if (drops)
+		splice_server_tools(c, s);
+	splice_schemas(c, s);
 }
+
+/* ---- the body ---- */
 
 static int encode_body(const struct encode_context *c, enum op op,
 		       const struct anthropic_wrapped *w, struct outgoing *out)
@@ -522,39 +453,29 @@ static int encode_body(const struct encode_context *c, enum op op,
 	const struct message_request *r = c->request;
 	const struct backend *b = c->target->backend;
 	struct anthropic_quirks q;
-	struct splices s = { .arena = c->arena, .body = r->body,
+	struct splices s = { .arena = c->arena, .body = r->body, .edits = { .arena = c->arena },
 			     .verified = b->anthropic_host || w };
 
-	if (!str_is(str_of(c->target->model), r->model_name)) {
-		struct buf name;
-		struct str model;
-
-		buf_init(&name, 0);
-		span_put_content(&name, span_utf8(str_of(c->target->model)));
-		model = arena_str(c->arena, buf_str(&name));
-		buf_release(&name);
-		splice_add(&s, r->model.p, r->model.n, model);
-	}
 	anthropic_quirks_read(c, &q);
-	if (q.thinking_added)
-		splice_member(c, &s, "thinking", q.thinking);
-	if (b->drop_server_tools && !q.tools_gone)
-		splice_server_tools(c, &s);
+	/* First: what the config says goes before all others. */
+	if ((w || b->drop_members || b->drop_betas || b->body || q.any) &&
+	    anthropic_find_refused(c, w, &q, &s.edits))
+		return -1;
+	if (w)
+		splice_wrapped(c, w, &s);
+	splice_model(c, &s);
+	splice_thinking_member(c, &s, &q);
+	splice_tools(c, &s, &q);
 	if (op == OP_MESSAGE) {
-		splice_stream(c, &s);
+		if (!w || w->stream)
+			splice_stream(c, &s);
 		splice_max_tokens(c, &s);
 		splice_forced(c, &s);
 	}
 	splice_billing(c, &s);
 	splice_turns(c, &s);
-	if (s.n)
-		qsort(s.v, s.n, sizeof(*s.v), by_place);
-	edit_splice(&out->body, r->body, s.v, s.n);
-	if (s.failed || out->body.failed)
-		return -1;
-	if (w || b->drop_members || b->drop_betas || b->body || q.any)
-		return rewrite_refused(c, w, &q, out);
-	return 0;
+	edits_apply(&out->body, r->body, &s.edits);
+	return s.failed || out->body.failed ? -1 : 0;
 }
 
 /* ---- headers ---- */
@@ -588,7 +509,7 @@ static void header_beta(const struct encode_context *c, struct header_list *h)
 		return;
 	}
 	buf_init(&kept, 0);
-	kept_betas(c, &kept);
+	anthropic_kept_betas(c, &kept);
 	if (kept.n)
 		header_add(h, arena_printf(h->arena, "anthropic-beta: %s", buf_cstr(&kept)));
 	buf_release(&kept);

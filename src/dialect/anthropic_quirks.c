@@ -1,7 +1,7 @@
 /*
  * What Messages-compatible backends have otherwise: thinking that is on or off and never adaptive, no
  * effort beside thinking that is off, demanded tool calls only without thinking, temperatures above
- * 0. Each is an option of the backend; what a model family takes is openai_options.c's table.
+ * 0. Each is an option of the backend; what a model family takes is openai_traits.c's table.
  */
 #include "dialect/anthropic_quirks.h"
 
@@ -71,7 +71,7 @@ void anthropic_quirks_read(const struct encode_context *c, struct anthropic_quir
 		gone += r->tools[i].server;
 	q->tools_gone = gone && gone == r->ntools;
 	q->any = q->thinking || q->effort_gone || q->tool_choice || q->temperature ||
-		 q->tools_gone || b->strip_schema_null;
+		 q->tools_gone;
 }
 
 static enum edit_action replace(const char *with, struct str *out)

@@ -152,14 +152,11 @@ static const struct { const char *name; int status; } exceptions[] = {
 	{ "ValidationException", 400 },
 };
 
-static int status_of_exception(struct span type, int status)
+static int status_of_exception(struct str name, int status)
 {
-	struct str name = { type.p, type.n };
 	const char *hash = name.n ? memchr(name.p, '#', name.n) : NULL;
 	struct str rest;
 
-	if (!span_is_string(type))
-		return status;
 	if (hash)
 		name = (struct str){ hash + 1, (size_t)(name.p + name.n - hash - 1) };
 	rest = name;
@@ -170,15 +167,19 @@ static int status_of_exception(struct span type, int status)
 	return status < 400 ? 500 : status;
 }
 
+/* The name stands in a header beside an error's status, in the body within a stream. */
 void bedrock_decode_error(const struct decode_context *c, int status, struct str body,
 			  struct fault *f)
 {
-	struct span doc = span_json(str_trim(body));
-	int said = status;
+	struct str name = str_of(c->error_type);
+	struct span doc = span_json(str_trim(body)), type;
 
-	if (doc.n && !json_check((struct str){ doc.p, doc.n }, NULL, NULL) && span_is_object(doc))
-		said = status_of_exception(json_get(doc, "__type"), status);
-	error_from_body(c, said, body, f);
+	if (doc.n && !json_check((struct str){ doc.p, doc.n }, NULL, NULL)) {
+		type = json_get(doc, "__type");
+		if (span_is_string(type))
+			name = (struct str){ type.p, type.n };
+	}
+	error_from_body(c, name.n ? status_of_exception(name, status) : status, body, f);
 	f->upstream_status = status;
 }
 

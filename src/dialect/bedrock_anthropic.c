@@ -24,7 +24,7 @@ static const struct anthropic_wrapped wrapped = {
 /* A body must have max_tokens, even one that is only counted; more than a thinking budget. */
 static void put_count_limit(const struct encode_context *c, struct buf *b)
 {
-	if (!span_given(json_get(span_json(c->request->body), "max_tokens")))
+	if (!span_given(request_member(c->request, "max_tokens")))
 		buf_printf(b, "\"max_tokens\":%lld,",
 			   (long long)c->request->thinking_budget + 1);
 }
@@ -158,16 +158,16 @@ static int take_bytes(struct decoder *d, struct span bytes, struct str *out)
  * guardrail stepped in, what stands there are its words, and the model's reason to stop is none.
  */
 static enum edit_action edit_own(void *ctx, const struct span *path, unsigned depth,
-				 struct span value, struct str *with)
+				 const struct scan *at, struct str *with)
 {
 	const bool *intervened = ctx;
-	unsigned at = depth;
+	unsigned level = depth;
 
 	if (depth == 0 && str_starts((struct str){ path[0].p, path[0].n }, "amazon-bedrock-"))
 		return EDIT_DROP;
 	if (depth == 1 && span_is(path[0], "delta"))
-		at = 0;
-	if (!*intervened || at || !span_is(path[depth], "stop_reason") || !span_is_string(value))
+		level = 0;
+	if (!*intervened || level || !span_is(path[depth], "stop_reason") || *at->p != '"')
 		return EDIT_KEEP;
 	*with = STR("\"refusal\"");
 	return EDIT_REPLACE;

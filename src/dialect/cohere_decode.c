@@ -141,7 +141,9 @@ static enum flow read_citation(struct openai_decoder *d, struct sink *s, struct 
 	enum flow flow = FLOW_GO;
 	struct scan it;
 
-	if (!json_each(json_get(citation, "sources"), &it))
+	/* The API has citations of texts alone. */
+	if (span_is(json_get(citation, "type"), "THINKING_CONTENT") ||
+	    !json_each(json_get(citation, "sources"), &it))
 		return FLOW_GO;
 	for (size_t i = 0; !flow && scan_element(&it); i++)
 		flow = read_source(d, s, scan_any(&it), i);

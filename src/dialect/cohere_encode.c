@@ -27,11 +27,23 @@ static bool named_tool_is_there(const struct message_request *r)
 	return false;
 }
 
-static size_t put_list(struct openai_encoder *e, bool *strict)
+/* "strict_tools" holds for all of them, and refuses a tool that demands no member of its input. */
+static bool can_be_strict(const struct tool *t)
+{
+	struct scan it;
+
+	return span_true(t->strict) && json_each(json_get(t->input_schema, "required"), &it) &&
+	       scan_element(&it);
+}
+
+/* strict: whether all that go out can be. */
+static void put_list(struct openai_encoder *e, bool *strict)
 {
 	const struct message_request *r = e->request;
 	bool all = !named_tool_is_there(r);
 	size_t n = 0;
+
+	*strict = true;
 
 	for (size_t i = 0; i < r->ntools; i++) {
 		const struct tool *t = &r->tools[i];
@@ -41,10 +53,9 @@ static size_t put_list(struct openai_encoder *e, bool *strict)
 		else if (all || wanted(r, t)) {
 			segs_puts(e->body, n++ ? "," : "[");
 			openai_put_tool(e, t);
-			*strict = *strict || span_true(t->strict);
+			*strict = *strict && can_be_strict(t);
 		}
 	}
-	return n;
 }
 
 static bool any_tool(const struct message_request *r)
@@ -59,7 +70,7 @@ static bool any_tool(const struct message_request *r)
 static void put_tools(struct openai_encoder *e)
 {
 	enum tool_choice choice = e->request->tool_choice;
-	bool strict = false;
+	bool strict;
 
 	if (!any_tool(e->request) || !openai_member(e, "tools"))
 		return;
@@ -97,17 +108,25 @@ static void put_stop(struct openai_encoder *e)
 	segs_puts(e->body, "]");
 }
 
+/* Parts of the names of models that think, unless they are told not to. */
+static const char *const thinkers[] = { "reasoning", "command-a-plus", "north" };
+
+static bool can_think(const char *model)
+{
+	for (size_t i = 0; i < sizeof(thinkers) / sizeof(*thinkers); i++)
+		if (str_find_nocase(str_of(model), thinkers[i]))
+			return true;
+	return false;
+}
+
 /* Models that can't think refuse the member, so only who asks for thinking gets it; a short answer
  * is not thought over where the model would do so by itself. */
 static void put_thinking(struct openai_encoder *e)
 {
 	const struct message_request *r = e->request;
-	bool thinks = str_find_nocase(str_of(e->context->target->model), "reasoning");
 	int64_t budget = r->thinking_budget;
 
-	if (!thinks && (r->thinking == THINKING_NOT_GIVEN || r->thinking == THINKING_DISABLED))
-		return;
-	if (!thinks || !openai_member(e, "thinking"))
+	if (!can_think(e->context->target->model) || !openai_member(e, "thinking"))
 		return;
 	if (r->thinking == THINKING_NOT_GIVEN || r->thinking == THINKING_DISABLED) {
 		segs_puts(e->body, "{\"type\":\"disabled\"}");

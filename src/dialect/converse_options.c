@@ -95,14 +95,26 @@ static bool has_calls(const struct message_request *r)
 	return false;
 }
 
+/* A demanded call that the backend refuses, or of a tool that had to be left out, becomes an open
+ * choice. */
+static enum tool_choice choice_of(const struct converse *v)
+{
+	const struct message_request *r = v->e.request;
+
+	if (openai_choice_stays_open(&v->e) ||
+	    (r->tool_choice == CHOICE_TOOL && !openai_find_tool(r, r->tool_choice_name)))
+		return CHOICE_AUTO;
+	return r->tool_choice;
+}
+
 /* Claude's word for a choice with one call at most goes to the model itself; Claude 3 refuses
  * it. */
 static bool choice_is_claudes(const struct converse *v)
 {
-	const struct message_request *r = v->e.request;
+	enum tool_choice choice = choice_of(v);
 
-	return v->claude && r->no_parallel_tools && r->tool_choice != CHOICE_NONE &&
-	       r->tool_choice != CHOICE_NONE_GIVEN && v->backend.parallel_tool_calls &&
+	return v->claude && v->e.request->no_parallel_tools && choice != CHOICE_NONE &&
+	       choice != CHOICE_NONE_GIVEN && v->backend.parallel_tool_calls &&
 	       !str_find(str_of(v->e.context->target->model), "claude-3");
 }
 
@@ -110,17 +122,17 @@ static bool choice_is_claudes(const struct converse *v)
  * at once are refused. */
 static void put_choice(struct converse *v)
 {
-	const struct message_request *r = v->e.request;
+	enum tool_choice choice = choice_of(v);
 
 	if (choice_is_claudes(v) || openai_leaves_out(&v->e, "tool_choice"))
 		return;
-	if (r->tool_choice == CHOICE_AUTO) {
+	if (choice == CHOICE_AUTO) {
 		converse_put(v, ",\"toolChoice\":{\"auto\":{}}");
-	} else if (r->tool_choice == CHOICE_ANY) {
+	} else if (choice == CHOICE_ANY) {
 		converse_put(v, ",\"toolChoice\":{\"any\":{}}");
-	} else if (r->tool_choice == CHOICE_TOOL) {
+	} else if (choice == CHOICE_TOOL) {
 		converse_put(v, ",\"toolChoice\":{\"tool\":{\"name\":");
-		openai_put_name(&v->e, r->tool_choice_name);
+		openai_put_name(&v->e, v->e.request->tool_choice_name);
 		converse_put(v, "}}");
 	}
 }
@@ -130,20 +142,19 @@ static void put_claudes_choice(struct converse *v, bool *first)
 	static const char *const types[] = {
 		[CHOICE_AUTO] = "auto", [CHOICE_ANY] = "any", [CHOICE_TOOL] = "tool",
 	};
-	const struct message_request *r = v->e.request;
+	enum tool_choice choice = choice_of(v);
 
 	if (!v->tools || !choice_is_claudes(v) || openai_leaves_out(&v->e, "tool_choice"))
 		return;
 	segs_key(v->e.body, first, "tool_choice");
 	converse_put(v, "{\"type\":\"");
-	converse_put(v, types[r->tool_choice]);
-	if (r->tool_choice == CHOICE_TOOL) {
-		converse_put(v, "\",\"name\":");
-		openai_put_name(&v->e, r->tool_choice_name);
-		converse_put(v, ",\"disable_parallel_tool_use\":true}");
-	} else {
-		converse_put(v, "\",\"disable_parallel_tool_use\":true}");
+	converse_put(v, types[choice]);
+	converse_put(v, "\"");
+	if (choice == CHOICE_TOOL) {
+		converse_put(v, ",\"name\":");
+		openai_put_name(&v->e, v->e.request->tool_choice_name);
 	}
+	converse_put(v, ",\"disable_parallel_tool_use\":true}");
 }
 
 void converse_put_tools(struct converse *v)
@@ -231,9 +242,11 @@ void converse_put_inference(struct converse *v)
 	converse_put(v, "}");
 }
 
-
+/* What safeguards find can't come back through Converse, so they are not asked for at all. */
 static bool beta_passes(const struct backend *b, struct str value)
 {
+	if (str_glob("dangerous-tool-use-*", value))
+		return false;
 	for (size_t i = 0; b->pass_betas && b->pass_betas[i]; i++)
 		if (str_glob(b->pass_betas[i], value))
 			return true;
@@ -263,14 +276,14 @@ static void put_betas(struct converse *v, bool *first)
 /* Claude takes the API's own members there. */
 static void claude_fields(struct converse *v, bool *first)
 {
-	struct span body = span_json(v->e.request->body), key;
-	struct span config = json_get(body, "output_config");
+	const struct message_request *r = v->e.request;
+	struct span config = request_member(r, "output_config"), key;
 	struct scan it;
 
-	put_raw(v, first, "thinking", "thinking", json_get(body, "thinking"));
+	put_raw(v, first, "thinking", "thinking", request_member(r, "thinking"));
 	if (json_each_member(config, &it) && scan_member(&it, &key))
 		put_raw(v, first, "output_config", "output_config", config);
-	put_raw(v, first, "top_k", "top_k", v->e.request->top_k);
+	put_raw(v, first, "top_k", "top_k", r->top_k);
 	put_claudes_choice(v, first);
 	put_betas(v, first);
 }

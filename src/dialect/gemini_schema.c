@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "base/memo.h"
 #include "dialect/gemini.h"
 #include "json/scan.h"
 
@@ -641,4 +642,40 @@ bool gemini_schema(struct buf *b, struct arena *a, struct span schema)
 		buf_put_str(b, buf_str(&made));
 	buf_release(&made);
 	return says;
+}
+
+/* ---- once for all ---- */
+
+static const char memo_kind[] = "gemini schema";
+
+struct place {
+	struct segs *segs;
+	const char *key;
+};
+
+static void put_made(void *ctx, struct str made)
+{
+	const struct place *p = ctx;
+
+	if (!made.n)
+		return;
+	segs_puts(p->segs, p->key);
+	segs_put(p->segs, made.p, made.n);
+}
+
+void gemini_put_schema(struct segs *s, struct arena *a, const char *key, struct span schema)
+{
+	struct place place = { s, key };
+	struct str text = { schema.p, schema.n };
+	struct buf made;
+
+	if (!span_is_object(schema) || memo_find(memo_kind, text, put_made, &place))
+		return;
+	buf_init(&made, 0);
+	gemini_schema(&made, a, schema);
+	put_made(&place, buf_str(&made));
+	s->failed = s->failed || made.failed;
+	if (!made.failed && !a->failed)
+		memo_keep(memo_kind, text, buf_str(&made));
+	buf_release(&made);
 }

@@ -19,19 +19,32 @@ static const struct tool *find_tool(const struct message_request *r, struct span
 	return NULL;
 }
 
-/* "key": and the schema, in the form that the API takes; nothing for one that says nothing. */
-static void put_schema(struct gemini_encoder *g, const char *key, struct span schema)
+/* Does the schema say anything? An object without members is refused. */
+static bool says_something(struct span schema)
+{
+	static const char *const elsewhere[] = { "$ref", "anyOf", "oneOf", "allOf" };
+	struct span key;
+	struct scan it;
+
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++)
+		if (span_given(json_get(schema, elsewhere[i])))
+			return true;
+	return json_each_member(json_get(schema, "properties"), &it) && scan_member(&it, &key);
+}
+
+/* The subset of schemas that is a type of the API's own (subset), or the schema as it stands, under
+ * another name (whole): both begin with a comma. */
+static void put_schema(struct gemini_encoder *g, const char *subset, const char *whole,
+		       struct span schema)
 {
 	struct segs *s = g->e.body;
-	struct buf b;
 
-	buf_init(&b, 0);
-	if (span_is_object(schema) && gemini_schema(&b, g->e.arena, schema)) {
-		segs_puts(s, key);
-		segs_add(s, arena_str(g->e.arena, buf_str(&b)));
+	if (!g->backend.json_schema) {
+		gemini_put_schema(s, g->e.arena, subset, schema);
+	} else if (says_something(schema)) {
+		segs_puts(s, whole);
+		segs_value(s, schema);
 	}
-	s->failed = s->failed || b.failed;
-	buf_release(&b);
 }
 
 /* A description is demanded. */
@@ -43,7 +56,7 @@ static void put_tool(struct gemini_encoder *g, const struct tool *t)
 	openai_put_name(&g->e, t->name);
 	segs_puts(s, ",\"description\":");
 	segs_string(s, span_blank(t->description) ? t->name : t->description);
-	put_schema(g, ",\"parameters\":", t->input_schema);
+	put_schema(g, ",\"parameters\":", ",\"parametersJsonSchema\":", t->input_schema);
 	segs_puts(s, "}");
 }
 
@@ -117,5 +130,5 @@ void gemini_put_format(struct gemini_encoder *g, bool *first)
 	}
 	segs_key(g->e.body, first, "responseMimeType");
 	segs_puts(g->e.body, "\"application/json\"");
-	put_schema(g, ",\"responseSchema\":", schema);
+	put_schema(g, ",\"responseSchema\":", ",\"responseJsonSchema\":", schema);
 }

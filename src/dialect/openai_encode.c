@@ -8,7 +8,6 @@
 
 #include "dialect/openai.h"
 #include "dialect/openai_encode.h"
-#include "json/scan.h"
 
 /* ---- what the other files use ---- */
 
@@ -175,21 +174,17 @@ static bool passes(const struct backend *b, struct span key)
  * the configuration's word goes before theirs. */
 static void put_passed_members(struct openai_encoder *e)
 {
-	struct span key, value;
-	struct scan it;
+	for (size_t i = 0; i < e->request->nmembers; i++) {
+		const struct request_member *m = &e->request->members[i];
 
-	if (!e->backend->pass_members || !json_each_member(span_json(e->request->body), &it))
-		return;
-	while (scan_member(&it, &key)) {
-		value = scan_value(&it);
-		if (!passes(e->backend, key))
+		if (!passes(e->backend, m->name))
 			continue;
 		buf_reset(&e->scratch);
-		span_put_text(&e->scratch, key);
+		span_put_text(&e->scratch, m->name);
 		if (own_member(e->backend, buf_cstr(&e->scratch)))
 			continue;
 		segs_key(e->body, &e->first, buf_cstr(&e->scratch));
-		segs_value(e->body, value);
+		segs_value(e->body, m->value);
 	}
 }
 

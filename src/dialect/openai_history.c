@@ -120,7 +120,7 @@ void history_mid_system(struct parts *ps, const struct block *b)
 	}
 }
 
-static struct span changed_tool(const struct block *b)
+struct span history_changed_tool(const struct block *b)
 {
 	struct span tool = json_get(b->raw, "tool"), name = json_get(tool, "name");
 
@@ -131,7 +131,13 @@ bool history_is_tool_change(const struct block *b)
 {
 	return b->type == BLOCK_OTHER &&
 	       (span_is(b->type_name, "tool_addition") || span_is(b->type_name, "tool_removal")) &&
-	       span_is_string(changed_tool(b)) && !span_blank(changed_tool(b));
+	       span_is_string(history_changed_tool(b)) && !span_blank(history_changed_tool(b));
+}
+
+const char *history_change_words(const struct block *b)
+{
+	return span_is(b->type_name, "tool_addition") ? " is available from here on." :
+							" is not available any more.";
 }
 
 /* All tools are always sent, since the list stands before the conversation in every prompt: a
@@ -146,9 +152,8 @@ struct span history_system_text(struct openai_encoder *e, const struct block *b)
 		return SPAN_ABSENT;
 	buf_reset(text);
 	buf_puts(text, "The tool ");
-	if (name_encode(text, changed_tool(b), e->backend->tool_name_max))
+	if (name_encode(text, history_changed_tool(b), e->backend->tool_name_max))
 		return SPAN_ABSENT;
-	buf_puts(text, span_is(b->type_name, "tool_addition") ? " is available from here on." :
-							 " is not available any more.");
+	buf_puts(text, history_change_words(b));
 	return span_utf8(arena_str(e->arena, buf_str(text)));
 }

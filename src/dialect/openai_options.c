@@ -1,93 +1,15 @@
 /*
- * Limits, sampling, stop sequences, thinking and who asks: the members of the body that say how to
- * answer. What a backend takes is in its options (message/target.h); what a model family takes
- * beside that is the table below. Numbers go out as they came.
+ * Limits, sampling, stop sequences and thinking: the members of the body that say how to
+ * answer. What a backend takes is in its options (message/target.h), what a model family takes
+ * beside that in openai_traits.c. Numbers go out as they came.
  */
-#include <openssl/sha.h>
 #include <string.h>
 
-#include "dialect/caller.h"
 #include "dialect/openai_encode.h"
 #include "json/scan.h"
 
-#define SESSION_MAX 64     /* characters that "prompt_cache_key" may have */
 #define STOP_MAX 4      /* stop sequences that the protocol allows */
 #define BUDGET_MIN 1024 /* tokens; the least thinking budget of the API and of OpenRouter */
-
-#define REASONER (TRAIT_COMPLETION | TRAIT_NO_SAMPLING | TRAIT_NO_STOP)
-
-/*
- * glob | flags | effort for "thinking": disabled | highest effort. The first row that matches the
- * name behind its last slash counts. Sources: the reference of chat completions
- * (developers.openai.com/api/reference: max_completion_tokens, reasoning_effort, stop) and each
- * vendor's page on thinking.
- */
-static const struct model_traits models[] = {
-	{ "gpt-5*-chat*",         TRAIT_COMPLETION | TRAIT_NO_REASONING,  NULL,      "high" },
-	{ "gpt-5.1-codex-max*",   REASONER,                               "none",    "xhigh" },
-	{ "gpt-5.1*",             REASONER,                               "none",    "high" },
-	{ "gpt-5.2*",             REASONER,                               "none",    "xhigh" },
-	{ "gpt-5.3*",             REASONER,                               "none",    "xhigh" },
-	{ "gpt-5.*",              REASONER | TRAIT_TOOLS_OR_EFFORT,       "none",    "xhigh" },
-	{ "gpt-5*",               REASONER,                               "minimal", "high" },
-	{ "gpt-oss*",             TRAIT_MUST_THINK,                       "low",     "high" },
-	{ "gpt-4*",               TRAIT_NO_REASONING,                     NULL,      "high" },
-	{ "gpt-3*",               TRAIT_NO_REASONING,                     NULL,      "high" },
-	{ "chatgpt-*",            TRAIT_NO_REASONING,                     NULL,      "high" },
-	{ "gpt-6.1*",             REASONER | TRAIT_MUST_THINK,            "low",     "xhigh" },
-	{ "gpt-6-astra*",         REASONER | TRAIT_MUST_THINK,            "low",     "xhigh" },
-	{ "gpt-*",                REASONER | TRAIT_TOOLS_OR_EFFORT,       "none",    "xhigh" },
-	{ "o1-mini*",             REASONER | TRAIT_NO_REASONING,          NULL,      "high" },
-	{ "o1-preview*",          REASONER | TRAIT_NO_REASONING,          NULL,      "high" },
-	{ "o1*",                  REASONER | TRAIT_MUST_THINK,            "low",     "high" },
-	{ "o3*",                  REASONER | TRAIT_MUST_THINK,            "low",     "high" },
-	{ "o4*",                  REASONER | TRAIT_MUST_THINK,            "low",     "high" },
-	{ "*claude*",             TRAIT_CLAUDE,                           NULL,      "max" },
-	{ "gemini-2.5-pro*",      TRAIT_MUST_THINK,                       "low",     "high" },
-	{ "gemini-3*",            TRAIT_MUST_THINK,                       "low",     "high" },
-	{ "deepseek-r1*",         TRAIT_MUST_THINK | TRAIT_TAGS,          NULL,      "high" },
-	{ "deepseek-*",           0,                                      NULL,      "max" },
-	{ "kimi-k2.7-code*",      TRAIT_NO_SAMPLING | TRAIT_MUST_THINK,   NULL,      "high" },
-	{ "kimi-*-thinking*",     TRAIT_NO_SAMPLING | TRAIT_MUST_THINK,   NULL,      "high" },
-	{ "kimi-k3*",             TRAIT_NO_SAMPLING | TRAIT_MUST_THINK | TRAIT_EFFORT_ONLY,
-		NULL, "max" },
-	{ "kimi-*",               TRAIT_NO_SAMPLING,                      NULL,      "high" },
-	{ "*-thinking*",          TRAIT_MUST_THINK,                       NULL,      "high" },
-	{ "grok-4*",              TRAIT_NO_STOP,                          NULL,      "high" },
-	{ "grok-3-mini*",         TRAIT_NO_STOP,                          "low",     "high" },
-	{ "magistral*",           TRAIT_NO_REASONING | TRAIT_PROMPT_MODE, NULL,      "high" },
-	{ "mistral-small-latest", 0,                                      "none",    "high" },
-	{ "mistral-medium-3-5*",  0,                                      "none",    "high" },
-	{ "mistral-medium-latest", 0,                                     "none",    "high" },
-	{ "*stral*",              TRAIT_NO_REASONING,                     NULL,      "high" },
-	{ "*llama*",              TRAIT_NO_REASONING,                     NULL,      "high" },
-	{ "gemma*",               TRAIT_NO_REASONING,                     NULL,      "high" },
-	{ "*-instruct*",          TRAIT_NO_REASONING,                     NULL,      "high" },
-	{ "qwen3-coder*",         TRAIT_NO_REASONING,                     NULL,      "high" },
-	{ "qwen3-?b*",            TRAIT_TAGS,                             "none",    "high" },
-	{ "qwen3-??b*",           TRAIT_TAGS,                             "none",    "high" },
-	{ "*",                    0,                                      NULL,      "high" },
-};
-
-/*
- * Models that know fewer words of effort than there are: the next one above the wanted is said, or
- * the last.
- */
-static const struct { const char *glob, *words[4]; } few_efforts[] = {
-	{ "*kimi-k3*", { "low", "high", "max", NULL } },
-	{ "*mistral-*", { "high", NULL } },
-};
-
-const struct model_traits *openai_model_traits(const char *model)
-{
-	const char *slash = strrchr(model, '/');
-	struct str name = str_of(slash ? slash + 1 : model);
-	const struct model_traits *m = models;
-
-	while (!str_glob(m->glob, name))
-		m++;
-	return m;
-}
 
 /* ---- limits ---- */
 
@@ -164,70 +86,6 @@ static void put_stop(struct openai_encoder *e)
 	segs_puts(e->body, "]");
 }
 
-/* ---- who asks ---- */
-
-/* A name of at most SESSION_MAX characters: itself, or its SHA-256. Always the same for the same name,
- * and tells nothing. */
-static struct span short_name(struct openai_encoder *e, struct span name)
-{
-	static const char hex[] = "0123456789abcdef";
-	unsigned char md[SHA256_DIGEST_LENGTH];
-	char out[2 * SHA256_DIGEST_LENGTH];
-	struct buf *b = &e->scratch;
-
-	if (span_text_size(name) <= SESSION_MAX)
-		return name;
-	buf_reset(b);
-	if (span_put_text(b, name))
-		return SPAN_ABSENT;
-	SHA256((const unsigned char *)b->p, b->n, md);
-	for (size_t i = 0; i < sizeof(md); i++) {
-		out[2 * i] = hex[md[i] >> 4];
-		out[2 * i + 1] = hex[md[i] & 15];
-	}
-	return span_utf8(arena_str(e->arena, (struct str){ out, sizeof(out) }));
-}
-
-/* The client's body has this member, and the backend gets it from there. */
-static bool client_says(const struct openai_encoder *e, struct str member)
-{
-	const char *const *v = e->backend->pass_members;
-
-	while (v && *v && !str_is(member, *v))
-		v++;
-	return v && *v && span_given(json_get(span_json(e->request->body), *v));
-}
-
-void openai_put_caller(struct openai_encoder *e)
-{
-	struct caller_field f;
-	struct str name;
-	const char *member;
-
-	if (!caller_field(e->backend, e->request, &f) || client_says(e, f.outer))
-		return;
-	member = arena_dup(e->arena, f.outer.p, f.outer.n);
-	if (!member || !openai_member(e, member))
-		return;
-	name = caller_name(e->arena, e->request, &f);
-	if (f.inner.n) {
-		segs_puts(e->body, "{");
-		segs_string(e->body, span_utf8(f.inner));
-		segs_puts(e->body, ":");
-	}
-	segs_string(e->body, span_utf8(name));
-	segs_puts(e->body, f.inner.n ? "}" : "");
-}
-
-static void put_session(struct openai_encoder *e)
-{
-	const struct message_request *r = e->request;
-	const char *member = e->backend->session_member;
-
-	if (member && r->session_id && *r->session_id && openai_member(e, member))
-		segs_string(e->body, short_name(e, span_utf8(str_of(r->session_id))));
-}
-
 /* ---- thinking ---- */
 
 /* The effort that counts: a system entry may set it for the turns after it. */
@@ -249,29 +107,6 @@ static const char *effort_of_budget(int64_t budget)
 	return budget < 8000 ? "low" : budget < 16000 ? "medium" : "high";
 }
 
-/* The model's own word for an effort. */
-static const char *effort_word(const struct openai_encoder *e, const char *wanted)
-{
-	static const char *const levels[] = { "low", "medium", "high", "xhigh", "max" };
-	const char *const *words = NULL;
-	size_t at = 0;
-
-	for (size_t i = 0; i < sizeof(few_efforts) / sizeof(*few_efforts) && !words; i++)
-		if (str_glob(few_efforts[i].glob, str_of(e->context->target->model)))
-			words = few_efforts[i].words;
-	if (!words || !wanted)
-		return wanted;
-	while (strcmp(levels[at], wanted))
-		at++;
-	for (; at < sizeof(levels) / sizeof(*levels); at++)
-		for (size_t i = 0; words[i]; i++)
-			if (!strcmp(levels[at], words[i]))
-				return words[i];
-	while (words[1])
-		words++;
-	return *words;
-}
-
 /* What the client asks for, in the backend's words and no higher than the model goes; NULL:
  * nothing. */
 static const char *effort_wanted(const struct openai_encoder *e)
@@ -285,10 +120,10 @@ static const char *effort_wanted(const struct openai_encoder *e)
 		if (span_is(effort, levels[i]))
 			wanted = levels[i];
 		if (wanted && !strcmp(levels[i], e->model->effort_top))
-			return effort_word(e, wanted);
+			return openai_effort_word(e->context->target->model, wanted);
 	}
 	if (wanted)
-		return effort_word(e, e->model->effort_top);
+		return openai_effort_word(e->context->target->model, e->model->effort_top);
 	return NULL;
 }
 
@@ -297,7 +132,8 @@ static const char *effort_or_budget(const struct openai_encoder *e)
 	const char *effort = effort_wanted(e);
 
 	if (!effort && e->request->thinking == THINKING_ENABLED && e->request->thinking_budget)
-		effort = effort_word(e, effort_of_budget(e->request->thinking_budget));
+		effort = openai_effort_word(e->context->target->model,
+					    effort_of_budget(e->request->thinking_budget));
 	return effort;
 }
 
@@ -568,7 +404,7 @@ void openai_put_options(struct openai_encoder *e)
 	put_stop(e);
 	put_thinking(e);
 	openai_put_caller(e);
-	put_session(e);
+	openai_put_session(e);
 }
 
 /* ---- the same in the words of the Responses API ---- */
@@ -604,5 +440,5 @@ void openai_put_responses_options(struct openai_encoder *e)
 	e->out->enforce_stop = e->request->nstop_sequences > 0;
 	put_reasoning_object(e);
 	openai_put_caller(e);
-	put_session(e);
+	openai_put_session(e);
 }

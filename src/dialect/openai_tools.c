@@ -3,6 +3,7 @@
  * preset says that the backend refuses what Claude Code is known to send in them. Tools that only
  * the API itself runs are left out and noted.
  */
+#include "base/memo.h"
 #include "dialect/openai_encode.h"
 #include "json/scan.h"
 
@@ -22,8 +23,8 @@ static bool is_data(struct span key)
 
 /* Strict validators refuse "required": null and "type": null, and some "$schema". A property may be
  * called by any of these names. */
-enum edit_action openai_strip_null(void *ctx, const struct span *path, unsigned depth,
-				   struct span value, struct str *with)
+static enum edit_action strip_null(void *ctx, const struct span *path, unsigned depth,
+				   const struct scan *at, struct str *with)
 {
 	struct span key = path[depth];
 
@@ -35,26 +36,41 @@ enum edit_action openai_strip_null(void *ctx, const struct span *path, unsigned 
 	}
 	if (span_is(key, "$schema"))
 		return EDIT_DROP;
-	if (span_is_null(value) && (span_is(key, "required") || span_is(key, "type")))
+	if (*at->p == 'n' && (span_is(key, "required") || span_is(key, "type")))
 		return EDIT_DROP;
 	return EDIT_KEEP;
 }
 
+static const char memo_kind[] = "schema without null";
+
+bool openai_clean_schema(struct span schema, void (*take)(void *ctx, struct str made), void *ctx)
+{
+	const struct edit_rule rule = { .member = strip_null };
+	struct str text = { schema.p, schema.n };
+	struct buf b;
+	bool made;
+
+	if (memo_find(memo_kind, text, take, ctx))
+		return true;
+	buf_init(&b, 0);
+	made = edit_rewrite(&b, text, &rule) == 0;
+	if (made) {
+		memo_keep(memo_kind, text, buf_str(&b));
+		take(ctx, buf_str(&b));
+	}
+	buf_release(&b);
+	return made;
+}
+
+static void put_copy(void *ctx, struct str made)
+{
+	segs_put(ctx, made.p, made.n);
+}
+
 void openai_put_schema(struct openai_encoder *e, struct span schema)
 {
-	const struct edit_rule rule = { .member = openai_strip_null };
-	struct buf b;
-
-	if (!e->backend->strip_schema_null) {
+	if (!e->backend->strip_schema_null || !openai_clean_schema(schema, put_copy, e->body))
 		segs_value(e->body, schema);
-		return;
-	}
-	buf_init(&b, 0);
-	if (edit_rewrite(&b, (struct str){ schema.p, schema.n }, &rule) == 0)
-		segs_add(e->body, arena_str(e->arena, buf_str(&b)));
-	else
-		segs_value(e->body, schema);
-	buf_release(&b);
 }
 
 /* ---- tools ---- */

@@ -35,6 +35,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memo.h"
 #include "base/spare.h"
 #include "fcgi.h"
 #include "front/front.h"
@@ -332,6 +333,7 @@ static int server_reap(struct server *s, int64_t now)
 
 	if (left < s->left && now - s->trimmed >= TRIM_MS) {
 		spare_trim();
+		memo_trim();
 #ifdef HAVE_MALLOC_TRIM
 		malloc_trim(0);
 #endif

@@ -187,9 +187,23 @@ static int read_field(struct parser *p, const struct parse_field *field, void *o
 	return rc;
 }
 
+/* The member whose value the scanner has just left, if it is one of the body itself. */
+static int note_member(struct parser *p, struct span name, const char *from)
+{
+	struct request_member *m = p->depth ? NULL : parse_vec_push(&p->members);
+
+	if (m)
+		*m = (struct request_member){
+			.name = name,
+			.value = span_json((struct str){ from, (size_t)(p->s.p - from) }),
+		};
+	return m || p->depth ? 0 : parse_no_memory(p);
+}
+
 int parse_object(struct parser *p, const struct parse_field *fields, void *object)
 {
 	char first = scan_peek(&p->s);
+	const char *from;
 	struct span key;
 
 	if (first != '{')
@@ -199,9 +213,13 @@ int parse_object(struct parser *p, const struct parse_field *fields, void *objec
 	while (scan_member(&p->s, &key)) {
 		const struct parse_field *field = key.n ? find_field(fields, key) : NULL;
 
+		scan_peek(&p->s);
+		from = p->s.p;
 		if (!field)
 			scan_value(&p->s);
 		else if (read_field(p, field, object))
+			return -1;
+		if (!p->s.error && note_member(p, key, from))
 			return -1;
 	}
 	return p->s.error ? parse_syntax_fault(p) : 0;
@@ -482,7 +500,8 @@ static int parse_request(struct parser *p)
 		return -1;
 	if (!scan_end(&p->s))
 		return parse_syntax_fault(p);
-	if (parse_tools_join(p))
+	if (parse_tools_join(p) ||
+	    parse_vec_take(p, &p->members, 0, &p->r->members, &p->r->nmembers))
 		return -1;
 	p->r->stream = span_true(p->r->stream_value);
 	return check_required(p);
@@ -495,7 +514,7 @@ int anthropic_parse(struct message_request *r, struct str body, enum parse_for w
 		.r = r, .arena = a, .f = f, .what = what,
 		.turns.item = sizeof(struct turn), .blocks.item = sizeof(struct block),
 		.tools.item = sizeof(struct tool), .stops.item = sizeof(struct span),
-		.added.item = sizeof(struct tool),
+		.added.item = sizeof(struct tool), .members.item = sizeof(struct request_member),
 	};
 	int rc;
 
@@ -507,5 +526,6 @@ int anthropic_parse(struct message_request *r, struct str body, enum parse_for w
 	free(p.tools.p);
 	free(p.stops.p);
 	free(p.added.p);
+	free(p.members.p);
 	return rc;
 }

@@ -295,12 +295,16 @@ char scan_peek(struct scan *s)
 	if (s->p == s->end)
 		return 0;
 	c = *s->p;
-	if (c == '-' || is_digit(c))
-		return '0';
-	if (c && strchr("{[\"tfn", c))
+	switch (c) {
+	case '{': case '[': case '"': case 't': case 'f': case 'n':
 		return c;
-	scan_fail(s, s->p, "unexpected character");
-	return 0;
+	case '-': case '0': case '1': case '2': case '3': case '4':
+	case '5': case '6': case '7': case '8': case '9':
+		return '0';
+	default:
+		scan_fail(s, s->p, "unexpected character");
+		return 0;
+	}
 }
 
 struct span scan_value(struct scan *s)

@@ -9,8 +9,8 @@
  *     ("anthropic/gpt-5");
  *   - a backend that the client names itself, where that is allowed ("NAME/model");
  *   - the words "big" and "small", the rules of models.map, models.default;
- *   - the backend in use, with the name as it came, as long as there are neither rules nor other
- *     backends, or the name is one of its own.
+ *   - the backend in use, with the name as it came, as long as it is the only one or the name is
+ *     one of its own.
  *
  * A caller's own key goes to its one backend: what leads elsewhere is left out of the chain.
  */
@@ -86,15 +86,16 @@ static bool is_target(const struct config *c, const char *name)
 	return is_model(c, name);
 }
 
-/* Where no rule list says more, names go to the backend in use as they come; Claude's own do at
- * whoever has them, and so do models that some setting speaks of. */
+/* With one backend all names do; of several the one in use gets those that some setting speaks of,
+ * and Claude's own where it has them. */
 bool route_as_it_comes(const struct config *c, const char *name)
 {
 	const struct preset *p = c->backend ? preset_find(c->backend->preset) : NULL;
+	bool claudes = p ? p->claude_names : c->backend && c->backend->anthropic_host;
 
-	if (!c->several && !c->nroutes)
+	if (!c->several || is_model(c, name))
 		return true;
-	return is_model(c, name) || (p && p->claude_names && str_find_nocase(str_of(name), "claude"));
+	return claudes && str_find_nocase(str_of(name), "claude");
 }
 
 static bool names_backend(const struct config *c, const char *name)

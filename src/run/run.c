@@ -33,6 +33,7 @@ struct attempt {
 	struct decode_context context;
 	void *decoder;
 	int status, retry_after, should_retry;  /* of the upstream's head */
+	char error_type[80];
 	enum body_kind kind;
 	struct sse sse;
 	struct eventstream frames;
@@ -71,6 +72,7 @@ static int on_head(void *ctx, const struct upstream_head *h)
 	a->status = h->status;
 	a->retry_after = h->retry_after;
 	a->should_retry = h->should_retry;
+	memcpy(a->error_type, h->error_type, sizeof(a->error_type));
 	if (h->request_id[0])
 		memcpy(a->report->upstream_id, h->request_id, sizeof(a->report->upstream_id));
 	if (h->status < 200 || h->status > 299) {
@@ -228,6 +230,7 @@ static int attempt_error(struct attempt *a)
 {
 	int status = a->status > 299 ? a->status : 200;
 
+	a->context.error_type = a->error_type;
 	a->dialect->decode_error(&a->context, status, buf_str(&a->body), a->fault);
 	if (a->fault->retry_after < 0)
 		a->fault->retry_after = a->retry_after;
@@ -408,6 +411,7 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 struct small_call {
 	struct buf body;
 	int status, retry_after;
+	char error_type[80];
 };
 
 static int small_head(void *ctx, const struct upstream_head *h)
@@ -416,6 +420,7 @@ static int small_head(void *ctx, const struct upstream_head *h)
 
 	s->status = h->status;
 	s->retry_after = h->retry_after;
+	memcpy(s->error_type, h->error_type, sizeof(s->error_type));
 	return 0;
 }
 
@@ -430,7 +435,8 @@ static int small_data(void *ctx, const char *p, size_t n)
 static int small_perform(struct small_call *s, const struct run_options *o, const struct dialect *d,
 			 const struct outgoing *out, int64_t deadline, struct fault *f)
 {
-	struct decode_context dc = { .arena = o->arena, .request = o->request, .target = o->target };
+	struct decode_context dc = { .arena = o->arena, .request = o->request, .target = o->target,
+				     .error_type = s->error_type };
 	struct upstream_call call;
 	enum upstream_result result;
 

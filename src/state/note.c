@@ -1,4 +1,5 @@
-/* Texts word by word, each store an atomic one: a reader gets old words or new, never half of one. */
+/* Texts word by word, each store an atomic one: a reader gets old words or new, never half of
+ * one. */
 #include "state/note.h"
 
 #include <string.h>

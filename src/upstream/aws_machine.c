@@ -1,14 +1,11 @@
 /*
- * Credentials that AWS gives to the machine: to a container through an endpoint that variables name,
- * to an instance through its metadata service. That one is asked in version 2 alone, whose answers a
- * forged request can't fetch.
+ * Credentials that AWS gives to the machine: to a container through an endpoint that variables
+ * name, to an instance through its metadata service. That one is asked in version 2 alone, whose
+ * answers a forged request can't fetch.
  */
 #include "upstream/aws.h"
 
-#include <stdio.h>
 #include <string.h>
-
-#include "upstream/proxy.h"
 
 #define CONTAINER_HOST "http://169.254.170.2"
 #define METADATA_HOST "http://169.254.169.254"
@@ -23,23 +20,14 @@ static bool trusted(const char *url)
 {
 	static const char *const hosts[] = { "169.254.170.2", "169.254.170.23", "fd00:ec2::23",
 					     NULL };
-	const char *p = strstr(url, "://");
-	char host[256] = "";
-	size_t n;
+	char host[256];
 
-	if (str_starts_nocase(str_of(url), "https://"))
+	if (credential_safe_url(url, host, sizeof(host)))
 		return true;
-	if (!p || !str_starts_nocase(str_of(url), "http://"))
-		return false;
-	p += 3;
-	n = *p == '[' ? strcspn(++p, "]/?#@") : strcspn(p, ":/?#@");
-	if (n >= sizeof(host) || memchr(p, '@', strcspn(p, "/?#")))
-		return false;
-	memcpy(host, p, n);
 	for (size_t i = 0; hosts[i]; i++)
 		if (str_is_nocase(str_of(host), hosts[i]))
 			return true;
-	return proxy_loopback(host);
+	return false;
 }
 
 static int put_token(const struct backend *b, struct buf *line, struct fault *f)
@@ -77,8 +65,8 @@ int aws_from_container(const struct backend *b, struct waiter *w, struct credent
 	buf_puts(&url, relative ? relative : "");
 	c.url = buf_cstr(&url);
 	if (!relative && !trusted(c.url))
-		r = credential_fault(b, f, "is not asked for at AWS_CONTAINER_CREDENTIALS_FULL_URI: "
-				     "that is neither https nor an address of this machine's");
+		r = credential_fault(b, f, "is not asked for at AWS_CONTAINER_CREDENTIALS_FULL_URI"
+				     ": that is neither https nor an address of this machine's");
 	else
 		r = put_token(b, &line, f);
 	if (line.n)
@@ -120,20 +108,26 @@ static int ask(struct metadata *m, const char *method, const char *url, const ch
 	return status == 200 && m->text.n ? 0 : AWS_NOTHING;
 }
 
+/* The session of version 2, whose header is needed for everything else. */
+static int begin(struct metadata *m, struct fault *f)
+{
+	int r = ask(m, "PUT", path(m, "latest/api/token"),
+		    "X-aws-ec2-metadata-token-ttl-seconds: 300", f);
+
+	if (r == 0)
+		buf_printf(&m->header, "X-aws-ec2-metadata-token: %.*s",
+			   STR_ARGS(buf_str(&m->text)));
+	return r;
+}
+
 static int ask_for_role(struct metadata *m, struct credential *out, struct fault *f)
 {
-	const char *line;
+	const char *line = buf_cstr(&m->header);
 	struct credential_call c = { .method = "GET", .nheaders = 1, .direct = true,
 				     .seconds = METADATA_SECONDS, .headers = &line };
 	struct str rest, role = STR_NONE;
 	int r;
 
-	r = ask(m, "PUT", path(m, "latest/api/token"), "X-aws-ec2-metadata-token-ttl-seconds: 300",
-		f);
-	if (r)
-		return r;
-	buf_printf(&m->header, "X-aws-ec2-metadata-token: %.*s", STR_ARGS(buf_str(&m->text)));
-	line = buf_cstr(&m->header);
 	r = ask(m, "GET", path(m, "latest/meta-data/iam/security-credentials/"), line, f);
 	if (r)
 		return r;
@@ -144,27 +138,63 @@ static int ask_for_role(struct metadata *m, struct credential *out, struct fault
 	return aws_call(m->b, &c, NULL, "the instance's metadata service", m->w, out, f);
 }
 
-int aws_from_instance(const struct backend *b, struct waiter *w, struct credential *out,
-		      struct fault *f)
+/* AWS_NOTHING: it is switched off. */
+static int open_metadata(struct metadata *m, const struct backend *b, struct waiter *w)
 {
 	const char *host = credential_env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
 	const char *mode = credential_env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
 	const char *off = credential_env("AWS_EC2_METADATA_DISABLED");
-	struct metadata m = { .b = b, .w = w };
-	int r;
 
 	if (off && str_is_nocase(str_of(off), "true"))
 		return AWS_NOTHING;
 	if (!host)
-		host = mode && str_is_nocase(str_of(mode), "ipv6") ? METADATA_HOST_6 : METADATA_HOST;
-	buf_init(&m.text, 65536);
-	buf_init(&m.header, 65536);
-	buf_init(&m.url, 65536);
-	buf_printf(&m.url, "%s%s", host, str_ends(str_of(host), "/") ? "" : "/");
-	m.base = m.url.n;
-	r = ask_for_role(&m, out, f);
-	credential_wipe(&m.text);
-	credential_wipe(&m.header);
-	buf_release(&m.url);
+		host = mode && str_is_nocase(str_of(mode), "ipv6") ? METADATA_HOST_6 :
+		       METADATA_HOST;
+	*m = (struct metadata){ .b = b, .w = w };
+	buf_init(&m->text, 65536);
+	buf_init(&m->header, 65536);
+	buf_init(&m->url, 65536);
+	buf_printf(&m->url, "%s%s", host, str_ends(str_of(host), "/") ? "" : "/");
+	m->base = m->url.n;
+	return 0;
+}
+
+static void close_metadata(struct metadata *m)
+{
+	credential_wipe(&m->text);
+	credential_wipe(&m->header);
+	buf_release(&m->url);
+}
+
+int aws_from_instance(const struct backend *b, struct waiter *w, struct credential *out,
+		      struct fault *f)
+{
+	struct metadata m;
+	int r;
+
+	if (open_metadata(&m, b, w))
+		return AWS_NOTHING;
+	r = begin(&m, f);
+	if (r == 0)
+		r = ask_for_role(&m, out, f);
+	close_metadata(&m);
+	return r;
+}
+
+int aws_instance_region(const struct backend *b, struct waiter *w, struct buf *out,
+			struct fault *f)
+{
+	struct metadata m;
+	int r;
+
+	if (open_metadata(&m, b, w))
+		return AWS_NOTHING;
+	r = begin(&m, f);
+	if (r == 0)
+		r = ask(&m, "GET", path(&m, "latest/meta-data/placement/region"),
+			buf_cstr(&m.header), f);
+	if (r == 0)
+		buf_put_str(out, str_trim(buf_str(&m.text)));
+	close_metadata(&m);
 	return r;
 }

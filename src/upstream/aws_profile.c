@@ -1,6 +1,6 @@
 /*
- * The shared files of AWS's tools: ~/.aws/credentials, whose sections are profiles, and ~/.aws/config,
- * where they are called "profile NAME" and sign-on sessions "sso-session NAME"
+ * The shared files of AWS's tools: ~/.aws/credentials, whose sections are profiles, and
+ * ~/.aws/config, where they are called "profile NAME" and sign-on sessions "sso-session NAME"
  * (docs.aws.amazon.com/sdkref, "Shared config and credentials files"). A setting of the first file
  * counts before that of the second.
  */
@@ -221,8 +221,8 @@ static int from_role(const struct backend *b, const char *name, const struct aws
 	if (!str_int(str_of(p->seconds), &role.seconds))
 		role.seconds = 0;
 	if (*p->mfa)
-		return credential_fault(b, f, "can't be had from profile %s: its mfa_serial asks for "
-					"somebody's code", name);
+		return credential_fault(b, f, "can't be had from profile %s: its mfa_serial asks "
+					"for somebody's code", name);
 	if (*p->web_identity_file)
 		return aws_web_identity(b, &role, p->web_identity_file, w, out, f);
 	if (!*p->source_profile && !*p->credential_source)

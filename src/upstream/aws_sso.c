@@ -83,8 +83,8 @@ int aws_from_sso(const struct backend *b, const struct aws_profile *p, struct wa
 
 	if (!*key || !*p->sso_region || !*p->sso_account || !*p->sso_role)
 		return credential_fault(b, f, "can't be had by single sign-on: the profile lacks "
-					"sso_session or sso_start_url, sso_region, sso_account_id or "
-					"sso_role_name");
+					"sso_session or sso_start_url, sso_region, sso_account_id "
+					"or sso_role_name");
 	buf_init(&file, 0);
 	buf_init(&token, AWS_FILE_MAX);
 	buf_init(&line, 0);

@@ -31,7 +31,7 @@ struct entry {
 	struct credential now;          /* token NULL: nothing yet */
 	bool busy;                      /* a thread is renewing it */
 	uint64_t refused;               /* version that the backend does not take any more */
-	int64_t refused_at;             /* clock_ms of the last refusal that was believed, 0: never */
+	int64_t refused_at;             /* clock_ms of the last one that was believed, 0: never */
 	int64_t again;                  /* clock_ms before which no renewal is tried */
 	unsigned failures;
 	struct fault fault;             /* of the last one, if that failed */

@@ -1,7 +1,7 @@
 /*
  * AWS credentials, looked for where the AWS SDKs look, in their order: keys of the configuration or
- * the environment, web identity (EKS), a profile of the shared files, the container's endpoint (ECS,
- * EKS pod identity), the instance's metadata service (version 2 alone). A role, when one is
+ * the environment, web identity (EKS), a profile of the shared files, the container's endpoint
+ * (ECS, EKS pod identity), the instance's metadata service (version 2 alone). A role, when one is
  * configured, is assumed with what was found. Where a source exists but fails, its failure is the
  * answer: the next one would sign as somebody else.
  */
@@ -77,9 +77,9 @@ static int find(const struct backend *b, struct waiter *w, struct credential *ou
 	if (r == AWS_NOTHING)
 		r = aws_from_profile(b, s->profile ? s->profile : "default", w, out, f);
 	if (r == AWS_NOTHING && s->profile)
-		return credential_fault(b, f, "is not there: neither [%s] in ~/.aws/credentials nor "
-					"[profile %s] in ~/.aws/config leads to one", s->profile,
-					s->profile);
+		return credential_fault(b, f, "is not there: neither [%s] in ~/.aws/credentials "
+					"nor [profile %s] in ~/.aws/config leads to one",
+					s->profile, s->profile);
 	if (r == AWS_NOTHING)
 		r = aws_from_container(b, w, out, f);
 	if (r == AWS_NOTHING)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "upstream/proxy.h"
 #include "upstream/upstream.h"
 
 #define ANSWER_MAX (256 * 1024)
@@ -55,6 +56,24 @@ static struct str host_of(const char *url)
 
 	p = p ? p + 3 : url;
 	return (struct str){ p, strcspn(p, "/?#") };
+}
+
+bool credential_safe_url(const char *url, char *host, size_t size)
+{
+	const char *p = strstr(url, "://");
+	size_t n;
+
+	*host = 0;
+	if (!p || strchr(url, '\\') || memchr(p + 3, '@', strcspn(p + 3, "/?#")))
+		return false;
+	p += 3;
+	n = *p == '[' ? strcspn(++p, "]/?#") : strcspn(p, ":/?#");
+	if (!n || n >= size)
+		return false;
+	memcpy(host, p, n);
+	host[n] = 0;
+	return str_starts_nocase(str_of(url), "https://") ||
+	       (str_starts_nocase(str_of(url), "http://") && proxy_loopback(host));
 }
 
 /* The call's fault tells of the backend as if it were that one's own address that failed. */

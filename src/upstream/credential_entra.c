@@ -1,7 +1,7 @@
 /*
  * Microsoft Entra ID. An application proves who it is with its secret or with a token of another
- * issuer that Entra trusts (workload identity: AKS writes it to a file and renews that); a machine of
- * Azure's asks the endpoint that its platform gives it (managed identity).
+ * issuer that Entra trusts (workload identity: AKS writes it to a file and renews that); a machine
+ * of Azure's asks the endpoint that its platform gives it (managed identity).
  */
 #include "upstream/credential_oauth.h"
 

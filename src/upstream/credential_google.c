@@ -1,246 +1,261 @@
 /*
  * Google's access tokens, as its own libraries look for them (google.aip.dev/auth/4110): the JSON
- * file that is named, else the one of the user's own login, else the metadata server of the machine.
- * A service account signs a JWT with its key and is given a token for it (RFC 7523); a user's login
- * holds a refresh token. Tokens last an hour.
+ * file that is named, else the one of the user's own login, else the metadata server of the
+ * machine. A service account signs a JWT, a user's login holds a refresh token, a workload
+ * elsewhere has a token of its own issuer; each is exchanged for one of Google's. Tokens last an
+ * hour.
  */
-#include <openssl/bio.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <stdlib.h>
+#include "upstream/google.h"
+
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "json/scan.h"
-#include "upstream/credential_provider.h"
+#include "upstream/proxy.h"
 
-#define SCOPE "https://www.googleapis.com/auth/cloud-platform"
-#define TOKEN_URL "https://oauth2.googleapis.com/token"
 #define METADATA_HOST "metadata.google.internal"
 #define METADATA_PATH "/computeMetadata/v1/instance/service-accounts/default/token"
 #define METADATA_SECONDS 5      /* where there is no such server, nobody answers at all */
-#define FILE_MAX (64 * 1024)
+#define IMPERSONATION "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/"
 #define ANSWER_MAX (256 * 1024)
-#define LIFETIME 3600           /* seconds; the longest that a JWT may ask for */
 
-/* ---- JWT ---- */
-
-/* RFC 7515, section 2: base64url without padding. */
-static int put_base64url(struct buf *b, const void *data, size_t n)
+const char *google_scope(const struct backend *b)
 {
-	char *room = buf_room(b, n / 3 * 4 + 5);
-	size_t made;
-
-	if (!room)
-		return -1;
-	made = (size_t)EVP_EncodeBlock((unsigned char *)room, data, (int)n);
-	for (size_t i = 0; i < made; i++)
-		room[i] = room[i] == '+' ? '-' : room[i] == '/' ? '_' : room[i];
-	while (made && room[made - 1] == '=')
-		made--;
-	b->n += made;
-	return 0;
+	return b->credential.scope ? b->credential.scope : GOOGLE_SCOPE;
 }
 
-/* Appends the signature of what stands in b; key: PEM. */
-static int put_signature(struct buf *b, struct str key)
-{
-	unsigned char made[1024];       /* RSA keys of 8192 bits */
-	size_t n = sizeof(made);
-	BIO *pem = BIO_new_mem_buf(key.p, (int)key.n);
-	/* An empty password: else OpenSSL would ask the terminal for that of an encrypted key. */
-	char none[] = "";
-	EVP_PKEY *private = pem ? PEM_read_bio_PrivateKey(pem, NULL, NULL, none) : NULL;
-	EVP_MD_CTX *ctx = private ? EVP_MD_CTX_new() : NULL;
-	int rc = -1;
+/* ---- exchanges ---- */
 
-	if (ctx && EVP_PKEY_base_id(private) == EVP_PKEY_RSA &&
-	    EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, private) == 1 &&
-	    EVP_DigestSign(ctx, made, &n, (const unsigned char *)b->p, b->n) == 1 &&
-	    !buf_putc(b, '.'))
-		rc = put_base64url(b, made, n);
-	EVP_MD_CTX_free(ctx);
-	EVP_PKEY_free(private);
-	BIO_free(pem);
-	return rc;
+bool google_address(struct span file, struct span url)
+{
+	struct span domain = span_unquote(json_get(file, "universe_domain"));
+	char host[256], universe[128] = "";
+	struct buf text;
+	bool ok;
+
+	if (domain.n && domain.n < sizeof(universe) - 1)
+		snprintf(universe, sizeof(universe), ".%.*s", (int)domain.n, domain.p);
+	buf_init(&text, 0);
+	span_put_text(&text, url);
+	ok = credential_safe_url(buf_cstr(&text), host, sizeof(host)) &&
+	     (proxy_loopback(host) || str_ends(str_of(host), ".googleapis.com") ||
+	      (*universe && str_ends(str_of(host), universe)));
+	buf_release(&text);
+	return ok;
 }
 
-static int put_jwt(struct buf *out, struct span account, const char *scope, struct str key)
-{
-	static const char *const names[] = { "iss", "scope", "aud" };
-	int64_t now = clock_wall_ms() / 1000;
-	struct span aud = json_get(account, "token_uri"), kid = json_get(account, "private_key_id");
-	const struct span values[] = { json_get(account, "client_email"),
-				       span_utf8(str_of(scope)),
-				       span_is_string(aud) ? aud : span_utf8(STR(TOKEN_URL)) };
-	struct buf part;
-	int rc;
-
-	buf_init(&part, 0);
-	buf_puts(&part, "{\"alg\":\"RS256\",\"typ\":\"JWT\"");
-	if (span_is_string(kid)) {
-		buf_puts(&part, ",\"kid\":");
-		span_put_value(&part, kid);
-	}
-	buf_putc(&part, '}');
-	rc = part.failed ? -1 : put_base64url(out, part.p, part.n);
-	buf_reset(&part);
-	for (size_t i = 0; i < 3; i++) {
-		buf_printf(&part, "%s\"%s\":", i ? "," : "{", names[i]);
-		span_put_value(&part, values[i]);
-	}
-	buf_printf(&part, ",\"iat\":%lld,\"exp\":%lld}", (long long)now,
-		   (long long)now + LIFETIME);
-	if (rc || part.failed || buf_putc(out, '.') || put_base64url(out, part.p, part.n))
-		rc = -1;
-	buf_release(&part);
-	return rc ? rc : put_signature(out, key);
-}
-
-/* ---- the exchange ---- */
-
-static int exchange(const struct backend *b, struct span file, const struct buf *form,
-		    struct waiter *w, struct credential *out, struct fault *f)
+int google_exchange(const struct backend *b, struct span file, const char *usual,
+		    const struct buf *form, struct waiter *w, struct credential *out,
+		    struct fault *f)
 {
 	static const char *const headers[] = { "Content-Type: application/x-www-form-urlencoded" };
 	struct credential_call call = { .method = "POST", .headers = headers, .nheaders = 1,
 					.body = buf_str(form) };
-	struct span uri = json_get(file, "token_uri");
+	struct span uri = json_get(file, "token_url");
 	struct buf url, answer;
-	int status = 0, rc;
+	int status = 0, r;
 
+	uri = span_is_string(uri) ? uri : json_get(file, "token_uri");
 	buf_init(&url, 0);
 	buf_init(&answer, ANSWER_MAX);
 	if (b->credential.token_url)
 		buf_puts(&url, b->credential.token_url);
 	else
-		span_put_text(&url, span_is_string(uri) ? uri : span_utf8(STR(TOKEN_URL)));
+		span_put_text(&url, span_is_string(uri) ? uri : span_utf8(str_of(usual)));
 	call.url = buf_cstr(&url);
 	if (form->failed || url.failed)
-		rc = fault_no_memory(f);
+		r = fault_no_memory(f);
+	else if (!b->credential.token_url && span_is_string(uri) && !google_address(file, uri))
+		r = credential_fault(b, f, "has a file whose token_url is not at Google: %s; set "
+				     "credential.token_url where that is meant", call.url);
 	else
-		rc = credential_http(b, &call, w, &status, &answer, f);
-	if (rc == 0)
-		rc = credential_oauth_answer(b, status, buf_str(&answer), LIFETIME, out, f);
+		r = credential_http(b, &call, w, &status, &answer, f);
+	if (r == 0)
+		r = credential_oauth_answer(b, status, buf_str(&answer), GOOGLE_LIFETIME, out, f);
 	buf_release(&url);
-	buf_release(&answer);
-	return rc;
+	credential_wipe(&answer);
+	return r;
 }
+
+/* cloud.google.com/iam/docs/reference/credentials/rest, generateAccessToken. */
+int google_impersonate(const struct backend *b, struct span file, struct span url,
+		       struct waiter *w, struct credential *out, struct fault *f)
+{
+	const char *headers[2] = { "Content-Type: application/json" };
+	struct credential_call call = { .method = "POST", .headers = headers, .nheaders = 2 };
+	struct span delegates = json_get(file, "delegates");
+	int status = 0, r, seconds = b->credential.role_seconds;
+	struct buf address, line, body, answer;
+
+	buf_init(&address, 0);
+	buf_init(&line, 0);
+	buf_init(&body, 0);
+	buf_init(&answer, ANSWER_MAX);
+	span_put_text(&address, url);
+	buf_printf(&line, "Authorization: Bearer %s", out->token);
+	buf_puts(&body, "{\"scope\":[");
+	span_put_string(&body, span_utf8(str_of(google_scope(b))));
+	buf_printf(&body, "],\"lifetime\":\"%ds\"", seconds ? seconds : GOOGLE_LIFETIME);
+	if (span_is_array(delegates)) {
+		buf_puts(&body, ",\"delegates\":");
+		span_put_value(&body, delegates);
+	}
+	buf_putc(&body, '}');
+	headers[1] = buf_cstr(&line);
+	call.url = buf_cstr(&address);
+	call.body = buf_str(&body);
+	if (!google_address(file, url))
+		r = credential_fault(b, f, "has a file that impersonates at an address that is not "
+				     "Google's: %s", call.url);
+	else if (address.failed || line.failed || body.failed)
+		r = fault_no_memory(f);
+	else
+		r = credential_http(b, &call, w, &status, &answer, f);
+	if (r == 0)
+		r = credential_oauth_answer(b, status, buf_str(&answer), GOOGLE_LIFETIME, out, f);
+	buf_release(&address);
+	credential_wipe(&line);
+	buf_release(&body);
+	credential_wipe(&answer);
+	return r;
+}
+
+/* ---- files ---- */
 
 static int from_account(const struct backend *b, struct span file, struct waiter *w,
 			struct credential *out, struct fault *f)
 {
-	const char *scope = b->credential.scope ? b->credential.scope : SCOPE;
-	struct buf key, jwt, form;
-	int rc;
+	struct buf jwt, form;
+	int r;
 
-	buf_init(&key, 0);
 	buf_init(&jwt, 0);
 	buf_init(&form, 0);
-	span_put_text(&key, json_get(file, "private_key"));
-	if (!span_is_string(json_get(file, "client_email")) || !key.n ||
-	    put_jwt(&jwt, file, scope, buf_str(&key))) {
-		rc = credential_fault(b, f, "has a service account file without a usable "
-				      "client_email and RSA private_key");
+	if (google_jwt(&jwt, file, google_scope(b))) {
+		r = credential_fault(b, f, "has a service account file without a usable "
+				     "client_email and RSA private_key");
 	} else {
 		credential_form(&form, "grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
 		credential_form(&form, "assertion", buf_cstr(&jwt));
-		rc = exchange(b, file, &form, w, out, f);
+		r = google_exchange(b, file, GOOGLE_TOKEN_URL, &form, w, out, f);
 	}
-	if (key.n)
-		OPENSSL_cleanse(key.p, key.n);
-	buf_release(&key);
-	buf_release(&jwt);
-	buf_release(&form);
-	return rc;
-}
-
-static void form_member(struct buf *form, struct span file, const char *name)
-{
-	struct buf value;
-
-	buf_init(&value, 0);
-	span_put_text(&value, json_get(file, name));
-	credential_form(form, name, buf_cstr(&value));
-	buf_release(&value);
+	credential_wipe(&jwt);
+	credential_wipe(&form);
+	return r;
 }
 
 static int from_login(const struct backend *b, struct span file, struct waiter *w,
 		      struct credential *out, struct fault *f)
 {
-	struct buf form;
-	int rc;
+	static const char *const members[] = { "client_id", "client_secret", "refresh_token" };
+	struct buf form, value;
+	int r;
 
 	buf_init(&form, 0);
+	buf_init(&value, 0);
 	credential_form(&form, "grant_type", "refresh_token");
-	form_member(&form, file, "client_id");
-	form_member(&form, file, "client_secret");
-	form_member(&form, file, "refresh_token");
-	rc = exchange(b, file, &form, w, out, f);
-	buf_release(&form);
-	return rc;
+	for (size_t i = 0; i < 3; i++) {
+		buf_reset(&value);
+		span_put_text(&value, json_get(file, members[i]));
+		credential_form(&form, members[i], buf_cstr(&value));
+	}
+	r = value.failed ? fault_no_memory(f) :
+	    google_exchange(b, file, GOOGLE_TOKEN_URL, &form, w, out, f);
+	credential_wipe(&form);
+	credential_wipe(&value);
+	return r;
 }
 
-/* ---- where it comes from ---- */
+static int from_object(const struct backend *b, struct span file, struct waiter *w,
+		       struct credential *out, struct fault *f);
+
+/* What "gcloud auth application-default login --impersonate-service-account" writes. */
+static int from_impersonated(const struct backend *b, struct span file, struct waiter *w,
+			     struct credential *out, struct fault *f)
+{
+	struct span source = json_get(file, "source_credentials");
+	int r;
+
+	if (span_is(json_get(source, "type"), "impersonated_service_account"))
+		return credential_fault(b, f, "has a file that impersonates for one that "
+					"impersonates");
+	r = from_object(b, source, w, out, f);
+	return r ? r : google_impersonate(b, file,
+					  json_get(file, "service_account_impersonation_url"), w,
+					  out, f);
+}
+
+static int from_object(const struct backend *b, struct span file, struct waiter *w,
+		       struct credential *out, struct fault *f)
+{
+	static const struct {
+		const char *type;
+		int (*get)(const struct backend *b, struct span file, struct waiter *w,
+			   struct credential *out, struct fault *f);
+	} types[] = {
+		{ "service_account", from_account },
+		{ "authorized_user", from_login },
+		{ "external_account", google_external },
+		{ "impersonated_service_account", from_impersonated },
+	};
+	struct span type = json_get(file, "type");
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (span_is(type, types[i].type))
+			return types[i].get(b, file, w, out, f);
+	return credential_fault(b, f, "has a file whose type is none of service_account, "
+				"authorized_user, external_account, impersonated_service_account");
+}
 
 static int from_file(const struct backend *b, const char *path, struct waiter *w,
 		     struct credential *out, struct fault *f)
 {
-	struct span file, type;
 	struct buf text;
-	int rc;
+	int r;
 
-	buf_init(&text, FILE_MAX);
-	rc = credential_read(b, path, &text, f);
-	file = span_json(str_trim(buf_str(&text)));
-	if (rc == 0 && json_check((struct str){ file.p, file.n }, NULL, NULL))
-		rc = credential_fault(b, f, "is no JSON: %s", path);
-	type = rc ? SPAN_ABSENT : json_get(file, "type");
-	if (rc == 0 && span_is(type, "service_account"))
-		rc = from_account(b, file, w, out, f);
-	else if (rc == 0 && span_is(type, "authorized_user"))
-		rc = from_login(b, file, w, out, f);
-	else if (rc == 0)
-		rc = credential_fault(b, f, "is neither a service account's nor a user's: %s",
-				      path);
-	if (text.n)
-		OPENSSL_cleanse(text.p, text.n);
-	buf_release(&text);
-	return rc;
+	buf_init(&text, GOOGLE_FILE_MAX);
+	r = credential_read(b, path, &text, f);
+	if (r == 0 && json_check(buf_str(&text), NULL, NULL))
+		r = credential_fault(b, f, "is no JSON: %s", path);
+	if (r == 0)
+		r = from_object(b, span_json(buf_str(&text)), w, out, f);
+	credential_wipe(&text);
+	return r;
 }
 
 static int from_metadata(const struct backend *b, struct waiter *w, struct credential *out,
 			 struct fault *f)
 {
 	static const char *const headers[] = { "Metadata-Flavor: Google" };
-	const char *host = getenv("GCE_METADATA_HOST");
+	const char *host = credential_env("GCE_METADATA_HOST");
 	struct credential_call call = { .method = "GET", .headers = headers, .nheaders = 1,
 					.direct = true, .seconds = METADATA_SECONDS };
 	struct buf url, answer;
-	int status = 0, rc;
+	int status = 0, r;
 
 	buf_init(&url, 0);
 	buf_init(&answer, ANSWER_MAX);
-	buf_printf(&url, "http://%s" METADATA_PATH, host && *host ? host : METADATA_HOST);
+	buf_printf(&url, "http://%s" METADATA_PATH, host ? host : METADATA_HOST);
 	call.url = buf_cstr(&url);
-	rc = credential_http(b, &call, w, &status, &answer, f);
-	if (rc && f->class != FAULT_CANCELLED)
-		rc = credential_fault(b, f, "is not there: no credential.source, no login of "
-				      "gcloud's, and no metadata server answers");
-	else if (rc == 0)
-		rc = credential_oauth_answer(b, status, buf_str(&answer), LIFETIME, out, f);
+	r = credential_http(b, &call, w, &status, &answer, f);
+	if (r && f->class != FAULT_CANCELLED)
+		r = credential_fault(b, f, "is not there: no credential.source, no login of "
+				     "gcloud's, and no metadata server answers");
+	else if (r == 0)
+		r = credential_oauth_answer(b, status, buf_str(&answer), GOOGLE_LIFETIME, out, f);
 	buf_release(&url);
-	buf_release(&answer);
-	return rc;
+	credential_wipe(&answer);
+	return r;
 }
+
+/* ---- where it comes from ---- */
 
 /* The file that "gcloud auth application-default login" writes. */
 static const char *login_file(struct buf *path)
 {
-	const char *folder = getenv("CLOUDSDK_CONFIG"), *home = getenv("HOME");
+	const char *folder = credential_env("CLOUDSDK_CONFIG"), *home = credential_env("HOME");
 
-	if (folder && *folder)
+	if (folder)
 		buf_puts(path, folder);
 	else
 		buf_printf(path, "%s/.config/gcloud", home ? home : "");
@@ -248,20 +263,42 @@ static const char *login_file(struct buf *path)
 	return buf_cstr(path);
 }
 
-static int fetch(const struct backend *b, struct waiter *w, struct credential *out, struct fault *f)
+static int find(const struct backend *b, struct waiter *w, struct credential *out, struct fault *f)
 {
 	struct buf path;
-	int rc;
+	int r;
 
 	if (b->credential.source)
 		return from_file(b, b->credential.source, w, out, f);
 	buf_init(&path, 0);
 	if (access(login_file(&path), R_OK) == 0)
-		rc = from_file(b, buf_cstr(&path), w, out, f);
+		r = from_file(b, buf_cstr(&path), w, out, f);
 	else
-		rc = from_metadata(b, w, out, f);
+		r = from_metadata(b, w, out, f);
 	buf_release(&path);
-	return rc;
+	return r;
 }
 
-const struct credential_provider credential_google = { .shared = true, .fetch = fetch };
+static int fetch(const struct backend *b, struct waiter *w, struct credential *out, struct fault *f)
+{
+	const char *role = b->credential.role;
+	struct buf url;
+	int r = find(b, w, out, f);
+
+	if (r || !role)
+		return r;
+	buf_init(&url, 0);
+	buf_printf(&url, "%s%s:generateAccessToken", strstr(role, "://") ? "" : IMPERSONATION,
+		   role);
+	r = google_impersonate(b, SPAN_ABSENT, span_utf8(buf_str(&url)), w, out, f);
+	buf_release(&url);
+	return r;
+}
+
+static const char *const deciding[] = { "CLOUDSDK_CONFIG", "HOME", "GCE_METADATA_HOST", NULL };
+
+const struct credential_provider credential_google = {
+	.shared = true,
+	.fetch = fetch,
+	.env = deciding,
+};

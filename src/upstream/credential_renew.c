@@ -1,8 +1,8 @@
 /*
- * A renewal. With a state dir one process at a time does it: it holds a lock on a file beside the one
- * that it then writes, so whoever is killed leaves no lock behind. The others wait for the lock and
- * find what that one has got, or why it has got nothing: an endpoint that stalls is not asked by each
- * of them in turn.
+ * A renewal. With a state dir one process at a time does it: it holds a lock on a file beside the
+ * one that it then writes, so whoever is killed leaves no lock behind. The others wait for the lock
+ * and find what that one has got, or why it has got nothing: an endpoint that stalls is not asked
+ * by each of them in turn.
  */
 #include "upstream/credential_renew.h"
 
@@ -50,8 +50,11 @@ static bool adopt(const struct renewal *n, struct credential *out)
 
 static enum renewed fetch(const struct renewal *n, struct credential *out, struct fault *f)
 {
-	if (credential_provider(n->b)->fetch(n->b, n->w, out, f))
+	/* What fails at its second step (a role, an impersonation) leaves what the first gave. */
+	if (credential_provider(n->b)->fetch(n->b, n->w, out, f)) {
+		credential_release(out);
 		return RENEWAL_FAILED;
+	}
 	if (!credential_printable(out)) {
 		credential_release(out);
 		credential_fault(n->b, f, "holds a control character");

@@ -1,6 +1,6 @@
 /*
- * The texts of a credential, and its faults. What is secret lies in one block, which is wiped when it
- * is given up.
+ * The texts of a credential, and its faults. What is secret lies in one block, which is wiped when
+ * it is given up.
  */
 #include <openssl/crypto.h>
 #include <stdio.h>

@@ -125,6 +125,11 @@ static void set_request_id(struct upstream_head *h, struct str v, int64_t wall_m
 		copy(h->request_id, sizeof(h->request_id), v, false);
 }
 
+static void set_error_type(struct upstream_head *h, struct str v, int64_t wall_ms)
+{
+	copy(h->error_type, sizeof(h->error_type), v, false);
+}
+
 static void set_cost(struct upstream_head *h, struct str v, int64_t wall_ms)
 {
 	copy(h->cost, sizeof(h->cost), v, false);
@@ -140,6 +145,8 @@ static const struct {
 	{ "x-should-retry", set_should_retry },
 	{ "request-id", set_request_id },
 	{ "x-request-id", set_request_id },
+	{ "x-amzn-requestid", set_request_id },
+	{ "x-amzn-errortype", set_error_type },
 	{ "x-generation-id", set_request_id },
 	{ "x-litellm-call-id", set_request_id },
 	{ RELAYED "retry-after", set_retry_after },

@@ -141,7 +141,8 @@ static void gather_headers(struct signing *s, struct str host, const struct cred
 		struct str value = str_of(r->headers[i]), name = STR_NONE;
 
 		if (str_split(&value, ':', &name) &&
-		    (str_is_nocase(name, "content-type") || str_starts_nocase(name, "x-amz")))
+		    (str_is_nocase(name, "content-type") || str_starts_nocase(name, "x-amz") ||
+		     str_starts_nocase(name, "x-goog-")))
 			add_header(s, name, str_trim(value));
 	}
 	add_header(s, STR("host"), host);

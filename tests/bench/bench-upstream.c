@@ -6,7 +6,7 @@
  * What it answers is said by the model's name in the request: "bench-e40-i250" is 40 events, one
  * each 250 ms (0: all at once). Each event's text holds the moment at which it was written,
  * "@MICROSECONDS@" of the monotonic clock, which a client on the same machine compares with its
- * own.
+ * own. "bench-s503" is an answer with that status instead.
  *
  * Usage: bench-upstream [--tls CERT KEY] [--save PREFIX]     prints its port; runs until a signal
  * ends it
@@ -44,7 +44,7 @@ struct conn {
 	size_t body_left;               /* of the request */
 	bool in_body;
 	enum style style;
-	int events, sent, interval_ms;
+	int status, events, sent, interval_ms;
 	int64_t due_us;
 	char *out;                      /* what the socket did not take */
 	size_t nout, at;
@@ -241,20 +241,20 @@ static void put_end(struct conn *c)
 	put(c, "0\r\n\r\n", 5);
 }
 
-static void put_json(struct conn *c, const char *json)
+static void put_json(struct conn *c, int status, const char *json)
 {
 	char head[128];
 
 	snprintf(head, sizeof(head),
-		 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-		 strlen(json));
+		 "HTTP/1.1 %d Bench\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+		 status, strlen(json));
 	put(c, head, strlen(head));
 	put(c, json, strlen(json));
 }
 
 static void put_whole(struct conn *c)
 {
-	put_json(c, c->style == STYLE_CHAT
+	put_json(c, 200, c->style == STYLE_CHAT
 			    ? "{\"id\":\"1\",\"object\":\"chat.completion\",\"created\":1,"
 			      "\"model\":\"bench\",\"choices\":[{\"index\":0,\"message\":"
 			      "{\"role\":\"assistant\",\"content\":\"word\"},\"finish_reason\":"
@@ -270,7 +270,7 @@ static void put_whole(struct conn *c)
 
 /* ---- requests ---- */
 
-/* The number behind "-e" or "-i" in the model's name. */
+/* The number behind "-e", "-i" or "-s" in the model's name. */
 static int number(const char *model, const char *key, int otherwise)
 {
 	const char *end = model + strcspn(model, "\""), *p = strstr(model, key);
@@ -285,6 +285,7 @@ static void read_script(struct conn *c)
 	c->style = strstr(c->head, "/chat/completions") ? STYLE_CHAT : STYLE_MESSAGES;
 	c->events = model ? number(model + 1, "-e", 1) : 1;
 	c->interval_ms = model ? number(model + 1, "-i", 0) : 0;
+	c->status = model ? number(model + 1, "-s", 200) : 200;
 	if (c->events > EVENTS_MAX)
 		c->events = EVENTS_MAX;
 	c->sent = 0;
@@ -308,12 +309,17 @@ static void say(struct conn *c, int64_t now)
 static void answer(struct conn *c)
 {
 	if (strncmp(c->head, "POST ", 5) != 0) {
-		put_json(c, "{\"object\":\"list\",\"data\":[{\"id\":\"bench-e1-i0\",\"object\":"
-			    "\"model\"}]}");
+		put_json(c, 200, "{\"object\":\"list\",\"data\":[{\"id\":\"bench-e1-i0\","
+				 "\"object\":\"model\"}]}");
 		flush(c);
 		return;
 	}
 	read_script(c);
+	if (c->status != 200) {
+		put_json(c, c->status, "{\"error\":{\"message\":\"bench\"}}");
+		flush(c);
+		return;
+	}
 	if (c->whole) {
 		put_whole(c);
 		flush(c);

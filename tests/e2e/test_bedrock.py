@@ -387,6 +387,9 @@ def test_bedrock_errors():
         setup.upstream.reset(lambda call: call.whole(403, {"message": "not authorized"}))
         text = error_of(setup.ask(), 502, "api_error")
         assert "not authorized" in text and SECRET not in text, text
+        setup.upstream.reset(lambda call: call.whole(
+            400, {"message": "quota"}, [("x-amzn-ErrorType", "ServiceQuotaExceededException:")]))
+        assert error_of(setup.ask(), 429, "rate_limit_error") == "quota"
 
 
 # ---- credentials ----

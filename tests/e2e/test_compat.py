@@ -165,7 +165,8 @@ def test_databricks():
         call = setup.upstream.calls[-1]
         assert call.path == "/serving-endpoints/databricks-claude-sonnet-4-6/invocations", call.path
         assert call.headers["authorization"] == "Bearer " + KEY
-        assert set(call.json) == {"messages", "max_tokens", "thinking", "stream"}, call.json
+        assert set(call.json) == {"messages", "max_tokens", "thinking", "usage_context",
+                                  "stream"}, call.json
         assert said["content"][0]["thinking"] == "hm", said
         answer_of(setup.ask(messages=[{"role": "user", "content": "a"},
                                       {"role": "assistant", "content": said["content"]},

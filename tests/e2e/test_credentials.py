@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 import threading
 import time
 
@@ -164,6 +165,112 @@ def test_token_endpoint_refuses():
         assert "s:%&" not in body, body
 
 
+def test_stampede():
+    """Twenty processes that find an expired token make one call; whoever held the lock and was
+    killed stops nobody."""
+    with Issuer(lifetime=5).start() as issuer:
+        issuer.must()
+        lock = [f for f in os.listdir(issuer.gateway.state) if f.endswith(".lock")][0]
+        hold = "import fcntl, sys, time; f = open(sys.argv[1], 'r+'); fcntl.flock(f, 2); " \
+               "print(flush=True); time.sleep(60)"
+        holder = subprocess.Popen([sys.executable, "-c", hold,
+                                   os.path.join(issuer.gateway.state, lock)],
+                                  stdout=subprocess.PIPE)
+        holder.stdout.readline()
+        issuer.lifetime = 3600
+        threads = [threading.Thread(target=issuer.must) for _ in range(20)]
+        for t in threads:
+            t.start()
+        time.sleep(0.3)
+        assert issuer.issued == 1, issuer.issued
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+        for t in threads:
+            t.join()
+        assert issuer.issued == 2 and issuer.used == ["token-1"] + ["token-2"] * 20, issuer.used
+
+
+def test_failed_renewal_is_shared():
+    """An endpoint that refuses is asked once, not by each process in turn."""
+    with Issuer(seconds=0.3).start() as issuer:
+        asked = []
+
+        def refuse(call):
+            asked.append(call)
+            time.sleep(0.3)
+            call.whole(503, {"error": "temporarily_unavailable"})
+
+        issuer.upstream.script = refuse
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(issuer.ask())) for _ in range(5)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert [a for a in answers if a[0] != 502 or "temporarily_unavailable" not in a[1]] == []
+        assert len(asked) == 1, len(asked)
+
+
+def test_without_state_dir():
+    with Issuer().start() as issuer:
+        with open(issuer.gateway.config) as f:
+            text = f.read()
+        with open(issuer.gateway.config, "w") as f:
+            f.write(text.replace(issuer.gateway.state, "/nonexistent/folder"))
+        issuer.must()
+        issuer.must()
+        assert issuer.issued == 2 and issuer.used == ["token-1", "token-2"], issuer.used
+
+
+def test_azure_identities():
+    """A federated token in place of the secret, which is asked for else; a machine's identity."""
+    issuer = Issuer()
+    where = "http://127.0.0.1:%d/token" % issuer.upstream.port
+    path = "/tmp/messages-e2e-%d.jwt" % os.getpid()
+    with open(path, "w") as f:
+        f.write("a.b.c")
+    entra = 'credential = { kind = "entra"; tenant = "t"; client_id = "c"; token_url = "%s"; %s };'
+    try:
+        with issuer.start(entra % (where, 'source = "%s";' % path)):
+            issuer.must()
+            assert b"client_assertion=a.b.c" in issuer.asked[0].body, issuer.asked[0].body
+            with open(issuer.gateway.config) as f:
+                text = f.read()
+            with open(issuer.gateway.config, "w") as f:
+                f.write(text.replace('source = "%s";' % path, ""))
+            done = subprocess.run([issuer.gateway.program, "--config", issuer.gateway.config,
+                                   "--check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  check=False)
+            assert b"lacks credential.client_secret" in done.stdout, done.stdout
+    finally:
+        os.unlink(path)
+    issuer = Issuer()
+    where = "http://127.0.0.1:%d/token" % issuer.upstream.port
+    with issuer.start('credential = { kind = "managed-identity"; token_url = "%s"; };' % where):
+        issuer.must()
+        assert issuer.used == ["token-1"], issuer.used
+        assert "resource=" in issuer.asked[0].path, issuer.asked[0].path
+
+
+def test_no_secret_is_shown():
+    """Neither by what prints the configuration, nor in a file that others may read."""
+    with Issuer().start() as issuer:
+        issuer.must()
+        for option in ("--print-config", "--check"):
+            done = subprocess.run([issuer.gateway.program, "--config", issuer.gateway.config,
+                                   option], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            assert b"s:%&" not in done.stdout and b"token-1" not in done.stdout, done.stdout
+            assert b"databricks-m2m" in done.stdout, done.stdout
+        for name in os.listdir(issuer.gateway.state):
+            path = os.path.join(issuer.gateway.state, name)
+            with open(path, "rb") as f:
+                text = f.read()
+            assert b"s:%&" not in text, name
+            if b"token-1" in text:
+                assert stat.S_IMODE(os.stat(path).st_mode) == 0o600, name
+
+
 def test_command():
     """Run again when its time is over; without a shell, descriptors or the client's variables."""
     with Issuer(good={"a$HOME"}) as issuer:
@@ -196,3 +303,7 @@ def test_command_fails():
     with Issuer().start('api_key = "exec:false";') as issuer:
         status, body = issuer.ask()
         assert status == 502 and "false ended with status 1" in body, body
+    script = "sh -c 'echo Please run: cli login >&2; echo eyJhbGciOiJSUzI1NiIs1234 >&2; exit 1'"
+    with Issuer().start('api_key = "exec:%s";' % script) as issuer:
+        status, body = issuer.ask()
+        assert status == 502 and "Please run: cli login" in body and "eyJ" not in body, body

@@ -80,7 +80,7 @@ def test_openrouter_members_per_model():
         call = setup.upstream.calls[-1].json
         assert call["model"] == "special/one", call
         same_members(call)
-        answer_of(setup.ask(message(model="other/one")))
+        answer_of(setup.ask(message()))
         call = setup.upstream.calls[-1].json
         assert call["user"] == NAME and not set(call) & (set(MEMBERS) - {"user"}), call
 

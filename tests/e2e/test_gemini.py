@@ -261,3 +261,26 @@ def test_vertex_claude():
         sent = google.calls[1]
         assert sent.path == "/v1/p/models/count-tokens:rawPredict", sent.path
         assert sent.json["model"] == "claude-sonnet-4-5@20250929", sent.body
+
+
+def test_vertex_models():
+    """Model Garden has more than models that answer; Claude's older ones go by their date."""
+    google = {"publisherModels": [
+        {"name": "publishers/google/models/gemini-x-pro", "versionId": "default"},
+        {"name": "publishers/google/models/gemini-embedding-001", "versionId": "default"},
+        {"name": "publishers/google/models/bert-base", "versionId": "001"}]}
+    claude = {"publisherModels": [
+        {"name": "publishers/anthropic/models/claude-old", "versionId": "20250929"},
+        {"name": "publishers/anthropic/models/claude-new", "versionId": "default"}]}
+    for dialect, preset, maker, answer, there in (
+            ("gemini", "VERTEX", "google", google, ["gemini-x-pro"]),
+            ("vertex-anthropic", "VERTEX_ANTHROPIC", "anthropic", claude,
+             ["claude-old@20250929", "claude-new"])):
+        with Google(lambda c, a=answer: c.whole(200, a), dialect=dialect,
+                    backend=VERTEX % preset, base="/v1/p") as setup:
+            ids = [m["id"] for m in setup.ask(path="/v1/models", method="GET")["data"]]
+            for one in there:
+                assert [i for i in ids if i.endswith(one)], (one, ids)
+            assert not [i for i in ids if "embedding" in i or "bert" in i], ids
+            assert setup.calls[0].path == "/v1beta1/publishers/%s/models?pageSize=1000" % maker, \
+                setup.calls[0].path

@@ -12,24 +12,38 @@ CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "loo
         "arguments": "{\"at\":1}", "status": "completed"}
 TEXT = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
         "content": [{"type": "output_text", "text": "Hello", "annotations": []}]}
-USAGE = {"input_tokens": 9, "output_tokens": 5}
+USAGE = {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14}
+
+
+def deltas(item):
+    """The events that tell what stands in an item, bit by bit."""
+    if item["type"] == "function_call":
+        yield "function_call_arguments", item["arguments"], {}
+    elif item["type"] == "message":
+        for i, part in enumerate(item["content"]):
+            yield "output_text", part["text"], {"content_index": i}
+    else:
+        for i, part in enumerate(item["summary"]):
+            yield "reasoning_summary_text", part["text"], {"summary_index": i}
 
 
 def respond(call, *items):
-    """A stream of whole items."""
+    """A stream of items."""
     call.begin()
-    response = {"id": "resp_1", "object": "response", "model": "scripted", "output": [],
-                "status": "in_progress"}
+    response = {"id": "resp_1", "object": "response", "created_at": 1, "model": "scripted",
+                "output": [], "status": "in_progress"}
     call.event({"type": "response.created", "response": response})
     for i, item in enumerate(items):
-        call.event({"type": "response.output_item.added", "output_index": i,
-                    "item": dict(item, arguments="") if "arguments" in item else item})
-        if "arguments" in item:
-            call.event({"type": "response.function_call_arguments.delta", "output_index": i,
-                        "delta": item["arguments"]})
+        empty = dict(item, **{name: type(item[name])() for name in
+                              ("arguments", "content", "summary") if name in item})
+        where = {"output_index": i, "item_id": item["id"]}
+        call.event({"type": "response.output_item.added", "output_index": i, "item": empty})
+        for name, text, more in deltas(item):
+            for piece in (text[:4], text[4:]):
+                call.event(dict(where, type="response.%s.delta" % name, delta=piece, **more))
         call.event({"type": "response.output_item.done", "output_index": i, "item": item})
-    call.event({"type": "response.completed",
-                "response": dict(response, status="completed", usage=USAGE)})
+    call.event({"type": "response.completed", "response": dict(
+        response, status="completed", output=list(items), usage=USAGE)})
 
 
 class Lab(Issuer):

@@ -292,6 +292,123 @@ def test_keys_take_turns_at_the_earlier_path():
 
 # ---- the way to one of several ----
 
+RULES = """
+routing = { direct = true; };
+targets = { pair = ( { backend = "test"; model = "t"; weight = 1; },
+                     { backend = "LAB"; model = "l"; weight = 1; } ); };
+routes = (
+    { name = "team"; when = { path = "team"; }; to = "LAB/team"; },
+    { name = "key"; when = { key = "e2*"; model = "keyed"; }; to = "LAB/keyed"; },
+    { name = "search"; when = { web_search = true; }; to = "LAB/search"; },
+    { name = "agent"; when = { agent = true; }; to = "LAB/agent"; },
+    { name = "pictures"; when = { images = true; }; to = "LAB/pictures"; },
+    { name = "papers"; when = { documents = true; }; to = "LAB/papers"; },
+    { name = "hard"; when = { effort = ( "high", "max" ); }; to = "LAB/hard"; },
+    { name = "thinks"; when = { thinking = true; model = "th*"; }; to = "LAB/thinks"; },
+    { name = "long"; when = { tokens_over = 2000; }; to = "LAB/long"; },
+    { name = "background"; when = { background = true; }; to = "LAB/quick";
+      options = { max_tokens_max = 7; headers = ( { name = "X-Kind"; value = "quick"; } );
+                  body = { service_tier = "flex"; }; drop_members = ( "top_p" ); }; },
+    { name = "old sonnet"; when = { family = ( "sonnet-3.5", "sonnet-3.7" ); }; to = "LAB/old"; },
+    { name = "odd"; when = { model = "we[ir]d.(*)"; }; to = "LAB/odd"; }
+);
+"""
+PNG = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+TEXT = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}
+
+
+def content(*blocks):
+    return [{"role": "user", "content": list(blocks)}]
+
+
+def result(*blocks):
+    return [{"role": "user", "content": "a"},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "toolu_1", "name": "t", "input": {}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "toolu_1", "content": list(blocks)}]}]
+
+
+def test_every_condition():
+    """What each condition of a rule leads to, told by the answer's headers, and the same for the
+    count of tokens."""
+    agent = {"x-claude-code-agent-id": "a1"}
+    search = [{"type": "web_search_20250305", "name": "web_search"}]
+    cases = [
+        (dict(model="claude-sonnet-4-5"), {}, "scripted"),
+        (dict(model="claude-sonnet-4-5[1m]"), {}, "scripted"),
+        (dict(model="keyed"), {}, "keyed"),
+        (dict(tools=search), {}, "search"),
+        (dict(tools=[{"name": "web_search", "input_schema": {"type": "object"}}]), {}, "scripted"),
+        (dict(), agent, "agent"),
+        (dict(), {"x-claude-code-request-class": "subagent"}, "agent"),
+        (dict(messages=content(PNG)), {}, "pictures"),
+        (dict(messages=result(PNG)), {}, "pictures"),
+        (dict(messages=content(TEXT)), {}, "papers"),
+        (dict(messages=result(TEXT)), {}, "papers"),
+        (dict(output_config={"effort": "high"}), {}, "hard"),
+        (dict(output_config={"effort": "low"}), {}, "scripted"),
+        (dict(model="think", max_tokens=2000, thinking={"type": "enabled", "budget_tokens": 1024}),
+         {}, "thinks"),
+        (dict(messages=content({"type": "text", "text": "words and words " * 1000})), {}, "long"),
+        (dict(model="claude-haiku-4-5"), {}, "quick"),
+        (dict(model="small"), {}, "quick"),
+        (dict(), {"x-claude-code-request-class": "auxiliary"}, "quick"),
+        (dict(model="claude-3-5-sonnet-20241022"), {}, "old"),
+        (dict(model="anthropic/claude-3.7-sonnet"), {}, "old"),
+        (dict(model="we[ir]d.(x)"), {}, "odd"),
+        # The first that holds wins.
+        (dict(messages=content(PNG, TEXT)), agent, "agent"),
+    ]
+    with Pair(Lighttpd, RULES) as s:
+        for more, headers, model in cases:
+            body = dict(dict(model="claude-sonnet-4-5"), **more)
+            for path in ("/v1/messages", "/v1/messages/count_tokens"):
+                answer = s.ask(path, headers, **body)
+                assert answer.status == 200, (more, answer.status, answer.body)
+                assert answer.headers["x-messages-model"] == model, (path, more, answer.headers)
+        for model in ("weid.(x)", "weXrd.(x)"):
+            assert s.ask(model=model).status == 404, model
+        assert s.ask("/b/team/v1/messages").headers["x-messages-model"] == "team"
+        # Options of the rule, and of no other request.
+        s.lab.reset()
+        assert s.ask(model="claude-haiku-4-5", max_tokens=100, top_p=0.5).status == 200
+        call = s.lab.wait_call()
+        sent = call.json
+        assert call.headers["x-kind"] == "quick" and sent["service_tier"] == "flex", sent
+        assert 7 in (sent.get("max_tokens"), sent.get("max_completion_tokens")), sent
+        assert "top_p" not in sent, sent
+        s.lab.reset()
+        assert s.ask(model="LAB/other", max_tokens=100, top_p=0.5).status == 200
+        call = s.lab.wait_call()
+        assert "x-kind" not in call.headers and call.json["top_p"] == 0.5, call.json
+
+
+def test_weights_and_sessions():
+    """Both members are begun with; a session stays where it began, whether the header tells it or
+    the user id that earlier clients send; when its member fails it goes to the other, and back."""
+    with Pair(Lighttpd, RULES + "breaker = { failures = 1; cooldown = 4; };") as s:
+        def backend(session=None, **more):
+            headers = {"x-claude-code-session-id": session} if session else {}
+            answer = s.ask(headers=headers, model="pair", **more)
+            assert answer.status == 200, answer.body
+            return answer.headers["x-messages-backend"]
+
+        seen = collections.Counter(backend() for _ in range(40))
+        assert min(seen["test"], seen["LAB"]) > 5, seen
+        seen = collections.Counter(backend("session-%d" % i) for i in range(40))
+        assert min(seen["test"], seen["LAB"]) > 5, seen
+        for i in range(4):
+            assert len({backend("session-%d" % i) for _ in range(4)}) == 1
+            user = {"user_id": "user_1_account_2_session_%d" % i}
+            assert len({backend(metadata=user) for _ in range(4)}) == 1
+        session = next("s%d" % i for i in range(100) if backend("s%d" % i) == "test")
+        s.upstream.reset(fails(500))
+        assert backend(session) == "LAB" and backend(session) == "LAB"
+        assert len(s.upstream.calls) == 1, s.upstream.calls
+        s.upstream.reset()
+        harness.wait_for(lambda: backend(session) == "test", 20, "the session is back")
+
 def test_names_and_paths():
     with Pair(Lighttpd, SAFE % (3, 60), lab='model_big = "lab-big";') as s:
         def backend(**more):

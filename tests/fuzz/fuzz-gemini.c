@@ -116,7 +116,7 @@ static void run(char kind, struct str text, struct arena *a)
 
 /* Members of schema objects; those of "properties" are anything. */
 static enum edit_action check_word(void *ctx, const struct span *path, unsigned depth,
-				   struct span value, struct str *with)
+				   const struct scan *at, struct str *with)
 {
 	static const char *const known[] = { "type", "description", "title", "nullable", "enum",
 		"format", "pattern", "minLength", "maxLength", "minimum", "maximum", "items",

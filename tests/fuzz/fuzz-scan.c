@@ -17,19 +17,19 @@ static void require(bool ok)
 		abort();
 }
 
-static enum edit_action keep(void *ctx, const struct span *path, unsigned depth, struct span value,
-			     struct str *with)
+static enum edit_action keep(void *ctx, const struct span *path, unsigned depth,
+				  const struct scan *at, struct str *with)
 {
-	require(path[depth].form == SPAN_STR && value.n > 0);
+	require(path[depth].form == SPAN_STR && at->p < at->end);
 	return EDIT_KEEP;
 }
 
 /* A rule by the bytes met, so that each action comes up in all places. */
-static enum edit_action mixed(void *ctx, const struct span *path, unsigned depth, struct span value,
-			      struct str *with)
+static enum edit_action mixed(void *ctx, const struct span *path, unsigned depth,
+				  const struct scan *at, struct str *with)
 {
 	*with = STR("null");
-	return (enum edit_action)((path[depth].n + depth) % 3);
+	return (enum edit_action)((path[depth].n + depth) % 4);
 }
 
 static void check_rewrite(struct str text)

@@ -271,6 +271,8 @@ static void run_once(struct run *r, bool stream, enum chop chop, uint64_t seed)
 			script.retry_after = atoi(line.p + 12);
 		if (str_starts(line, "x-should-retry:"))
 			script.should_retry = str_ends(str_trim(value), "true");
+		if (str_starts(line, "x-amzn-errortype:"))
+			script.error_type = str_trim((struct str){ line.p + 17, line.n - 17 });
 	}
 	buf_init(&out, 0);
 	if (replay(&x, &out))

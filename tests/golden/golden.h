@@ -64,6 +64,7 @@ enum chop { CHOP_WHOLE, CHOP_BYTES, CHOP_RANDOM };
 struct script {
 	struct str bytes;
 	int status, retry_after, should_retry;
+	struct str error_type; /* x-amzn-errortype */
 	bool framed; /* as an AWS event stream */
 	bool reset; /* the connection breaks behind the bytes */
 	enum chop chop;

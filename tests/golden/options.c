@@ -78,6 +78,7 @@ static const struct {
 	{ "context_tokens", LONG, AT(context_tokens), NULL },
 	{ "drop_members", LIST, AT(drop_members), NULL },
 	{ "drop_betas", LIST, AT(drop_betas), NULL },
+	{ "json_schema", YES, AT(json_schema), NULL },
 	{ "region", TEXT, AT(region), NULL },
 	{ "guardrail.id", TEXT, AT(guardrail.id), NULL },
 	{ "guardrail.version", TEXT, AT(guardrail.version), NULL },

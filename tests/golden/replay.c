@@ -4,6 +4,7 @@
  * upstream/call.c and plays a script.
  */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -38,6 +39,7 @@ static void fill_head(struct upstream_head *h)
 	h->status = playing->status;
 	h->retry_after = playing->retry_after;
 	h->should_retry = playing->should_retry;
+	snprintf(h->error_type, sizeof(h->error_type), "%.*s", STR_ARGS(playing->error_type));
 	if (playing->framed)
 		strcpy(h->content_type, "application/vnd.amazon.eventstream");
 }

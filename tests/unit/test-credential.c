@@ -1,20 +1,25 @@
 /* Credentials of this machine and the store: files that change, commands, threads and a state dir
- * that two lives of the process share. (Token endpoints: tests/e2e/test_credentials.py.) */
+ * that two lives of the process share; the forms of times, and what is not quoted. (Endpoints:
+ * test-credential-cloud.c.) */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <pthread.h>
 
 #include "base/clock.h"
-#include "upstream/credential.h"
+#include "upstream/credential_provider.h"
+#include "upstream/credential_renew.h"
 
 static char dir[64];
 
@@ -109,6 +114,9 @@ static void test_file(void **state)
 	/* Gone for a moment, as while it is being replaced. */
 	unlink(in_dir("token"));
 	gets(&b, "another");
+	/* Empty for a moment, as while it is being written: what is there serves on. */
+	put("token", "");
+	gets(&b, "another");
 	put("token", "bad\x01");
 	fails(&(struct backend){ .name = "lab", .base_url = "x", .credential = b.credential },
 	      "control character");
@@ -121,6 +129,15 @@ static void test_commands(void **state)
 		{ "printf '%s' 'a b'", "a b" },
 		{ "printf %s \"q\\\"$HOME\"", "q\"$HOME" },
 		{ "echo '{\"accessToken\":\"t\",\"expires_on\":\"4000000000\"}'", "t" },
+		{ "echo '{\"access_token\":\"d\","
+		  "\"expiry\":\"2100-01-01T00:00:00.1+02:00\"}'", "d" },
+		{ "echo '{\"kind\":\"ExecCredential\",\"status\":{\"token\":\"k8s\","
+		  "\"expirationTimestamp\":\"2100-01-01T00:00:00Z\"}}'", "k8s" },
+		{ "echo '{\"credential\":{\"access_token\":\"g\",\"token_expiry\":"
+		  "\"2100-01-01T00:00:00Z\"}}'", "g" },
+		{ "echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"sk\"}'", "sk" },
+		/* Whoever it has started and left behind does not hold it up. */
+		{ "sh -c 'sleep 25 & echo left'", "left" },
 	};
 	static const struct { const char *command, *words; } bad[] = {
 		{ "/nonexistent/program", "/nonexistent/program" },
@@ -129,6 +146,8 @@ static void test_commands(void **state)
 		{ "  ", "empty command" },
 		{ "echo '{}'", "without an access_token" },
 		{ "sh -c 'kill -9 $$'", "ended by a signal" },
+		{ "sh -c 'echo Run: az login with eyJhbGciOiJSUzI1NiIsInR5cCI6 >&2; echo more >&2; "
+		  "exit 3'", "sh ended with status 3: Run: az login with [redacted]" },
 		{ "sh -c 'while :; do echo 0123456789012345678901234567890123456789; done'",
 		  "more than 64 KB" },
 	};
@@ -144,6 +163,199 @@ static void test_commands(void **state)
 
 		gets(&b, good[i].token);
 	}
+}
+
+/* Gone, or dead and not yet waited for by whoever inherited it. */
+static bool is_dead(int pid)
+{
+	char path[64], text[256] = "", *at;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return true;
+	at = fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+	fclose(f);
+	return !at || at[2] == 'Z' || at[2] == 'X';
+}
+
+/* One that takes too long is killed with all that it has started, and is waited for. */
+static void test_command_too_slow(void **state)
+{
+	struct backend b = backend(CREDENTIAL_EXEC, "");
+	struct credential_program p = { .seconds = 1 };
+	struct fault f = FAULT_INIT;
+	char text[256];
+	struct buf out;
+	int pid = 0;
+	FILE *file;
+
+	snprintf(text, sizeof(text), "sh -c 'trap : TERM; sleep 60 & echo $! >%s; wait; wait'",
+		 in_dir("pid"));
+	p.command = text;
+	buf_init(&out, 0);
+	assert_int_equal(credential_run(&b, &p, NULL, &out, &f), -1);
+	assert_non_null(strstr(f.message, "sh took too long"));
+	file = fopen(in_dir("pid"), "r");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	for (int i = 0; i < 500 && !is_dead(pid); i++)
+		wait_until(NULL, clock_ms() + 10);
+	assert_true(is_dead(pid));
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+	buf_release(&out);
+}
+
+/* Closed standard descriptors of ours and ignored signals do not reach it. */
+static void test_command_surroundings(void **state)
+{
+	/* Builtins alone: a shell opens descriptors of its own for pipes and redirections. */
+	struct backend b = backend(CREDENTIAL_EXEC, "sh -c 'for n in 0 1 2 3 4 5 6 7 8 9; do "
+				   "test -e /proc/$$/fd/$n && printf %s, $n; done; "
+				   "while read -r name value; do case $name in SigIgn:) printf "
+				   "%s $name$value;; esac; done </proc/$$/status'");
+	struct credential c;
+	struct fault f = FAULT_INIT;
+	int in = dup(0), r;
+
+	signal(SIGPIPE, SIG_IGN);
+	close(0);
+	r = credential_get(&b, NULL, 0, &c, &f);
+	dup2(in, 0);
+	close(in);
+	signal(SIGPIPE, SIG_DFL);
+	assert_string_equal(f.message, "");
+	assert_int_equal(r, 0);
+	assert_memory_equal(c.token, "0,1,2,SigIgn:", 13);
+	/* Those above 31 are the C library's own. */
+	assert_int_equal(strtoull(c.token + 13, NULL, 16) & 0x7fffffff, 0);
+	credential_release(&c);
+}
+
+/* A call's deadline ends its wait for another's renewal too. */
+static void test_deadline(void **state)
+{
+	struct backend b = backend(CREDENTIAL_EXEC, "sh -c 'sleep 20; echo late'");
+	struct credential c;
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(credential_get(&b, NULL, clock_ms() + 100, &c, &f), -1);
+	assert_non_null(strstr(f.message, "in the time that was left"));
+	assert_int_equal(f.class, FAULT_TRANSIENT);
+	assert_int_equal(f.status, 502);
+}
+
+static void test_moments(void **state)
+{
+	static const struct { const char *json; int64_t ms; } cases[] = {
+		{ "\"2026-11-22T12:00:00Z\"", 1795348800000 },
+		{ "\"2026-11-22T12:00:00.123456789Z\"", 1795348800000 },
+		{ "\"2026-11-22T14:00:00+02:00\"", 1795348800000 },
+		{ "\"2026-11-22T10:30:00-0130\"", 1795348800000 },
+		{ "\"2026-11-22T12:00:00\"", 1795348800000 },
+		{ "\"2024-02-29 00:00:00 +00:00\"", 1709164800000 },
+		{ "\"2026-11-22 12:00:00.000000\"", 1795348800000 }, /* local: TZ is UTC */
+		{ "1795348800", 1795348800000 }, { "\"1795348800\"", 1795348800000 },
+		{ "1795348800000", 1795348800000 }, { "1795348800.5", 1795348800000 },
+		{ "1.7953488E9", 1795348800000 },
+		{ "\"\"", 0 }, { "\"soon\"", 0 }, { "\"2026-13-01T00:00:00Z\"", 0 }, { "null", 0 },
+		{ "-5", 0 }, { "0", 0 }, { "1e300", 0 }, { "{}", 0 },
+		{ "\"99999999999999999999999999\"", 0 },
+	};
+	int64_t now = clock_wall_ms(), at;
+
+	setenv("TZ", "UTC", 1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (credential_moment(span_json(str_of(cases[i].json))) != cases[i].ms)
+			fail_msg("%s is %lld", cases[i].json,
+				 (long long)credential_moment(span_json(str_of(cases[i].json))));
+	/* The sooner of both; a moment that has passed leaves a minute, or what is said beside. */
+	at = credential_expiry(span_json(STR("\"100\"")), span_json(STR("4102444800")), 0);
+	assert_true(at >= now + 100000 && at < now + 110000);
+	at = credential_expiry(span_json(STR("100")), span_json(STR("1")), 0);
+	assert_true(at >= now + 100000 && at < now + 110000);
+	at = credential_expiry(SPAN_ABSENT, span_json(STR("1")), 0);
+	assert_true(at >= now + 60000 && at < now + 70000);
+	at = credential_expiry(SPAN_ABSENT, SPAN_ABSENT, 7);
+	assert_true(at >= now + 7000 && at < now + 17000);
+	assert_int_equal(credential_expiry(SPAN_ABSENT, span_json(STR("4102444800")), 7),
+			 4102444800000);
+}
+
+static void test_quotes(void **state)
+{
+	static const struct { const char *said, *quoted; } cases[] = {
+		{ "AADSTS7000215: Invalid client secret provided.\nTrace",
+		  "AADSTS7000215: Invalid client secret provided." },
+		{ "  no such file: /home/user/.config/gcloud/application_default_credentials.json",
+		  "no such file: /home/user/.config/gcloud/application_default_credentials.json" },
+		{ "token=ya29.a0AfH6SMBx1234567890abcdef!", "[redacted]!" },
+		{ "key wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY was", "key [redacted] was" },
+		{ "https://login.microsoftonline.com/common/ refused",
+		  "https://login.microsoftonline.com/common/ refused" },
+		{ "", "" },
+	};
+	struct buf b;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buf_init(&b, 0);
+		credential_quote(&b, str_of(cases[i].said));
+		assert_string_equal(buf_cstr(&b), cases[i].quoted);
+		buf_release(&b);
+	}
+}
+
+/* While the old one is good nobody waits for the process that renews it. */
+static void test_early_renewal_elsewhere(void **state)
+{
+	struct backend b = backend(CREDENTIAL_EXEC, "echo mine");
+	unsigned char id[CREDENTIAL_ID_SIZE] = { 1 };
+	struct renewal n = { .b = &b, .dir = dir, .id = id, .early = true };
+	struct credential c = CREDENTIAL_INIT;
+	struct fault f = FAULT_INIT, told = FAULT_INIT;
+	int held = -1;
+
+	assert_int_equal(credential_share_lock(dir, id, &held), SHARE_LOCKED);
+	assert_int_equal(credential_renew(&n, &c, &f), RENEWED_ELSEWHERE);
+	assert_null(c.token);
+	/* What that one has met is told, while it is new. */
+	credential_fault(&b, &f, "was refused");
+	credential_share_fail(held, &f);
+	assert_false(credential_share_failed(held, 0, &told));
+	credential_share_unlock(held);
+	assert_int_equal(credential_renew(&n, &c, &told), RENEWAL_FAILED);
+	assert_string_equal(told.message, f.message);
+	assert_int_equal(told.class, FAULT_AUTH);
+	held = -1;
+	assert_int_equal(credential_share_lock(dir, id, &held), SHARE_LOCKED);
+	credential_share_fail(held, NULL);
+	credential_share_unlock(held);
+	assert_int_equal(credential_renew(&n, &c, &f), RENEWED);
+	assert_string_equal(c.token, "mine");
+	credential_release(&c);
+}
+
+static void test_due(void **state)
+{
+	struct backend b = backend(CREDENTIAL_EXEC, "true");
+	int64_t now = clock_wall_ms();
+	struct credential c = { .token = "t", .version = 1, .obtained = now,
+				.expires = now + 3600000 };
+
+	assert_true(credential_good(&c, 0) && !credential_due(&b, &c));
+	assert_false(credential_good(&c, 1));
+	c.obtained = now - 3600000;
+	c.expires = now + 299000;
+	assert_true(credential_good(&c, 0) && credential_due(&b, &c));
+	c.expires = now + 4000;
+	assert_false(credential_good(&c, 0));
+	/* Got by a clock that was an hour ahead. */
+	c.obtained = now + 3600000;
+	c.expires = now + 7200000;
+	assert_true(credential_good(&c, 0) && credential_due(&b, &c));
 }
 
 static char command[256];
@@ -230,7 +442,9 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_key), TEST(test_file), TEST(test_commands), TEST(test_one_thread_renews),
-		TEST(test_shared),
+		TEST(test_shared), TEST(test_command_too_slow), TEST(test_command_surroundings),
+		TEST(test_deadline), TEST(test_moments), TEST(test_quotes), TEST(test_due),
+		TEST(test_early_renewal_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

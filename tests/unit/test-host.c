@@ -141,7 +141,7 @@ static void test_broken_file(void **state)
 /* A table of an earlier version, even of the same size, is left to those who still map it. */
 static void test_earlier_version(void **state)
 {
-	uint32_t version;
+	uint32_t version = 0;
 	struct stat st;
 	ino_t before;
 	int fd;

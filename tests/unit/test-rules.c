@@ -478,7 +478,7 @@ static void test_warnings(void **state)
 	}
 }
 
-/* With rules, or with several backends, an unknown name is an error; without, it goes on as it came.
+/* With several backends an unknown name is an error; with one it goes on as it came, rules or not.
  * Claude's own names always go to whoever has them. */
 static void test_as_it_came(void **state)
 {
@@ -489,7 +489,7 @@ static void test_as_it_came(void **state)
 		{ "backends = { OPENAI = { api_key = \"k\"; }; };", "nobody", true },
 		{ "backends = { OPENAI = { api_key = \"k\"; }; };", "anthropic/nobody", true },
 		{ "backends = { OPENAI = { api_key = \"k\"; }; };\n"
-		  "routes = ( { when = { images = true; }; to = \"big\"; } );", "nobody", false },
+		  "routes = ( { when = { images = true; }; to = \"big\"; } );", "nobody", true },
 		{ "backends = { OPENAI = { api_key = \"k\"; }; };\n"
 		  "routes = ( { when = { images = true; }; to = \"big\"; } );", "claude-opus-4-1", true },
 		{ "backends = { OPENAI = { api_key = \"k\"; }; }; models = { default = \"big\"; };\n"
@@ -498,6 +498,9 @@ static void test_as_it_came(void **state)
 		  "proxy_backend = \"ANTHROPIC\";", "claude-opus-4-1", true },
 		{ "backends = { ANTHROPIC = { api_key = \"k\"; }; OPENAI = { api_key = \"k\"; }; };\n"
 		  "proxy_backend = \"ANTHROPIC\";", "nobody", false },
+		{ "backends = { own = { dialect = \"anthropic\"; base_url = \"https://api.anthropic.com\"; "
+		  "api_key = \"k\"; }; OPENAI = { api_key = \"k\"; }; };\n"
+		  "proxy_backend = \"own\";", "claude-opus-4-1", true },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -526,7 +529,7 @@ static void test_time(void **state)
 
 	buf_init(&text, 0);
 	buf_puts(&text, "backends = { MAIN = { dialect = \"openai-chat\"; base_url = \"http://h\"; }; };\n"
-			"proxy_backend = \"MAIN\"; models = { default = \"m\"; };\nroutes = (\n");
+			"proxy_backend = \"MAIN\"; routes = (\n");
 	for (int i = 0; i < 50; i++)
 		buf_printf(&text, "%s{ when = { %s }; to = \"m\"; }", i ? ",\n" : "",
 			   i % 5 == 0 ? "images = true;" : i % 5 == 1 ? "tokens_over = 60000;" :

@@ -249,6 +249,7 @@ static void test_head_lines(void **state)
 	head_line(&h, STR("X-Generation-Id: gen-1"), 0);
 	head_line(&h, STR("Request-Id: second"), 0);
 	head_line(&h, STR("x-litellm-response-cost: 1.2e-05"), 0);
+	head_line(&h, STR("X-Amzn-ErrorType: ThrottlingException:http://x/"), 0);
 	head_line(&h, STR("X-Should-Retry: TRUE"), 0);
 	head_line(&h, STR("Anthropic-Organization-Id:  o1 "), 0);
 	head_line(&h, STR("llm_provider-anthropic-ratelimit-x: 5"), 0);
@@ -259,6 +260,7 @@ static void test_head_lines(void **state)
 	head_line(&h, STR("anthropic-b:"), 0);
 	assert_string_equal(head_end(&h)->request_id, "gen-1");
 	assert_string_equal(h.out.cost, "1.2e-05");
+	assert_string_equal(h.out.error_type, "ThrottlingException:http://x/");
 	assert_int_equal(h.out.should_retry, 1);
 	assert_true(str_is(h.out.pass, "anthropic-organization-id: o1\n"
 					   "anthropic-ratelimit-x: 5\nanthropic-b: \n"));
