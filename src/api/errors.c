@@ -212,13 +212,15 @@ int errors_instance(const struct config *c, struct buf *out)
 {
 	struct trace_options o;
 	struct trace_instance i;
+	char user[64];
 
 	api_trace_options(c, &o);
 	trace_instance_of(&i, &o);
 	buf_putc(out, '{');
 	put_text(out, "id", i.id);
 	put_text(out, "host", i.host);
-	put_text(out, "user", i.user);
+	trace_user_name(user, sizeof(user));
+	put_text(out, "user", user);
 	put_text(out, "config", i.source);
 	buf_printf(out, "\"config_generation\":\"%016llx\",\"loads\":%lld,\"pid\":%ld,",
 		   (unsigned long long)i.mark, (long long)i.generation, (long)getpid());
