@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "dialect/anthropic_refuse.h"
+#include "dialect/demand.h"
 #include "dialect/openai_encode.h"
 #include "json/scan.h"
 
@@ -579,6 +580,8 @@ int anthropic_encode(const struct encode_context *c, enum op op, struct outgoing
 				op == OP_MODELS ? "?limit=1000" : "");
 	out->stream = op == OP_MESSAGE && c->want_stream;
 	encode_headers(c, op, out);
+	if (op != OP_MODELS && b->drop_server_tools && demand_server_tool(c, op, f))
+		return -1;
 	if (op != OP_MODELS && encode_body(c, op, NULL, out))
 		return fault_no_memory(f);
 	return c->arena->failed ? fault_no_memory(f) : 0;

@@ -250,19 +250,20 @@ static void note_failure(const struct chain *c, const struct fault *f)
 }
 
 /* Is it the fault of who was asked, so that another may do better? A bad request is bad everywhere,
- * and a caller's own key is good for one backend alone. */
+ * and a caller's own key is good for one backend alone. What this one can't do another may. */
 static bool is_of_way(const struct chain *c, const struct fault *f)
 {
 	if (f->ours || f->class == FAULT_CANCELLED)
 		return false;
-	return is_of_backend(f) || (is_of_key(f) && !c->now->t.caller_key) || listed(c->o, f);
+	return is_of_backend(f) || f->class == FAULT_CAPABILITY ||
+	       (is_of_key(f) && !c->now->t.caller_key) || listed(c->o, f);
 }
 
 static void note(const struct chain *c, const struct fault *f)
 {
 	bool callers = is_of_key(f) && c->now->t.caller_key;
 
-	if (f->class == FAULT_CANCELLED || f->ours)
+	if (f->class == FAULT_CANCELLED || f->class == FAULT_CAPABILITY || f->ours)
 		all_parts(c->now, PARTS, host_breaker_release);
 	else if (is_of_way(c, f) && !callers)
 		note_failure(c, f);
