@@ -61,12 +61,10 @@ const struct api_route *api_routes(void)
 
 int api_fault(struct api_call *c, const struct fault *f)
 {
-	int rc;
-
 	account_fault(&c->account, f);
-	rc = anthropic_error_answer(c->answer, f);
+	/* First, so that whoever reads the id in the answer finds it recorded. */
 	trace_fault(f, TRACE_ANSWERED);
-	return rc;
+	return anthropic_error_answer(c->answer, f);
 }
 
 int api_json(struct api_call *c, int status, struct cJSON *tree)
