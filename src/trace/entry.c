@@ -254,7 +254,8 @@ void entry_put(struct buf *b, const struct trace_setting *s, const struct trace_
 		words.body = r->body;
 	clock_rfc3339_us(when, sizeof(when), e->wall_us);
 	buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"instance\":\"%s\",\"pid\":%ld,", when,
-		   e->level >= LOG_LEVEL_ERROR ? "error" : "warn", s->place.instance, (long)getpid());
+		   e->level >= LOG_LEVEL_ERROR ? "error" : "warn", s->place.instance,
+		   (long)getpid());
 	put_name(b, "correlation_id", r ? r->id : NULL, &red);
 	put_name(b, "client_correlation_id", r ? r->correlation_id : NULL, &red);
 	put_site(b, e->site);
