@@ -465,7 +465,8 @@ static void without_the_request_the_pattern_stands(void **state)
 
 static void debug_has_contents_without_keys(void **state)
 {
-	static const char *const has[] = { "prompt-words-of-the-user", "\"body\":", NULL };
+	static const char *const has[] = { "prompt-words-of-the-user", "\"body\":",
+					   "\"head\":\"{", NULL };
 	static const char *const none[] = { "sk-secret", "caller-key", NULL };
 	struct trace_options o = options(true);
 	struct trace_request r = request();
