@@ -43,7 +43,7 @@ static void put_reasoning(struct converse *v, const struct block *b, bool *first
 
 	if (!own_state(v, b))
 		return;
-	state = span_utf8(arena_str(v->e.arena, buf_str(&v->e.scratch)));
+	state = span_utf8(arena_buf(v->e.arena, &v->e.scratch));
 	converse_comma(v, first);
 	if (b->type == BLOCK_REDACTED_THINKING) {
 		converse_put(v, "{\"reasoningContent\":{\"redactedContent\":");

@@ -47,7 +47,7 @@ void openai_dropped(struct openai_encoder *e, struct span what)
 	out->dropped = v;
 	buf_reset(&e->scratch);
 	span_put_text(&e->scratch, what);
-	v[out->ndropped] = arena_dup(e->arena, e->scratch.p, e->scratch.n);
+	v[out->ndropped] = arena_buf(e->arena, &e->scratch).p;
 	if (v[out->ndropped])
 		out->ndropped++;
 }
@@ -56,7 +56,7 @@ void openai_dropped(struct openai_encoder *e, struct span what)
  */
 static void put_scratch(struct openai_encoder *e)
 {
-	segs_string(e->body, span_utf8(arena_str(e->arena, buf_str(&e->scratch))));
+	segs_string(e->body, span_utf8(arena_buf(e->arena, &e->scratch)));
 }
 
 void openai_put_name(struct openai_encoder *e, struct span name)

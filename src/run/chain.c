@@ -47,7 +47,9 @@ static size_t ways_of(const struct target *t)
 /* A session's number, or the next one of all requests. */
 static uint64_t whose_turn(const struct chain_options *o, size_t n)
 {
-	return n < 2 ? 0 : o->session ? str_hash(SEED_KEY, o->session) : host_turn();
+	if (n < 2)
+		return 0;
+	return o->session ? str_hash(SEED_KEY, str_of(o->session)) : host_turn();
 }
 
 /* The i-th of n keys in a turn. Who stands in for one that rests changes too, or a single key would
