@@ -187,9 +187,11 @@ static void print_used(FILE *out, const struct snapshot *s)
 	if (c->backend)
 		print_backend(out, c->backend);
 	fprintf(out, "\nsettings, with where each comes from:\n");
-	if (s->globals.from)
+	/* A file that can't be read has none. */
+	if (s->globals.table) {
 		print_set(out, &s->globals, true);
-	print_rules(out, s);
+		print_rules(out, s);
+	}
 	print_routes(out, s);
 	print_keys(out, s);
 	for (i = 0; i < c->nbackends; i++) {

@@ -803,6 +803,9 @@ static void test_check(void **state)
 	assert_has(shown, "error: ");
 	assert_has(shown, "m.conf:1: unknown setting \"limts\"");
 	assert_has(shown, "1 error,");
+	/* Of a file that can't be read the error is all that is shown. */
+	assert_int_equal(check("foo\n", NULL), 1);
+	assert_has(shown, "syntax error");
 }
 
 static void test_world_readable(void **state)
