@@ -10,5 +10,7 @@
 /* Writes at most size - 1 bytes and a NUL. `secret` is left out wherever it stands; NULL: none is
  * known. A text that is not UTF-8 gives "". */
 void redact(char *out, size_t size, const char *text, const char *secret);
+/* Does this word, of the characters that keys are made of, look like one? */
+bool redact_is_credential(struct str word);
 
 #endif
