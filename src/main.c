@@ -3,12 +3,14 @@
  * does what the command line asks.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "base/log.h"
@@ -24,6 +26,8 @@
 #define KEEP_SECONDS 30                 /* so long a kept FastCGI connection may be quiet */
 #define EXIT_USAGE 2
 #define HEADERS_MAX 16
+#define ARGUMENTS_MAX 8
+#define CGI_TIDY_MS 500                 /* of a process that has answered its one request */
 
 static const char usage[] =
 "messages.fcgi " PACKAGE_VERSION ": the Anthropic Messages API as a FastCGI and CGI program\n"
@@ -41,6 +45,9 @@ static const char usage[] =
 "  --options FORMAT    every option, as text, markdown, man or conf\n"
 "  import-env FILE     write a configuration from a .env file\n"
 "  env [--url BASE]    the line that starts Claude Code against this gateway\n"
+"  errors recent | show ID | search NAME=VALUE… | stats | cleanup [DAYS]\n"
+"                      the recorded errors of log.dir, as JSON\n"
+"  --error-sites       every place of the program that reports an error, with its hash\n"
 "  --version, --help\n"
 "\n"
 "Options:\n"
@@ -103,6 +110,7 @@ static int start(const struct config_load *load)
 	level = log_level_of(str_of(c->log_level));
 	log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
 		  c->log_dest ? c->log_dest : "stderr");
+	api_trace_setup(c);
 	if (host_open(c->state_dir))
 		log_warn("state.dir %s: %s; this process keeps its state to itself", c->state_dir,
 			 strerror(errno));
@@ -119,6 +127,7 @@ static int start(const struct config_load *load)
 
 static void finish(void)
 {
+	trace_stop();
 	upstream_cleanup();
 	credential_cleanup();
 	rates_close();
@@ -129,6 +138,12 @@ static void finish(void)
 static const struct front_handler handler = { .handle = api_handle };
 
 /* ---- FastCGI ---- */
+
+static void idle(void)
+{
+	upstream_idle();
+	trace_tidy_later();
+}
 
 static int serve(const struct config_load *load, int fd)
 {
@@ -143,7 +158,7 @@ static int serve(const struct config_load *load, int fd)
 	c = config_current();
 	o.workers_max = workers_max(c);
 	o.idle_seconds = c->idle_worker;
-	o.idle = upstream_idle;
+	o.idle = idle;
 	o.shutdown_grace = c->shutdown_grace;
 	o.read_timeout = c->client_read_timeout;
 	o.write_timeout = c->client_write_timeout;
@@ -154,6 +169,19 @@ static int serve(const struct config_load *load, int fd)
 }
 
 /* ---- CGI ---- */
+
+/* The client waits for the end of the output, not for what is done after it. */
+static void tidy_after(void)
+{
+	int null;
+
+	if (!trace_tidy_due())
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; null >= 0 && fd < 3; fd++)
+		dup2(null, fd);
+	trace_tidy_now(CGI_TIDY_MS);
+}
 
 static int answer_cgi(const struct config_load *load)
 {
@@ -172,6 +200,7 @@ static int answer_cgi(const struct config_load *load)
 	write_timeout = c->client_write_timeout;
 	config_unref(c);
 	rc = cgi_run(read_timeout, write_timeout, &handler);
+	tidy_after();
 	finish();
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -182,6 +211,8 @@ struct options {
 	struct config_load load;
 	const char *url;
 	const char *argument;
+	const char *arguments[ARGUMENTS_MAX + 1]; /* of a command that takes several */
+	size_t narguments;
 	const char *headers[HEADERS_MAX + 1];
 	size_t nheaders;
 };
@@ -221,6 +252,16 @@ static int run_env(const struct options *o)
 	return api_env(&o->load, o->url, stdout);
 }
 
+static int run_errors(const struct options *o)
+{
+	return api_errors(&o->load, o->arguments, stdout);
+}
+
+static int run_error_sites(const struct options *o)
+{
+	return api_error_sites(stdout);
+}
+
 static int run_version(const struct options *o)
 {
 	printf("messages.fcgi %s (%s)\n", PACKAGE_VERSION, upstream_library());
@@ -233,22 +274,25 @@ static int run_help(const struct options *o)
 	return EXIT_SUCCESS;
 }
 
-/* name, takes an argument, function */
+/* name, how many arguments it takes (SEVERAL: up to the next option), function */
+enum takes { NONE, ONE, SEVERAL };
 static const struct command {
 	const char *name;
-	bool takes;
+	enum takes takes;
 	int (*run)(const struct options *o);
 } commands[] = {
-	{ "--check", false, run_check },
-	{ "--print-config", false, run_print },
-	{ "--new-key", true, run_new_key },
-	{ "--route", false, run_route },
-	{ "--options", true, run_options },
-	{ "import-env", true, run_import },
-	{ "env", false, run_env },
-	{ "--version", false, run_version },
-	{ "--help", false, run_help },
-	{ "-h", false, run_help },
+	{ "--check", NONE, run_check },
+	{ "--print-config", NONE, run_print },
+	{ "--new-key", ONE, run_new_key },
+	{ "--route", NONE, run_route },
+	{ "--options", ONE, run_options },
+	{ "import-env", ONE, run_import },
+	{ "env", NONE, run_env },
+	{ "errors", SEVERAL, run_errors },
+	{ "--error-sites", NONE, run_error_sites },
+	{ "--version", NONE, run_version },
+	{ "--help", NONE, run_help },
+	{ "-h", NONE, run_help },
 };
 
 static const struct command *find_command(const char *name)
@@ -293,14 +337,17 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		} else if (o->nheaders < HEADERS_MAX &&
 			   (value = option_value("--header", argc, argv, &i))) {
 			o->headers[o->nheaders++] = value;
+		} else if (*command && (*command)->takes == SEVERAL && *arg != '-' &&
+			   o->narguments < ARGUMENTS_MAX) {
+			o->arguments[o->narguments++] = arg;
 		} else if (!found || *command) {
 			return usage_error(found ? "one command at a time, not" : "does not know",
 					   arg);
 		} else {
 			*command = found;
-			if (found->takes && i + 1 >= argc)
+			if (found->takes == ONE && i + 1 >= argc)
 				return usage_error("a value is missing after", arg);
-			o->argument = found->takes ? argv[++i] : NULL;
+			o->argument = found->takes == ONE ? argv[++i] : NULL;
 		}
 	}
 	return 0;

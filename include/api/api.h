@@ -15,6 +15,7 @@
 #include "route/route.h"
 #include "run/chain.h"
 #include "state/rates.h"
+#include "trace/trace.h"
 
 /* What a request came to, filled on the way and written as one line at its end (api/account.c). */
 struct account {
@@ -28,7 +29,8 @@ struct account {
 	struct usage usage;
 	char upstream_cost[32]; /* said in a header; counts when the usage names none */
 	struct run_report run;
-	const char *fault_type, *fault_site; /* NULL: none */
+	const char *fault_type;              /* NULL: none */
+	const struct error_site *fault_site;
 	int fault_status;                    /* of an error inside a 200, too */
 };
 
@@ -50,6 +52,8 @@ struct api_call {
 	struct access_result access;
 	struct account account;
 	struct key_limits limits;
+	struct trace_request trace;
+	const char *traced_key; /* the backend's, that an entry must not hold; or NULL */
 	const char *rest; /* what a path pattern's '*' matched, decoded */
 	const char *model; /* that a path stands for, whatever the body says; or NULL */
 	int64_t estimate; /* of the request's tokens, 0: not made yet (api_estimate) */
@@ -77,6 +81,10 @@ api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api
 	api_databricks_sonnet_3_7, api_hello, api_status, api_health, api_health_detailed, api_universal_stream,
 	api_universal_providers, api_universal_provider, api_universal_health;
 
+api_handler api_debug_recent, api_debug_enhanced_recent, api_debug_enhanced_stats, api_debug_stats,
+	api_debug_search, api_debug_hash, api_debug_show, api_debug_cleanup, api_debug_registry,
+	api_debug_instance;
+
 /* Answers with a fault and notes it in the account; returns as an api_handler does. */
 int api_fault(struct api_call *c, const struct fault *f);
 /* A whole JSON answer from a tree, which is freed (NULL: memory ended while it was built). */
@@ -100,12 +108,23 @@ int api_explain(const struct config_load *load, const char *const *headers, FILE
 void account_log(const struct api_call *c, bool quiet);
 void account_fault(struct account *a, const struct fault *f);
 
+/* Error tracking (api/traced.c): set up as configured, again after a reload; what is known of a
+ * call, from its begin on; its body while it is held (r: parsed, or NULL). */
+void api_trace_options(const struct config *c, struct trace_options *o);
+void api_trace_setup(const struct config *c);
+void api_trace_begin(struct api_call *c);
+void api_trace_body(struct api_call *c, struct str body, const struct message_request *r);
+/* `messages.fcgi errors …` (args: NULL-terminated) and --error-sites (api/errors.c). */
+int api_errors(const struct config_load *load, const char *const *args, FILE *out);
+int api_error_sites(FILE *out);
+
 /* A Messages body, read through the gate and parsed (api/body.c). */
 struct gate_ticket {
 	size_t bytes;
 	bool held;
 };
 struct api_body {
+	struct api_call *call;          /* that it was read for, NULL: not read */
 	struct gate_ticket ticket;
 	struct buf buf;
 	struct arena arena;             /* the parsed tables: they go when the bytes go */

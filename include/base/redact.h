@@ -13,5 +13,7 @@ void redact(char *out, size_t size, const char *text, const char *secret);
 /* Overwrites the secret with asterisks wherever it stands. NULL, or a word too short to be one:
  * nothing. */
 void redact_known(char *p, size_t n, const char *secret);
+/* Does this word, of the characters that keys are made of, look like one? */
+bool redact_is_credential(struct str word);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/sandbox.h"
 #include "message/target.h"
 
+enum environment { ENVIRONMENT_PRODUCTION, ENVIRONMENT_DEVELOPMENT };
 enum access_mode { ACCESS_UNSET, ACCESS_KEYS, ACCESS_LOCAL, ACCESS_PASSTHROUGH, ACCESS_OPEN };
 
 /* What a key may do; their names are config_rights. The first ones are the API's own, and what a
@@ -141,6 +142,11 @@ struct config {
 
 	const char *log_level, *log_dest;
 	bool log_requests;
+	const char *log_dir;            /* error files; NULL: none */
+	int log_retention_days, log_max_files;
+	int64_t log_max_bytes, log_contents;    /* bytes */
+	bool log_compress;
+	enum environment environment;
 
 	const char *state_dir;          /* NULL: none */
 	int health_interval;            /* seconds */
@@ -182,6 +188,10 @@ bool config_target(const struct config *c, const char *text, struct arena *a,
 /* The backend that text begins with, as "NAME/…" or "NAME,…", or is; *rest is what follows, NULL
  * when nothing does. NULL: none. */
 const struct backend *config_named(const struct config *c, const char *text, const char **rest);
+
+/* A number that is the same for configurations with the same settings, whoever loaded them
+ * (config/mark.c). Secrets are not in it. */
+uint64_t config_mark(const struct config *c);
 
 /* Commands: each returns the exit status, 0 when all is well. */
 /* --check (config/check.c). feature tells whether the linked libcurl has one ("http2", "https", …);

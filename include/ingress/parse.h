@@ -57,8 +57,13 @@ int parse_value(struct parser *p, enum want want, struct span *out);
 /* Each element of a list; read gets its index through the path. */
 int parse_list(struct parser *p, int (*read)(struct parser *p, void *object), void *object);
 int parse_syntax_fault(struct parser *p);
-int parse_bad(struct parser *p, const char *problem);
-int parse_bad_member(struct parser *p, const char *name, const char *problem);
+#define parse_bad(p, problem) \
+	parse_bad_at(ERROR_SITE("FAULT_BAD_REQUEST/" #problem, SITE_TEXT(problem)), p, problem)
+#define parse_bad_member(p, name, problem) \
+	parse_bad_member_at(ERROR_SITE(#problem "/" #name, SITE_TEXT(problem)), p, name, problem)
+int parse_bad_at(const struct error_site *site, struct parser *p, const char *problem);
+int parse_bad_member_at(const struct error_site *site, struct parser *p, const char *name,
+			const char *problem);
 int parse_no_memory(struct parser *p);
 
 void parse_enter(struct parser *p, const char *name, size_t index);

@@ -52,7 +52,9 @@ struct writer {
 };
 
 /* Makes a fault of our own and ends the answer with it. */
-void writer_fail(struct writer *w, const char *problem);
+#define writer_fail(w, problem) \
+	writer_fail_at(FAULT_SITE(FAULT_TRANSIENT, "api_error", problem), w, problem)
+void writer_fail_at(const struct error_site *site, struct writer *w, const char *problem);
 enum stop_reason writer_final_stop(const struct writer *w);
 /* "id":…,"type":"message","role":"assistant","model":… */
 void writer_put_head(struct writer *w, struct buf *b);

@@ -5,7 +5,7 @@
 #ifndef MESSAGE_FAULT_H
 #define MESSAGE_FAULT_H
 
-#include "base/str.h"
+#include "base/site.h"
 
 enum fault_class {
 	FAULT_NONE,
@@ -36,22 +36,38 @@ struct fault {
 	int should_retry;       /* x-should-retry: 1 true, 0 false, -1 not sent */
 	struct str raw;         /* a Messages backend's error body that passes as received; p NULL for none */
 	const char *allow;      /* value of the Allow header (405), static, or NULL */
-	const char *site;       /* "file.c:function" of the place that made it, static */
+	const struct error_site *site; /* the place that made it */
 };
 
 #define FAULT_INIT ((struct fault){ .retry_after = -1, .should_retry = -1 })
 
-/* Fills f (over what was there); returns -1 so that callers can `return fault_set(…)`. */
-int fault_set_at(const char *site, struct fault *f, enum fault_class class, int status, const char *type,
-		 const char *fmt, ...) PRINTF_LIKE(6, 7);
-#define FAULT_SITE_2(file, line) file ":" #line
-#define FAULT_SITE_1(file, line) FAULT_SITE_2(file, line)
+/* Fills f (over what was there); returns -1 so that callers can `return fault_set(…)`. The place is
+ * an error site (base/site.h) whose code is class and type. */
 #define fault_set(f, class, status, type, ...) \
-	fault_set_at(FAULT_SITE_1(__FILE__, __LINE__), f, class, status, type, __VA_ARGS__)
+	fault_set_at(FAULT_SITE(class, type, __VA_ARGS__), f, class, status, type, __VA_ARGS__)
+/* The same with a code of its own, for one of several places of a function that mean different
+ * things: fault_set_as("key_expired", f, …). */
+#define fault_set_as(code, f, class, status, type, ...) \
+	fault_set_at(ERROR_SITE(code, SITE_TEXT(__VA_ARGS__)), f, class, status, type, __VA_ARGS__)
 /* 400 invalid_request_error. */
 #define fault_bad(f, ...) fault_set(f, FAULT_BAD_REQUEST, 400, "invalid_request_error", __VA_ARGS__)
+#define fault_bad_as(code, f, ...) \
+	fault_set_as(code, f, FAULT_BAD_REQUEST, 400, "invalid_request_error", __VA_ARGS__)
 /* 529 overloaded_error with retry-after 1: a limit of this program or its memory is used up. */
-int fault_no_memory(struct fault *f);
+#define fault_no_memory(f) fault_no_memory_at(ERROR_SITE("no_memory", FAULT_NO_MEMORY_TEXT), f)
+/* 499: the client has gone or the program stops, so nobody reads it. */
+#define fault_gone(f) \
+	fault_set_as("client_gone", f, FAULT_CANCELLED, 499, "api_error", "the client has gone")
+
+#define FAULT_SITE(class, type, ...) ERROR_SITE(#class "/" #type, SITE_TEXT(__VA_ARGS__))
+#define FAULT_NO_MEMORY_TEXT "\"out of memory for this request\""
+int fault_set_at(const struct error_site *site, struct fault *f, enum fault_class class, int status,
+		 const char *type, const char *fmt, ...) PRINTF_LIKE(6, 7);
+int fault_no_memory_at(const struct error_site *site, struct fault *f);
+/* The id of the place that made it, "" when there is none; returns out. */
+const char *fault_id(const struct fault *f, char out[SITE_ID_SIZE]);
+/* "transient", "rate" …, for logs. */
+const char *fault_class_name(enum fault_class class);
 /* The API's error type for an HTTP status ("api_error" for unknown ones). */
 const char *fault_type_of_status(int status);
 /* May the same call be tried again (before any content)? */

@@ -38,11 +38,17 @@ const struct credential_provider *credential_provider(const struct backend *b);
 const char *credential_kind_name(const struct backend *b);
 
 /* FAULT_AUTH for the backend: "backend NAME: its credential (KIND) …". Returns -1. */
-int credential_fault(const struct backend *b, struct fault *f, const char *fmt, ...)
-	PRINTF_LIKE(3, 4);
+#define credential_fault(b, f, ...) \
+	credential_fault_at(CREDENTIAL_SITE(__VA_ARGS__), FAULT_AUTH, b, f, __VA_ARGS__)
 /* The same for what may work when it is tried again: FAULT_TRANSIENT. */
-int credential_fault_now(const struct backend *b, struct fault *f, const char *fmt, ...)
-	PRINTF_LIKE(3, 4);
+#define credential_fault_now(b, f, ...) \
+	credential_fault_at(CREDENTIAL_SITE(__VA_ARGS__), FAULT_TRANSIENT, b, f, __VA_ARGS__)
+/* The words are the code: there are many in one function. */
+#define CREDENTIAL_SITE(...) \
+	ERROR_SITE("credential/" SITE_TEXT(__VA_ARGS__), SITE_TEXT(__VA_ARGS__))
+int credential_fault_at(const struct error_site *site, enum fault_class class,
+			const struct backend *b, struct fault *f, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
 /* Appends the first line of what a program or an endpoint said, 300 bytes at most, without what
  * looks like a token or key. */
 void credential_quote(struct buf *out, struct str text);

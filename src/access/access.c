@@ -68,13 +68,14 @@ static void note_origin(const struct config *c, struct http_request *r)
 	r->cors_origin = origin && in_list(c->origins, str_of(origin)) ? origin : NULL;
 }
 
-static int denied(struct fault *f, const char *text)
+static int of_key(struct fault *f)
 {
-	int rc = fault_set(f, FAULT_AUTH, 403, "permission_error", "%s", text);
-
 	f->scope = FAULT_OF_KEY;
-	return rc;
+	return -1;
 }
+
+#define denied(code, f, text) \
+	(fault_set_as(code, f, FAULT_AUTH, 403, "permission_error", text), of_key(f))
 
 static int no_credential(const struct http_request *r, struct fault *f)
 {
@@ -238,8 +239,8 @@ static bool json_body(const struct http_request *r)
 
 /* The rules of "local": without them any page open in a browser on this machine could spend the
  * user's money. */
-static const char *not_local(const struct config *c, const struct http_request *r,
-			     const struct access_client *client)
+static const char *not_here(const struct config *c, const struct http_request *r,
+			    const struct access_client *client)
 {
 	struct front *f = r->front;
 
@@ -255,9 +256,17 @@ static const char *not_local(const struct config *c, const struct http_request *
 		       "X-Real-IP or Via header)";
 	if (http_header(r, "origin") && !r->cors_origin)
 		return "a web page sent it whose Origin is not listed in access.origins";
-	if (str_is(str_of(r->method), "POST") && !json_body(r))
-		return "its content type is not application/json";
 	return NULL;
+}
+
+static const char *not_local(const struct config *c, const struct http_request *r,
+			     const struct access_client *client)
+{
+	const char *why = not_here(c, r, client);
+
+	if (!why && str_is(str_of(r->method), "POST") && !json_body(r))
+		why = "its content type is not application/json";
+	return why;
 }
 
 static int check_local(const struct config *c, const struct http_request *r,
@@ -266,11 +275,11 @@ static int check_local(const struct config *c, const struct http_request *r,
 	const char *why;
 
 	if (!c->access_mode_given && on_shared_server(r))
-		return denied(f, "No keys are configured, and under Apache and LiteSpeed requests "
-				 "of other users of the "
-				 "machine look local too, so keys are required here. Make one with "
-				 "`messages.fcgi --new-key NAME` and put it under access.keys in "
-				 "the configuration.");
+		return denied("local_needs_keys", f,
+			      "No keys are configured, and under Apache and LiteSpeed requests of "
+			      "other users of the machine look local too, so keys are required "
+			      "here. Make one with `messages.fcgi --new-key NAME` and put it under "
+			      "access.keys in the configuration.");
 	why = not_local(c, r, client);
 	if (!why)
 		return 0;
@@ -313,9 +322,10 @@ static int check_passthrough(const struct config *c, const struct http_request *
 				 "access.mode is \"passthrough\", but access.passthrough_backend "
 				 "names no backend that is set up.");
 	if (str_starts(key, "sk-ant-") && !b->anthropic_host)
-		return denied(f, "The key that was sent is Anthropic's (sk-ant-…), and this "
-				 "gateway passes keys on to another "
-				 "provider: it was not sent there. Use that provider's key.");
+		return denied("foreign_key", f,
+			      "The key that was sent is Anthropic's (sk-ant-…), and this gateway "
+			      "passes keys on to another provider: it was not sent there. Use that "
+			      "provider's key.");
 	/* OAuth tokens are good as a bearer only, and a client may send one value in both headers.
 	 */
 	out->caller_bearer = !cred.api_key.n ||
@@ -348,17 +358,26 @@ static int no_right(const struct access_key *k, enum access_right right, struct 
 	int rc;
 
 	if (k)
-		rc = fault_set(f, FAULT_AUTH, 403, "permission_error",
+		rc = fault_set_as("key_without_right", f, FAULT_AUTH, 403, "permission_error",
 			       "The key \"%s\" may not use the endpoint \"%s\" (its `endpoints` in "
 			       "access.keys).",
 			       k->name, config_rights[right]);
 	else
-		rc = fault_set(f, FAULT_AUTH, 403, "permission_error",
+		rc = fault_set_as("endpoint_needs_key", f, FAULT_AUTH, 403, "permission_error",
 			       "The endpoint \"%s\" needs a key that has it among its `endpoints` "
 			       "(access.keys).",
 			       config_rights[right]);
 	f->scope = FAULT_OF_KEY;
 	return rc;
+}
+
+/* Who develops the gateway on this machine needs no key for the debug endpoints. Nobody's word is
+ * taken for the address here, a trusted proxy's neither. */
+static bool develops_here(const struct config *c, const struct http_request *r,
+			  const struct access_client *client)
+{
+	return c->environment == ENVIRONMENT_DEVELOPMENT && !forwarding_header(r) &&
+	       !not_here(c, r, client);
 }
 
 int access_check(const struct config *c, struct http_request *r, enum access_need need,
@@ -370,6 +389,8 @@ int access_check(const struct config *c, struct http_request *r, enum access_nee
 	note_origin(c, r);
 	access_client_of(c, r, &out->client);
 	if (need == NEED_NOTHING)
+		return 0;
+	if (need == NEED_DEBUG && develops_here(c, r, &out->client))
 		return 0;
 	if (check_mode(c, r, out, f))
 		return -1;

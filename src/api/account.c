@@ -85,6 +85,18 @@ static void put_way(struct buf *b, const struct account *a)
 	put_usage(b, &a->usage);
 }
 
+static void put_site(struct buf *b, const struct error_site *s)
+{
+	char id[SITE_ID_SIZE];
+
+	if (!s)
+		return;
+	site_id(s, id);
+	put_text(b, "error_id", id);
+	put_key(b, "fault_site");
+	buf_printf(b, "\"%s:%d\"", site_file(s), s->line);
+}
+
 static void put_end(struct buf *b, const struct api_call *c)
 {
 	const struct account *a = &c->account;
@@ -105,7 +117,7 @@ static void put_end(struct buf *b, const struct api_call *c)
 		return;
 	put_text(b, "fault", a->fault_type);
 	put_int(b, "fault_status", a->fault_status);
-	put_text(b, "fault_site", a->fault_site);
+	put_site(b, a->fault_site);
 }
 
 void account_log(const struct api_call *c, bool quiet)

@@ -163,6 +163,8 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 	if (read_all(c, b, said > 0 ? (size_t)said : 0, f))
 		return -1;
 	c->account.bytes_in = b->buf.n;
+	b->call = c;
+	api_trace_body(c, buf_str(&b->buf), NULL);
 	if (b->buf.n >= LARGE_BODY)
 		arena_expect(&b->arena, b->buf.n);
 	if (anthropic_parse(&b->request, buf_str(&b->buf),
@@ -172,6 +174,7 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 		arena_dup(c->arena, b->request.model_name, strlen(b->request.model_name));
 	if (!b->request.model_name)
 		return fault_no_memory(f);
+	api_trace_body(c, buf_str(&b->buf), &b->request);
 	fill_headers(c, &b->request);
 	c->account.asked = b->request.model_name;
 	c->account.session_id = b->request.session_id;
@@ -231,6 +234,7 @@ void api_body_drop(struct api_call *c, struct api_body *b)
 	kept.ntools = r->ntools;
 	kept.nstop_sequences = r->nstop_sequences;
 	b->request = kept;
+	api_trace_body(c, STR_NONE, NULL);
 	buf_release(&b->buf);
 	arena_release(&b->arena);
 	gate_shrink(&b->ticket, 0);
@@ -238,6 +242,8 @@ void api_body_drop(struct api_call *c, struct api_body *b)
 
 void api_body_release(struct api_body *b)
 {
+	if (b->call)
+		api_trace_body(b->call, STR_NONE, NULL);
 	buf_release(&b->buf);
 	arena_release(&b->arena);
 	gate_leave(&b->ticket);

@@ -18,6 +18,7 @@ static int64_t ask_estimate(void *ctx, const struct message_request *r)
 void api_note_member(struct api_call *c, const struct target *t)
 {
 	c->account.backend = t->backend->name;
+	c->traced_key = t->backend->api_key;
 	c->account.routed = t->model;
 	c->account.rule = t->rule;
 }

@@ -91,6 +91,7 @@ int api_count_tokens(struct api_call *c)
 	int64_t tokens = 0;
 	bool exact = false;
 	cJSON *root;
+	int rc = 0;
 
 	memset(&body, 0, sizeof(body));
 	if (limits_enter(c, RATE_COUNTS, &f) == 0 && api_body_read(c, OP_COUNT, &body, &f) == 0) {
@@ -99,9 +100,11 @@ int api_count_tokens(struct api_call *c)
 		if (!exact && !f.status)
 			tokens = estimate_tokens(&body.request, false);
 	}
+	if (f.status)
+		rc = api_fault(c, &f);
 	api_body_release(&body);
 	if (f.status)
-		return api_fault(c, &f);
+		return rc;
 	root = cJSON_CreateObject();
 	if (root)
 		cJSON_AddNumberToObject(root, "input_tokens", (double)tokens);

@@ -41,6 +41,16 @@ static const struct api_route routes[] = {
 	{ "GET", "/status", NEED_HEALTH, true, api_status },
 	{ "GET", "/health", NEED_NOTHING, true, api_health },
 	{ "GET", "/health/detailed", NEED_HEALTH, true, api_health_detailed },
+	{ "GET", "/debug/errors/recent", NEED_DEBUG, false, api_debug_recent },
+	{ "GET", "/debug/errors/enhanced/recent", NEED_DEBUG, false, api_debug_enhanced_recent },
+	{ "GET", "/debug/errors/enhanced/stats", NEED_DEBUG, false, api_debug_enhanced_stats },
+	{ "GET", "/debug/errors/stats", NEED_DEBUG, false, api_debug_stats },
+	{ "GET", "/debug/errors/search", NEED_DEBUG, false, api_debug_search },
+	{ "GET", "/debug/errors/registry", NEED_DEBUG, false, api_debug_registry },
+	{ "GET", "/debug/errors/hash/*", NEED_DEBUG, false, api_debug_hash },
+	{ "POST", "/debug/errors/cleanup", NEED_DEBUG, false, api_debug_cleanup },
+	{ "GET", "/debug/errors/*", NEED_DEBUG, false, api_debug_show },
+	{ "GET", "/debug/server/instance", NEED_DEBUG, false, api_debug_instance },
 	{ 0 },
 };
 
@@ -52,6 +62,8 @@ const struct api_route *api_routes(void)
 int api_fault(struct api_call *c, const struct fault *f)
 {
 	account_fault(&c->account, f);
+	/* First, so that whoever reads the id in the answer finds it recorded. */
+	trace_fault(f, TRACE_ANSWERED);
 	return anthropic_error_answer(c->answer, f);
 }
 
@@ -233,9 +245,11 @@ static void follow_log(const struct config *c)
 
 	if (was >= c->generation || !atomic_compare_exchange_strong(&followed, &was, c->generation))
 		return;
-	if (was)
-		log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
-			  c->log_dest ? c->log_dest : "stderr");
+	if (!was)
+		return;
+	log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
+		  c->log_dest ? c->log_dest : "stderr");
+	api_trace_setup(c);
 }
 
 void api_handle(void *ctx, struct front *f, bool busy)
@@ -259,7 +273,9 @@ void api_handle(void *ctx, struct front *f, bool busy)
 	arena_init(&arena, ARENA_BASE + ARENA_PER_BODY * (size_t)config->max_body);
 	http_request_init(&request, f, &arena);
 	answer_init(&answer, f, &request);
+	api_trace_begin(&call);
 	dispatch(&call);
+	trace_end();
 	limits_leave(&call);
 	answer_release(&answer);
 	arena_release(&arena);

@@ -310,6 +310,15 @@ static void restarting(struct fault *f)
 	f->retry_after = 1;
 }
 
+/* The writer has ended the answer itself, and the backend's call was cancelled for it. */
+static void trace_told(const struct exchange *x)
+{
+	const struct fault *told = writer_ended_with(x->writer);
+
+	if (told && !x->call->account.gone)
+		trace_fault(told, TRACE_ANSWERED);
+}
+
 static int end_with_fault(struct exchange *x, struct fault *f)
 {
 	struct api_call *c = x->call;
@@ -321,10 +330,13 @@ static int end_with_fault(struct exchange *x, struct fault *f)
 	if (writer_gone(x->writer))
 		c->account.gone = true;
 	account_fault(&c->account, f);
-	if (c->account.gone || f->class == FAULT_CANCELLED)
+	if (c->account.gone || f->class == FAULT_CANCELLED) {
+		trace_told(x);
 		return -1;
+	}
 	if (!writer_committed(x->writer))
 		add_headers(x, c->answer);
+	trace_fault(f, TRACE_ANSWERED);
 	return writer_fault(x->writer, f);
 }
 

@@ -402,7 +402,7 @@ static int page_of(struct api_call *c, const struct model_list *l, struct page *
 	if (limit && (!str_int(str_of(limit), &n) || n < 1 || n > PAGE_MAX))
 		return fault_bad(f, "limit: must be a number from 1 to %d", PAGE_MAX);
 	if ((after && !find(l, after)) || (before && !find(l, before)))
-		return fault_bad(f, "%s: no model of that id is in the list",
+		return fault_bad_as("unknown_cursor", f, "%s: no model of that id is in the list",
 				 after && !find(l, after) ? "after_id" : "before_id");
 	p->from = after ? place_of(l, after) + 1 : 0;
 	p->to = before ? place_of(l, before) : l->n;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define DAY_MS 86400000
@@ -30,7 +31,12 @@ int64_t clock_ms(void)
 
 int64_t clock_wall_ms(void)
 {
-	return clock_read_us(CLOCK_REALTIME) / 1000;
+	return clock_wall_us() / 1000;
+}
+
+int64_t clock_wall_us(void)
+{
+	return clock_read_us(CLOCK_REALTIME);
 }
 
 static char *put_digits(char *to, int64_t n, int width, char then)
@@ -73,4 +79,14 @@ void clock_rfc3339(char *out, size_t size, int64_t wall_ms, int with_ms)
 		p = put_digits(p, ms % 1000, 3, 'Z');
 	*p = '\0';
 	snprintf(out, size, "%s", text);
+}
+
+void clock_rfc3339_us(char *out, size_t size, int64_t wall_us)
+{
+	int64_t us = (wall_us % 1000 + 1000) % 1000;
+	char ms[32];
+
+	clock_rfc3339(ms, sizeof(ms), (wall_us - us) / 1000, 1);
+	/* "….123Z": three digits more before the Z. */
+	snprintf(out, size, "%.*s%03dZ", (int)strlen(ms) - 1, ms, (int)us);
 }

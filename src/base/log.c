@@ -192,32 +192,89 @@ static const char *level_name(enum log_level level)
 	return "info";
 }
 
+/* site: NULL none */
+static void put_line(const struct error_site *site, enum log_level level, struct str text)
+{
+	char line[5376], when[32], id[SITE_ID_SIZE];
+	size_t at;
+
+	clock_rfc3339(when, sizeof(when), clock_wall_ms(), 1);
+	at = (size_t)snprintf(line, sizeof(line),
+		"{\"time\":\"%s\",\"level\":\"%s\",\"pid\":%ld,", when, level_name(level),
+		(long)getpid());
+	if (site) {
+		site_id(site, id);
+		at += (size_t)snprintf(line + at, 256,
+				       "\"error_id\":\"%s\",\"site\":\"%.180s:%d\",", id,
+				       site_file(site), site->line);
+	}
+	at += (size_t)snprintf(line + at, sizeof(line) - at, "\"message\":\"");
+	at = put_escaped(line, at, sizeof(line) - 4, text);
+	memcpy(line + at, "\"}", 2);
+	log_line(level, (struct str){ line, at + 2 });
+}
+
+static _Atomic(log_listener *) listener;
+
+void log_listen(log_listener *l)
+{
+	atomic_store(&listener, l);
+}
+
+static void tell_listener(const struct error_site *site, enum log_level level, struct str text)
+{
+	static _Thread_local bool telling;
+	log_listener *l = atomic_load(&listener);
+
+	if (!l || telling)
+		return;
+	telling = true;
+	l(site, level, text);
+	telling = false;
+}
+
+/* Kept apart, so that a message that nobody reads costs no stack. */
+static NOINLINE void say(const struct error_site *site, enum log_level level, const char *fmt,
+			 va_list ap)
+{
+	char text[2560];
+	int n = vsnprintf(text, sizeof(text), fmt, ap);
+	struct str cut = { text, n < 0 ? 0 : (size_t)n };
+
+	if (n < 0)
+		return;
+	if (cut.n >= sizeof(text)) {
+		cut.n = sizeof(text) - 1;
+		cut = str_cut_utf8(cut, sizeof(text) - 5);
+	}
+	if (log_enabled(level))
+		put_line(site, level, cut);
+	if (site)
+		tell_listener(site, level, cut);
+}
+
 void log_msg(enum log_level level, const char *fmt, ...)
 {
-	char text[2560], line[5120], when[32];
-	int saved = errno, n;
-	size_t at;
-	struct str cut;
+	int saved = errno;
 	va_list ap;
 
 	if (!log_enabled(level))
 		return;
 	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, ap);
+	say(NULL, level, fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	errno = saved;
+}
+
+void log_at(const struct error_site *site, enum log_level level, const char *fmt, ...)
+{
+	int saved = errno;
+	va_list ap;
+
+	if (!log_enabled(level) && !atomic_load(&listener))
 		return;
-	cut = (struct str){ text, (size_t)n };
-	if (cut.n >= sizeof(text)) {
-		cut.n = sizeof(text) - 1;
-		cut = str_cut_utf8(cut, sizeof(text) - 5);
-	}
-	clock_rfc3339(when, sizeof(when), clock_wall_ms(), 1);
-	at = (size_t)snprintf(line, sizeof(line),
-		"{\"time\":\"%s\",\"level\":\"%s\",\"pid\":%ld,\"message\":\"", when,
-		level_name(level), (long)getpid());
-	at = put_escaped(line, at, sizeof(line) - 4, cut);
-	memcpy(line + at, "\"}", 2);
-	log_line(level, (struct str){ line, at + 2 });
+	va_start(ap, fmt);
+	say(site, level, fmt, ap);
+	va_end(ap);
 	errno = saved;
 }

@@ -12,7 +12,9 @@
 
 static const char *const prefixes[] = { "sk-",	"sk_",	"pk-",	"gsk_",	 "xai-",  "hf_",
 					"ghp_", "pat-", "AIza", "ya29.", "eyJ",	  "dapi",
-					"AKIA", "ASIA", "fw_",	"csk-",	 "pplx-", "tgp_" };
+					"AKIA", "ASIA", "fw_",	"csk-",	 "pplx-", "tgp_",
+					"nvapi-", "r8_", "glpat-", "gho_", "ghs_", "xoxb-",
+					"xoxp-", "rk_", "github_pat_" };
 
 static bool is_of_word(char c)
 {
@@ -37,7 +39,7 @@ static bool has_run(struct str w)
 	return false;
 }
 
-static bool is_credential(struct str w)
+bool redact_is_credential(struct str w)
 {
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
 		if (w.n > strlen(prefixes[i]) && str_starts(w, prefixes[i]))
@@ -75,7 +77,7 @@ void redact(char *out, size_t size, const char *text, const char *secret)
 		if (!skip)
 			skip = 1;
 		part = (struct str){ p, skip };
-		if (known || (word && is_credential(part)))
+		if (known || (word && redact_is_credential(part)))
 			part = STR(LEFT_OUT);
 		else if ((unsigned char)*p < ' ' || *p == 0x7f)
 			part = STR(" ");

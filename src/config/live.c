@@ -64,13 +64,16 @@ struct config *config_load(const struct config_load *how, struct buf *err)
 	return c;
 }
 
-static void log_report(enum log_level level, struct str lines)
+static void log_report(bool refused, struct str lines)
 {
 	struct str line;
 
-	while (str_split(&lines, '\n', &line))
-		if (line.n)
-			log_msg(level, "config: %.*s", STR_ARGS(line));
+	while (str_split(&lines, '\n', &line)) {
+		if (line.n && refused)
+			log_error_as("config_error", "config: %.*s", STR_ARGS(line));
+		else if (line.n)
+			log_warn_as("config_warning", "config: %.*s", STR_ARGS(line));
+	}
 }
 
 int config_start(const struct config_load *how, struct buf *err)
@@ -121,10 +124,10 @@ static void reload(void)
 	config_unref(old);
 	if (next) {
 		log_info("config: loaded anew, generation %lld", (long long)next->generation);
-		log_report(LOG_LEVEL_WARN, buf_str(&r.warnings));
+		log_report(false, buf_str(&r.warnings));
 	} else {
-		log_error("config: the change is refused, the old settings stay");
-		log_report(LOG_LEVEL_ERROR, buf_str(&r.errors));
+		log_error_as("config_refused", "config: the change is refused, the old settings stay");
+		log_report(true, buf_str(&r.errors));
 	}
 	report_release(&r);
 }

@@ -27,6 +27,7 @@ static const char *const sandbox_wishes[] = { "off", "auto", "on", NULL };
 static const char *const access_modes[] = { "auto", "keys", "local", "passthrough", "open", NULL };
 const char *const config_rights[] = { "messages", "count_tokens", "models", "health", "debug",
 	"doctor", "capture", NULL };
+static const char *const environments[] = { "production", "development", NULL };
 static const char *const log_levels[] = { "debug", "info", "warn", "error", "none", NULL };
 static const char *const log_places[] = { "stderr", "syslog", "none", NULL };
 static const char *const auths[] = { "none", "bearer", "header", "basic", "sigv4",
@@ -191,6 +192,31 @@ static const struct option global_rows[] = {
 		NULL, NULL,
 		"One line for each request: ids, the client's address, models, status, tokens, "
 		"times; never contents or keys." },
+
+	{ "log.dir", TYPE_PATH, GLOBAL(log_dir), NULL, 0, 0, "MESSAGES_LOG_DIR", NULL,
+		"errors are not recorded",
+		"Folder of the error files that `messages.fcgi errors` and /debug read; all processes "
+		"of a host may share it." },
+	{ "log.retention_days", TYPE_INT, GLOBAL(log_retention_days), "14", 0, 3650,
+		"MESSAGES_LOG_RETENTION_DAYS", NULL, NULL,
+		"Days that error files are kept besides today." },
+	{ "log.compress", TYPE_BOOL, GLOBAL(log_compress), "true", 0, 0, "MESSAGES_LOG_COMPRESS",
+		NULL, NULL,
+		"Compress error files of days that are over." },
+	{ "log.max_bytes", TYPE_SIZE, GLOBAL(log_max_bytes), "64M", 1 * MB, 1024 * 1024 * MB,
+		"MESSAGES_LOG_MAX_BYTES", NULL, NULL,
+		"Most bytes of all error files together; the oldest go first." },
+	{ "log.max_files", TYPE_INT, GLOBAL(log_max_files), "200", 8, 8000,
+		"MESSAGES_LOG_MAX_FILES", NULL, NULL,
+		"Most error files; the oldest go first." },
+	{ "log.contents", TYPE_SIZE, GLOBAL(log_contents), "2K", 0, 8192, "MESSAGES_LOG_CONTENTS",
+		NULL, NULL,
+		"Bytes of a request's body in the debug files that log.level \"debug\" adds to the "
+		"error files; 0: none." },
+
+	{ "environment", TYPE_WORD, GLOBAL(environment), "production", 0, 0,
+		"MESSAGES_ENVIRONMENT", environments, NULL,
+		"`development` opens /debug to callers on this machine without a key." },
 
 	{ "state.dir", TYPE_PATH, GLOBAL(state_dir), NULL, 0, 0, "MESSAGES_STATE_DIR", NULL,
 		"each process keeps its own",

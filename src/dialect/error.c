@@ -185,16 +185,17 @@ static void set_overflow(struct fault *f, struct overflow o, struct str message)
 	complete_counts(&o);
 	if (o.output && o.prompt && o.prompt < o.max && o.prompt + o.output > o.max) {
 		/* Claude Code reads the three numbers and asks for less. */
-		fault_set(f, FAULT_OVERFLOW, 400, "invalid_request_error",
+		fault_set_as("input_and_max_tokens", f, FAULT_OVERFLOW, 400, "invalid_request_error",
 			  "input length and `max_tokens` exceed context limit: %" PRId64 " + %" PRId64
 			  " > %" PRId64, o.prompt, o.output, o.max);
 	} else if (o.prompt && o.max && o.prompt > o.max) {
-		fault_set(f, FAULT_OVERFLOW, 400, "invalid_request_error",
+		fault_set_as("prompt_too_long", f, FAULT_OVERFLOW, 400, "invalid_request_error",
 			  "prompt is too long: %" PRId64 " tokens > %" PRId64 " maximum", o.prompt, o.max);
 	} else if (str_starts_nocase(message, "prompt is too long")) {
-		fault_set(f, FAULT_OVERFLOW, 400, "invalid_request_error", "%.*s", STR_ARGS(message));
+		fault_set_as("prompt_too_long_said", f, FAULT_OVERFLOW, 400, "invalid_request_error",
+			     "%.*s", STR_ARGS(message));
 	} else {
-		fault_set(f, FAULT_OVERFLOW, 400, "invalid_request_error", "prompt is too long: %.*s",
+		fault_set_as("prompt_too_long_unmeasured", f, FAULT_OVERFLOW, 400, "invalid_request_error", "prompt is too long: %.*s",
 			  STR_ARGS(message.n ? message : STR("the backend refused it without a word")));
 	}
 }
@@ -219,7 +220,7 @@ static void set_own_key(struct fault *f, const struct backend *b, int status, st
 	const char *from = b->api_key_from ? b->api_key_from : b->api_key ? "its configuration" : NULL;
 
 	if (!from)
-		fault_set(f, FAULT_AUTH, 502, "api_error",
+		fault_set_as("no_own_key", f, FAULT_AUTH, 502, "api_error",
 			  "backend %s answered %d, and no api_key is configured for it: %.*s", b->name, status,
 			  STR_ARGS(message));
 	else
@@ -241,14 +242,14 @@ static void set_outcome(struct fault *f, const struct decode_context *c, enum me
 	}
 	/* A redirect is not followed: it could take the key anywhere. */
 	if (m == MOVED)
-		fault_set(f, o->class, o->status, o->type,
+		fault_set_as("redirect", f, o->class, o->status, o->type,
 			  "backend %s answered %d, a redirect, which is not followed: correct "
 			  "backends.%s.base_url.", c->target->backend->name, status,
 			  c->target->backend->name);
 	else if (message.n)
-		fault_set(f, o->class, o->status, o->type, "%.*s", STR_ARGS(message));
+		fault_set_as("message", f, o->class, o->status, o->type, "%.*s", STR_ARGS(message));
 	else
-		fault_set(f, o->class, o->status, o->type, "backend %s answered %d without a message",
+		fault_set_as("no_message", f, o->class, o->status, o->type, "backend %s answered %d without a message",
 			  c->target->backend->name, status);
 	f->scope = o->scope;
 	f->should_retry = o->should_retry;

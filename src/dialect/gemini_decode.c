@@ -561,11 +561,11 @@ int gemini_decode_end(void *state, struct sink *s, enum flow *flow, struct fault
 
 	*flow = FLOW_GO;
 	if (d->started && !d->finished && !d->done)
-		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
+		return fault_set_as("cut_answer", f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s closed the stream before its answer was complete", name);
 	/* An end without a word is how Gemini shows some faults of its own. */
 	if (!d->started || (!d->content && plain))
-		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
+		return fault_set_as("empty_answer", f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s sent an empty answer", name);
 	*flow = send_end(d, s);
 	return 0;

@@ -253,7 +253,7 @@ static NOINLINE enum flow finish_failed(struct openai_decoder *d, struct sink *s
 		fault_set(&f, FAULT_OVERLOADED, 529, "overloaded_error",
 			  "backend %s ran out of resources for this answer", name);
 	else if (span_is_string(native) && native.n)
-		fault_set(&f, FAULT_TRANSIENT, 502, "api_error",
+		fault_set_as("ended_with_error", &f, FAULT_TRANSIENT, 502, "api_error",
 			  "backend %s ended its answer with an error: %.*s", name,
 			  STR_ARGS(str_cut_utf8((struct str){ native.p, native.n }, 200)));
 	else
@@ -561,10 +561,10 @@ int openai_decode_end(void *state, struct sink *s, enum flow *flow, struct fault
 
 	*flow = FLOW_GO;
 	if (!d->started || (!d->content && !d->finished && !d->ncalls))
-		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
+		return fault_set_as("empty_answer", f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s sent an empty answer", name);
 	if (!d->done && !d->finished)
-		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
+		return fault_set_as("cut_answer", f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s closed the stream before its answer was complete", name);
 	*flow = openai_text_end(d, s);
 	if (!*flow)
@@ -572,7 +572,7 @@ int openai_decode_end(void *state, struct sink *s, enum flow *flow, struct fault
 	if (!*flow)
 		*flow = openai_thinking_end(d, s);
 	if (!*flow && openai_calls_end(d, s, flow))
-		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
+		return fault_set_as("nameless_call", f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s sent a tool call without a name", name);
 	if (!*flow)
 		*flow = sink_usage(s, &d->usage);

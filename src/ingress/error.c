@@ -28,6 +28,7 @@ static void put_message(struct buf *b, struct str m)
 int anthropic_error_body(struct buf *b, const struct fault *f, const char *request_id)
 {
 	const char *type = f->type ? f->type : fault_type_of_status(f->status);
+	char id[SITE_ID_SIZE];
 
 	if (f->raw.p)
 		return buf_put_str(b, f->raw);
@@ -39,7 +40,11 @@ int anthropic_error_body(struct buf *b, const struct fault *f, const char *reque
 		buf_puts(b, ",\"details\":");
 		buf_puts(b, f->details);
 	}
-	buf_puts(b, "},\"request_id\":");
+	buf_putc(b, '}');
+	/* What the log and /debug know the place by that reports it. */
+	if (f->site)
+		buf_printf(b, ",\"error_id\":\"%s\"", fault_id(f, id));
+	buf_puts(b, ",\"request_id\":");
 	span_put_string(b, span_utf8(str_of(request_id)));
 	return buf_putc(b, '}');
 }
@@ -65,6 +70,7 @@ static int answer_spare(struct answer *a)
 
 int anthropic_error_answer(struct answer *a, const struct fault *f)
 {
+	char id[SITE_ID_SIZE];
 	struct buf b;
 	int rc;
 
@@ -72,6 +78,8 @@ int anthropic_error_answer(struct answer *a, const struct fault *f)
 	if (anthropic_error_body(&b, f, a->request->id)) {
 		rc = answer_spare(a);
 	} else {
+		if (f->site)
+			answer_header(a, "x-error-id", fault_id(f, id));
 		a->retry_after = f->retry_after;
 		if (f->should_retry >= 0)
 			answer_header(a, "x-should-retry", f->should_retry ? "true" : "false");

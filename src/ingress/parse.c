@@ -35,7 +35,7 @@ void parse_leave(struct parser *p)
 	p->depth--;
 }
 
-int parse_bad(struct parser *p, const char *problem)
+int parse_bad_at(const struct error_site *site, struct parser *p, const char *problem)
 {
 	char path[512];
 	size_t n = 0;
@@ -52,15 +52,17 @@ int parse_bad(struct parser *p, const char *problem)
 			n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%zu", dot,
 					      part->index);
 	}
-	return fault_bad(p->f, "%s: %s", n ? path : "request body", problem);
+	return fault_set_at(site, p->f, FAULT_BAD_REQUEST, 400, "invalid_request_error", "%s: %s",
+			    n ? path : "request body", problem);
 }
 
-int parse_bad_member(struct parser *p, const char *name, const char *problem)
+int parse_bad_member_at(const struct error_site *site, struct parser *p, const char *name,
+			const char *problem)
 {
 	int rc;
 
 	parse_enter(p, name, 0);
-	rc = parse_bad(p, problem);
+	rc = parse_bad_at(site, p, problem);
 	parse_leave(p);
 	return rc;
 }
@@ -86,12 +88,12 @@ int parse_syntax_fault(struct parser *p)
 	size_t line, column;
 
 	if (s->start == s->end)
-		return fault_bad(p->f, "The request body is empty; a JSON object is needed.");
+		return fault_bad_as("body_empty", p->f, "The request body is empty; a JSON object is needed.");
 	line_of(s, at, &line, &column);
 	if (line == 1)
-		return fault_bad(p->f, "The request body is not valid JSON: %s at byte %zu", error,
-				 at);
-	return fault_bad(p->f,
+		return fault_bad_as("body_not_json", p->f,
+				    "The request body is not valid JSON: %s at byte %zu", error, at);
+	return fault_bad_as("body_not_json_lines", p->f,
 			 "The request body is not valid JSON: "
 			 "%s at byte %zu (line %zu, column %zu)",
 			 error, at, line, column);

@@ -110,11 +110,11 @@ int writer_fault(struct writer *w, const struct fault *f)
 	return w->out.failed ? send_spare(w, whole) : writer_flush(w);
 }
 
-void writer_fail(struct writer *w, const char *problem)
+void writer_fail_at(const struct error_site *site, struct writer *w, const char *problem)
 {
 	struct fault f;
 
-	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "%s", problem);
+	fault_set_at(site, &f, FAULT_TRANSIENT, 502, "api_error", "%s", problem);
 	writer_fault(w, &f);
 }
 

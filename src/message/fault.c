@@ -20,7 +20,7 @@ static void fault_set_text(struct fault *f, const char *fmt, va_list ap)
 	f->message[cut.n] = '\0';
 }
 
-int fault_set_at(const char *site, struct fault *f, enum fault_class class, int status,
+int fault_set_at(const struct error_site *site, struct fault *f, enum fault_class class, int status,
 		 const char *type, const char *fmt, ...)
 {
 	va_list ap;
@@ -36,13 +36,39 @@ int fault_set_at(const char *site, struct fault *f, enum fault_class class, int 
 	return -1;
 }
 
-int fault_no_memory(struct fault *f)
+int fault_no_memory_at(const struct error_site *site, struct fault *f)
 {
-	fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error",
-		  "The gateway is out of memory for this request; try again in a moment.");
+	fault_set_at(site, f, FAULT_OVERLOADED, 529, "overloaded_error",
+		     "The gateway is out of memory for this request; try again in a moment.");
 	f->retry_after = 1;
 	f->ours = true;
 	return -1;
+}
+
+const char *fault_id(const struct fault *f, char out[SITE_ID_SIZE])
+{
+	out[0] = '\0';
+	if (f->site)
+		site_id(f->site, out);
+	return out;
+}
+
+const char *fault_class_name(enum fault_class class)
+{
+	static const char *const names[] = {
+		[FAULT_NONE] = "none",
+		[FAULT_BAD_REQUEST] = "bad_request",
+		[FAULT_OVERFLOW] = "overflow",
+		[FAULT_AUTH] = "auth",
+		[FAULT_QUOTA] = "quota",
+		[FAULT_RATE] = "rate",
+		[FAULT_OVERLOADED] = "overloaded",
+		[FAULT_TRANSIENT] = "transient",
+		[FAULT_CAPABILITY] = "capability",
+		[FAULT_CANCELLED] = "cancelled",
+	};
+
+	return names[class];
 }
 
 const char *fault_type_of_status(int status)

@@ -347,10 +347,10 @@ static int nowhere(const struct decision *d, struct fault *f)
 		path = STR("(not UTF-8)");
 
 	if (d->ask->path)
-		return fault_set(f, FAULT_BAD_REQUEST, 404, "not_found_error",
+		return fault_set_as("no_such_path_name", f, FAULT_BAD_REQUEST, 404, "not_found_error",
 				 "There is no backend or target \"%.*s\" for clients here.",
 				 STR_ARGS(path));
-	return fault_set(f, FAULT_BAD_REQUEST, 404, "not_found_error",
+	return fault_set_as("no_such_model", f, FAULT_BAD_REQUEST, 404, "not_found_error",
 			 "model: %.*s (no rule matches this name and models.default is not set; "
 			 "GET /v1/models lists what there is)",
 			 STR_ARGS(str_utf8(name) ? name : STR("(not UTF-8)")));

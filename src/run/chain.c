@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/redact.h"
+#include "trace/trace.h"
 
 #define SEED_KEY 1 /* for str_hash; the router has one of its own */
 
@@ -216,6 +217,15 @@ static bool is_of_backend(const struct fault *f)
 
 /* Of a failure that is not the request's. Most providers limit each model by itself; a key that is
  * refused or used up is so for all of them. */
+static void fail_backend(const struct chain *c, const char *name, const struct host_error *e)
+{
+	bool ready = host_breaker_ready(name);
+
+	host_breaker_failed(name, &c->o->breaker, e);
+	if (ready && !host_breaker_ready(name))
+		log_warn("backend %s: its breaker has opened: it is passed over for a while", name);
+}
+
 static void note_failure(const struct chain *c, const struct fault *f)
 {
 	const struct way *w = c->now;
@@ -234,7 +244,7 @@ static void note_failure(const struct chain *c, const struct fault *f)
 		host_breaker_well(w->part[PART_BACKEND]);
 		host_breaker_release(model);
 	} else {
-		host_breaker_failed(w->part[PART_BACKEND], &c->o->breaker, &e);
+		fail_backend(c, w->part[PART_BACKEND], &e);
 		for (int i = PART_KEY; i < PARTS; i++)
 			if (w->part[i])
 				host_breaker_release(w->part[i]);
@@ -366,6 +376,7 @@ int run_chain(const struct chain_options *o, struct sink *sink, struct run_repor
 	      struct fault *f)
 {
 	struct chain c = { .o = o, .next = sink, .sink.event = on_event };
+	char id[SITE_ID_SIZE];
 	struct way *next;
 
 	*rep = (struct run_report){ 0 };
@@ -381,8 +392,11 @@ int run_chain(const struct chain_options *o, struct sink *sink, struct run_repor
 		if (too_late(&c))
 			break;
 		strike(&c, f);
-		log_info("backend %s: failed with %d (%s)%s", c.now->t.backend->name, f->status,
-			 f->site ? f->site : "", another(&c) ? ", the next member is asked" : "");
+		log_info("backend %s: failed with %d (error %s)%s", c.now->t.backend->name,
+			 f->status, fault_id(f, id),
+			 another(&c) ? ", the next member is asked" : "");
+		if (another(&c))
+			trace_fault(f, TRACE_PASSED_ON);
 	}
 	return rep->members ? give_up(&c, f) : all_benched(&c, f);
 }

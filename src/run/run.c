@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "run/run.h"
+#include "trace/trace.h"
 #include "upstream/eventstream.h"
 
 #define LARGE_BODY (16 * 1024)           /* what it is converted to gets one piece of memory */
@@ -240,7 +241,7 @@ static int attempt_finish(struct attempt *a, enum upstream_result result)
 	if (a->flow == FLOW_STOP)
 		return 0;
 	if (a->flow == FLOW_ABORT)
-		return fault_set(a->fault, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+		return fault_gone(a->fault);
 	/* A connection that breaks after the end of the message has broken nothing. */
 	if (a->dialect->decode_end(a->decoder, &a->guard, &a->flow, &cut) == 0)
 		return a->faulted ? -1 : 0;
@@ -261,6 +262,7 @@ static int attempt_error(struct attempt *a)
 	if (a->fault->should_retry < 0)
 		a->fault->should_retry = a->should_retry;
 	a->fault->upstream_status = a->status;
+	trace_upstream_error(a->o->arena, buf_str(&a->body));
 	return -1;
 }
 
@@ -275,7 +277,7 @@ static int attempt_call(struct attempt *a, int64_t deadline)
 	call.ctx = a;
 	result = upstream_perform(&call, a->fault);
 	if (result == UPSTREAM_CANCELLED)
-		return fault_set(a->fault, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+		return fault_gone(a->fault);
 	if (a->faulted)
 		return -1;
 	if (a->kind == BODY_ERROR)
@@ -382,7 +384,7 @@ static int send_end(struct sink *sink, struct fault *f)
 	struct event end = { .type = EVENT_END, .index = -1 };
 
 	if (sink_event(sink, &end) == FLOW_ABORT)
-		return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+		return fault_gone(f);
 	return 0;
 }
 
@@ -405,6 +407,7 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 
 	*rep = (struct run_report){ 0 };
 	for (;;) {
+		char id[SITE_ID_SIZE];
 		int64_t again;
 		bool sent;
 
@@ -420,10 +423,11 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 		again = clock_ms() + backoff_ms(rep->attempts, f);
 		if (!worth_retry(o, f, rep->attempts, again, deadline))
 			return -1;
-		log_info("backend %s: attempt %d failed with %d (%s), trying again", b->name, rep->attempts,
-			 f->status, f->site ? f->site : "");
+		log_info("backend %s: attempt %d failed with %d (error %s), trying again", b->name,
+			 rep->attempts, f->status, fault_id(f, id));
+		trace_fault(f, TRACE_RETRIED);
 		if (wait_until(o->waiter, again) == WAIT_CANCEL)
-			return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+			return fault_gone(f);
 	}
 }
 
@@ -468,7 +472,7 @@ static int small_perform(struct small_call *s, const struct run_options *o, cons
 	buf_init(&s->body, o->max_answer);
 	result = upstream_perform(&call, f);
 	if (result == UPSTREAM_CANCELLED)
-		return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+		return fault_gone(f);
 	if (result == UPSTREAM_FAILED)
 		return -1;
 	if (s->body.failed && !s->body.full)

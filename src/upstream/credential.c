@@ -119,7 +119,7 @@ static struct entry *entry_of(const struct backend *b)
 
 static int gone(struct fault *f)
 {
-	return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+	return fault_gone(f);
 }
 
 static int out_of_time(const struct backend *b, struct fault *f)

@@ -156,13 +156,14 @@ static void put_reason(struct buf *text, struct str body)
 int credential_refusal(const struct backend *b, const char *from, int status, struct str body,
 		       struct fault *f)
 {
+	/* 429, 5xx: the endpoint has a bad moment, and the same call may work again. */
+	bool now = status == 429 || status >= 500;
 	struct buf text;
 
 	buf_init(&text, 0);
 	put_reason(&text, body);
-	/* 429, 5xx: the endpoint has a bad moment, and the same call may work again. */
-	(status == 429 || status >= 500 ? credential_fault_now : credential_fault)(
-		b, f, "was refused%s%s with %d%s%s", from ? " by " : "", from ? from : "", status,
+	credential_fault_at(ERROR_SITE("credential/refused", "\"was refused by %s with %d: %s\""),
+		now ? FAULT_TRANSIENT : FAULT_AUTH, b, f, "was refused%s%s with %d%s%s", from ? " by " : "", from ? from : "", status,
 		text.n ? ": " : "", text.n ? buf_cstr(&text) : "");
 	buf_release(&text);
 	return -1;

@@ -138,7 +138,7 @@ int credential_http(const struct backend *b, const struct credential_call *c, st
 	if (body.failed || out->failed)
 		fault_no_memory(f);
 	else if (result == UPSTREAM_CANCELLED)
-		fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+		fault_gone(f);
 	else if (result == UPSTREAM_FAILED)
 		explain(b, c, seconds, clock_ms() >= call.deadline, f);
 	*status = answer.status;

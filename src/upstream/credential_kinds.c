@@ -43,37 +43,19 @@ bool credential_renewable(const struct backend *b)
 	return p->shared || p->stale;
 }
 
-static int fault_of(const struct backend *b, enum fault_class class, struct fault *f,
-		    const char *fmt, va_list ap) PRINTF_LIKE(4, 0);
-static int fault_of(const struct backend *b, enum fault_class class, struct fault *f,
-		    const char *fmt, va_list ap)
+int credential_fault_at(const struct error_site *site, enum fault_class class,
+			const struct backend *b, struct fault *f, const char *fmt, ...)
 {
 	char text[1024];
+	va_list ap;
 
+	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
-	fault_set(f, class, 502, "api_error", "backend %s: its credential (%s) %s", b->name,
-		  credential_kind_name(b), text);
+	va_end(ap);
+	fault_set_at(site, f, class, 502, "api_error", "backend %s: its credential (%s) %s",
+		     b->name, credential_kind_name(b), text);
 	f->scope = FAULT_OF_KEY;
-	return -1;
-}
-
-int credential_fault(const struct backend *b, struct fault *f, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fault_of(b, FAULT_AUTH, f, fmt, ap);
-	va_end(ap);
-	f->should_retry = 0;
-	return -1;
-}
-
-int credential_fault_now(const struct backend *b, struct fault *f, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fault_of(b, FAULT_TRANSIENT, f, fmt, ap);
-	va_end(ap);
+	if (class == FAULT_AUTH)
+		f->should_retry = 0;
 	return -1;
 }

@@ -110,7 +110,7 @@ enum renewed credential_renew(const struct renewal *n, struct credential *out, s
 		return fetch(n, out, f);
 	while (!take_turn(n, &lock, end, &r, out, f)) {
 		if (wait_until(n->w, clock_ms() + CREDENTIAL_LOOK_MS) == WAIT_CANCEL) {
-			fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+			fault_gone(f);
 			break;
 		}
 	}

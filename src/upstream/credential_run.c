@@ -232,7 +232,7 @@ static int failed(const struct backend *b, const char *name, enum run_end end, i
 	char how[48];
 
 	if (end == RUN_CANCELLED)
-		return fault_set(f, FAULT_CANCELLED, 499, "api_error", "the client has gone");
+		return fault_gone(f);
 	if (end == RUN_OVER && status < 0)
 		snprintf(how, sizeof(how), "was ended by a signal");
 	else if (end == RUN_OVER)

@@ -17,6 +17,10 @@
 #define HEAD_MAX (300 * 1024) /* bytes of an answer's head that libcurl takes */
 #define FAIL(f, ...) fault_set(f, FAULT_TRANSIENT, 502, "api_error", __VA_ARGS__)
 #define LATE(f, ...) fault_set(f, FAULT_TRANSIENT, 504, "timeout_error", __VA_ARGS__)
+#define FAIL_AS(code, f, ...) \
+	fault_set_as(code, f, FAULT_TRANSIENT, 502, "api_error", __VA_ARGS__)
+#define LATE_AS(code, f, ...) \
+	fault_set_as(code, f, FAULT_TRANSIENT, 504, "timeout_error", __VA_ARGS__)
 
 static const char *name_of(const struct failure *w)
 {
@@ -68,11 +72,11 @@ static void say_proxy(const struct failure *w, struct fault *f)
 
 	proxy_name(w, proxy, sizeof(proxy));
 	if (w->tunnel_status >= 300)
-		FAIL(f,
+		FAIL_AS("proxy_refused", f,
 		     "backend %s: the proxy %s (%s) refused to connect to %s:%d: it answered %d.",
 		     name_of(w), proxy, proxy_from(w), w->host, w->port, w->tunnel_status);
 	else if (w->code == CURLE_COULDNT_RESOLVE_PROXY)
-		FAIL(f, "backend %s: the name of the proxy %s (%s) could not be resolved.",
+		FAIL_AS("proxy_unresolved", f, "backend %s: the name of the proxy %s (%s) could not be resolved.",
 		     name_of(w), proxy, proxy_from(w));
 	else
 		FAIL(f, "backend %s: the proxy %s (%s) can't be used: %s.", name_of(w), proxy,
@@ -84,7 +88,7 @@ static void say_connect(const struct failure *w, struct fault *f)
 	if (*w->proxy)
 		say_proxy(w, f);
 	else if (w->os_errno == ECONNREFUSED)
-		FAIL(f, "backend %s: %s:%d refused the connection. Is the server running there?",
+		FAIL_AS("refused", f, "backend %s: %s:%d refused the connection. Is the server running there?",
 		     name_of(w), w->host, w->port);
 	else
 		FAIL(f, "backend %s: no connection to %s:%d: %s.", name_of(w), w->host, w->port,
@@ -145,7 +149,7 @@ static void say_broken(const struct failure *w, struct fault *f)
 		     " bytes).",
 		     name_of(w), w->received);
 	else
-		FAIL(f, "backend %s closed the connection without an answer.", name_of(w));
+		FAIL_AS("no_answer", f, "backend %s closed the connection without an answer.", name_of(w));
 }
 
 static void say_cut(const struct failure *w, struct fault *f)
@@ -241,7 +245,7 @@ static void say_curl(const struct failure *w, struct fault *f)
 static void say_first_byte(const struct failure *w, struct fault *f)
 {
 	if (w->sent < w->body)
-		LATE(f,
+		LATE_AS("request_stalled", f,
 		     "backend %s took %" PRIu64 " of the request's %" PRIu64
 		     " bytes and then no more for %d s "
 		     "(backends.%s.first_byte_timeout).",
@@ -261,17 +265,17 @@ void fail_fault(const struct failure *w, struct fault *f)
 		say_first_byte(w, f);
 		break;
 	case FAILED_IDLE:
-		LATE(f,
+		LATE_AS("idle", f,
 		     "backend %s fell silent in the middle of its answer for %d s "
 		     "(backends.%s.idle_timeout).",
 		     name_of(w), w->backend->idle_timeout, name_of(w));
 		break;
 	case FAILED_TOTAL:
-		LATE(f, "backend %s did not finish its answer within %d s (backends.%s.timeout).",
+		LATE_AS("total", f, "backend %s did not finish its answer within %d s (backends.%s.timeout).",
 		     name_of(w), w->backend->timeout, name_of(w));
 		break;
 	case FAILED_DEADLINE:
-		LATE(f,
+		LATE_AS("deadline", f,
 		     "backend %s did not finish its answer in the time that was left for this "
 		     "request.",
 		     name_of(w));

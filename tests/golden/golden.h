@@ -90,7 +90,7 @@ void json_compact(struct buf *b,
 		  struct str json); /* white space between tokens goes, nothing else changes */
 void json_pretty(struct buf *b, struct str json);
 void mask_ids(struct buf *b, struct str text,
-	      struct str known); /* made-up ids become msg_ID, toolu_ID1 … */
+	      struct str known); /* made-up ids become msg_ID, toolu_ID1 …; error ids go */
 void print_diff(struct str want, struct str got);
 
 #endif

@@ -112,12 +112,15 @@ static struct str lines_of(const char *const *v, size_t n, struct arena *a)
 
 static struct str fault_text(const struct fault *f, struct arena *a)
 {
+	struct fault plain = *f;
 	struct buf b;
 	struct str text;
 
 	buf_init(&b, 0);
 	buf_printf(&b, "status: %d\n\n", f->status);
-	anthropic_error_body(&b, f, "req_ID1");
+	/* An error's id is no case's business. */
+	plain.site = NULL;
+	anthropic_error_body(&b, &plain, "req_ID1");
 	text = arena_str(a, buf_str(&b));
 	buf_release(&b);
 	return text;

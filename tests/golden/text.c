@@ -129,6 +129,21 @@ static size_t number_of(struct masked *m, struct str id)
 	return m->n;
 }
 
+/* An error's id names the function that reports it: that is no case's business. */
+static size_t error_id_length(struct str s)
+{
+	static const char form[] = ",\"error_id\":\"000000000000\"";
+	size_t n = sizeof(form) - 1;
+
+	for (size_t k = 0; k < n; k++) {
+		unsigned char c = k < s.n ? (unsigned char)s.p[k] : 0;
+
+		if (form[k] == '0' ? !isxdigit(c) : c != (unsigned char)form[k])
+			return 0;
+	}
+	return n;
+}
+
 void mask_ids(struct buf *b, struct str text, struct str known)
 {
 	static const char *const prefixes[] = { "msg_", "toolu_", "req_" };
@@ -136,8 +151,12 @@ void mask_ids(struct buf *b, struct str text, struct str known)
 
 	for (size_t i = 0; i < text.n;) {
 		struct str rest = { text.p + i, text.n - i };
-		size_t n = 0, k;
+		size_t n = error_id_length(rest), k;
 
+		if (n) {
+			i += n;
+			continue;
+		}
 		for (k = 0; k < 3 && !n; k++)
 			n = id_length(rest, prefixes[k]);
 		rest.n = n;

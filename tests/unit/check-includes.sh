@@ -13,14 +13,15 @@ allowed() {
 	config) echo base json message config ;;
 	front) echo base front ;;
 	state) echo base state ;;
+	trace) echo base json message trace ;;
 	upstream) echo base json message upstream ;;
 	dialect) echo base json message dialect ;;
 	http) echo base json message front http ;;
 	ingress) echo base json message front http ingress ;;
 	access) echo base json message front http config state access ;;
 	route) echo base json message config route ;;
-	run) echo base json message dialect upstream state run ;;
-	api) echo base json message config front http access ingress route dialect upstream state run api ;;
+	run) echo base json message dialect upstream state trace run ;;
+	api) echo base json message config front http access ingress route dialect upstream state trace run api ;;
 	demo) echo base demo ;;
 	*) echo "unknown stage: $1" >&2; exit 1 ;;
 	esac

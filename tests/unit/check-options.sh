@@ -11,10 +11,21 @@ bad=0
 # file, format, how the line before and the line after the generated part begin
 generated() {
 	"$program" --options "$2" >"$tmp/part"
-	awk -v part="$tmp/part" -v begin="$3" -v end="$4" '
-		index($0, begin) == 1 { print; while ((getline line < part) > 0) print line; inside = 1; next }
-		index($0, end) == 1 { inside = 0 }
-		!inside { print }' "$1" >"$tmp/whole"
+	# By the environment, because -v takes the backslash of a man page's comment off.
+	part=$tmp/part begin=$3 end=$4 awk '
+		index($0, ENVIRON["begin"]) == 1 {
+			print
+			while ((getline line < ENVIRON["part"]) > 0) print line
+			inside = seen = 1
+			next
+		}
+		index($0, ENVIRON["end"]) == 1 { inside = 0 }
+		!inside { print }
+		END { exit !seen }' "$1" >"$tmp/whole" || {
+		echo "$1 has no line that begins with $3"
+		bad=1
+		return
+	}
 	cmp -s "$1" "$tmp/whole" && return
 	if [ "$mode" = update ]; then
 		cp "$tmp/whole" "$1"

@@ -453,10 +453,21 @@ static void failure(struct fault *f)
 	f->should_retry = 1;
 }
 
+/* Faults have ids of their places; replaces "*" in want by the id of f. */
+static const char *with_id(char *out, size_t size, const char *want, const struct fault *f)
+{
+	const char *star = strchr(want, '*');
+	char id[SITE_ID_SIZE];
+
+	snprintf(out, size, "%.*s%s%s", (int)(star - want), want, fault_id(f, id), star + 1);
+	return out;
+}
+
 static void test_fault_before(void **state)
 {
 	struct rig r;
 	struct fault f;
+	char want[512], id[SITE_ID_SIZE], line[64];
 
 	rig_start(&r, true);
 	start(&r);
@@ -465,9 +476,12 @@ static void test_fault_before(void **state)
 	expect_header(&r, "Status: 429");
 	expect_header(&r, "retry-after: 3\r\n");
 	expect_header(&r, "x-should-retry: true\r\n");
-	expect_body(&r, "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":"
-			"\"slow \\\"down\\\" \xEF\xBF\xBD\"},"
-			"\"request_id\":\"req_1\"}");
+	snprintf(line, sizeof(line), "x-error-id: %s\r\n", fault_id(&f, id));
+	expect_header(&r, line);
+	expect_body(&r, with_id(want, sizeof(want),
+				"{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":"
+				"\"slow \\\"down\\\" \xEF\xBF\xBD\"},\"error_id\":\"*\","
+				"\"request_id\":\"req_1\"}", &f));
 	assert_int_equal(r.commits, 0);
 	assert_int_equal(writer_ended_with(r.w)->status, 429);
 	/* Nothing comes after it. */
@@ -484,6 +498,7 @@ static void test_fault_in_stream(void **state)
 {
 	struct rig r;
 	struct fault f;
+	char want[512];
 
 	failure(&f);
 	rig_start(&r, true);
@@ -491,11 +506,11 @@ static void test_fault_in_stream(void **state)
 	writer_tick(r.w, clock_ms());
 	f.raw = STR("{\"raw\":1}");
 	sink_fault(r.s, &f);
-	assert_true(str_ends(body(&r), "event: error\ndata: "
-				       "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_"
-				       "error\","
-				       "\"message\":\"slow \\\"down\\\" "
-				       "\xEF\xBF\xBD\"},\"request_id\":\"req_1\"}\n\n"));
+	with_id(want, sizeof(want),
+		"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
+		"\"message\":\"slow \\\"down\\\" \xEF\xBF\xBD\"},\"error_id\":\"*\","
+		"\"request_id\":\"req_1\"}\n\n", &f);
+	assert_true(str_ends(body(&r), want));
 	assert_null(sse_grammar_check(body(&r), SSE_END_ERROR));
 	rig_end(&r);
 	rig_start(&r, true);
@@ -512,6 +527,7 @@ static void test_fault_in_whole(void **state)
 {
 	struct rig r;
 	struct fault f = FAULT_INIT;
+	char want[512];
 
 	rig_start(&r, false);
 	text(&r, EVENT_TEXT, "a");
@@ -519,9 +535,10 @@ static void test_fault_in_whole(void **state)
 	fault_set(&f, FAULT_TRANSIENT, 502, "api_error", "broke");
 	f.details = "{\"a\":1}";
 	assert_int_equal(writer_fault(r.w, &f), 0);
-	expect_body(&r, " {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":"
-			"\"broke\",\"details\":{\"a\":1}},"
-			"\"request_id\":\"req_1\"}");
+	expect_body(&r, with_id(want, sizeof(want),
+				" {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":"
+				"\"broke\",\"details\":{\"a\":1}},\"error_id\":\"*\","
+				"\"request_id\":\"req_1\"}", &f));
 	rig_end(&r);
 }
 

@@ -1,0 +1,492 @@
+/* Entries found and counted. */
+#include "trace/query.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "json/scan.h"
+
+#define BLOCK 65536
+#define READ_MAX (64u << 20)    /* bytes of one query */
+#define UNPACK_MAX (16u << 20)  /* of one compressed file */
+#define KEPT_MAX (8u << 20)     /* of entries that are held for the answer */
+#define GROUPS_MAX 256          /* of one kind, in the statistics */
+
+/* ---- lines, newest first ---- */
+
+struct reader {
+	bool (*line)(struct reader *r, struct str line);        /* false: enough */
+	size_t left;                    /* bytes that may still be read */
+	int64_t until;                  /* clock_ms */
+	bool cut;                       /* a bound was met */
+};
+
+static bool in_bounds(struct reader *r)
+{
+	if (!r->left || clock_ms() >= r->until)
+		r->cut = true;
+	return !r->cut;
+}
+
+/* Hands on the lines of text from its last; what stands before the first newline stays: *rest. */
+static bool lines_of(struct reader *r, struct str text, size_t *rest)
+{
+	size_t end = text.n;
+
+	for (size_t i = text.n; i > 0; i--) {
+		if (text.p[i - 1] != '\n')
+			continue;
+		if (end > i && !r->line(r, (struct str){ text.p + i, end - i }))
+			return false;
+		end = i - 1;
+	}
+	*rest = end;
+	return true;
+}
+
+static bool read_plain(struct reader *r, int fd, char *room)
+{
+	off_t at = lseek(fd, 0, SEEK_END);
+	size_t carry = 0;
+
+	while (at > 0 && in_bounds(r)) {
+		size_t n = at < BLOCK ? (size_t)at : BLOCK;
+
+		at -= (off_t)n;
+		memmove(room + n, room, carry);
+		if (pread(fd, room, n, at) != (ssize_t)n)
+			return true;
+		r->left = r->left > n ? r->left - n : 0;
+		if (!lines_of(r, (struct str){ room, n + carry }, &carry))
+			return false;
+		/* No entry is so long: what it is, its end is dropped. */
+		if (carry > TRACE_LINE_MAX)
+			carry = 0;
+	}
+	return at > 0 || !carry || r->line(r, (struct str){ room, carry });
+}
+
+static bool read_packed(struct reader *r, const char *path)
+{
+	struct buf b;
+	size_t rest = 0;
+	bool more = true;
+
+	buf_init(&b, UNPACK_MAX);
+	if (in_bounds(r) && store_unpack(path, UNPACK_MAX, &b) == 0) {
+		r->left = r->left > b.n ? r->left - b.n : 0;
+		r->cut = r->cut || b.n == UNPACK_MAX;
+		more = lines_of(r, buf_str(&b), &rest) &&
+		       (!rest || r->line(r, (struct str){ b.p, rest }));
+	}
+	buf_release(&b);
+	return more;
+}
+
+static bool read_file(struct reader *r, const struct trace_place *p, const struct trace_file *f,
+		      char *room)
+{
+	char path[TRACE_PATH_MAX];
+	bool more;
+	int fd;
+
+	if (store_path(p, f, path) < 0)
+		return true;
+	if (f->packed)
+		return read_packed(r, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return true;
+	more = read_plain(r, fd, room);
+	close(fd);
+	return more;
+}
+
+/* day_done is called between the days: files of one day are of several instances. */
+static int read_all(struct reader *r, const struct trace_place *p, const struct trace_query *q,
+		    bool (*day_done)(struct reader *r))
+{
+	struct trace_files files;
+	char *room = malloc(BLOCK + TRACE_LINE_MAX + 1);
+	unsigned kinds = q->all ? 1u << TRACE_OWN : 1u << TRACE_ERRORS;
+
+	r->left = READ_MAX;
+	r->until = clock_ms() + q->budget_ms;
+	if (!room || store_list(p, kinds, &files)) {
+		free(room);
+		return -1;
+	}
+	for (size_t i = 0; i < files.n; i++) {
+		const struct trace_file *f = &files.v[i];
+
+		if (q->filter.since[0] && strncmp(f->day, q->filter.since, 10) < 0)
+			break;
+		if (i && strcmp(f->day, f[-1].day) != 0 && day_done && !day_done(r))
+			break;
+		/* In a file that is read from its end the rest is older than what was enough. */
+		read_file(r, p, f, room);
+	}
+	r->cut = r->cut || files.more;
+	store_list_release(&files);
+	free(room);
+	return 0;
+}
+
+/* ---- what a line says ---- */
+
+struct entry {
+	struct str line;
+	struct span json, site;
+	struct span time;
+};
+
+/* A line whose writer ran out of space has the next one behind it. */
+static bool entry_read(struct entry *e, struct str line)
+{
+	static const char begin[] = "{\"time\":\"";
+
+	if (json_check(line, NULL, NULL)) {
+		const char *at = NULL, *next = line.p;
+
+		while (line.n && (next = memmem(next + 1, (size_t)(line.p + line.n - next - 1),
+						begin, sizeof(begin) - 1)))
+			at = next;
+		if (!at)
+			return false;
+		line.n -= (size_t)(at - line.p);
+		line.p = at;
+		if (json_check(line, NULL, NULL))
+			return false;
+	}
+	e->line = line;
+	e->json = span_json(line);
+	e->site = json_get(e->json, "site");
+	e->time = json_get(e->json, "time");
+	return e->time.form == SPAN_STR && e->time.n >= 20;
+}
+
+static bool ends_with(struct span s, const char *text)
+{
+	size_t n = strlen(text);
+
+	return s.n >= n && memcmp(s.p + s.n - n, text, n) == 0;
+}
+
+static bool matches(const struct trace_filter *f, const struct entry *e)
+{
+	size_t n = strlen(f->since);
+
+	if (n && memcmp(e->time.p, f->since, e->time.n < n ? e->time.n : n) < 0)
+		return false;
+	if (f->hash && !span_is(json_get(e->json, "hash"), f->hash))
+		return false;
+	if (f->type && !span_is(json_get(e->json, "type"), f->type))
+		return false;
+	if (f->function && !span_is(json_get(e->site, "function"), f->function))
+		return false;
+	if (f->file && !ends_with(json_get(e->site, "file"), f->file))
+		return false;
+	return !f->id || span_is(json_get(e->json, "correlation_id"), f->id) ||
+	       span_is(json_get(e->json, "client_correlation_id"), f->id);
+}
+
+static bool older(const struct entry *e, const struct trace_filter *f)
+{
+	size_t n = strlen(f->since);
+
+	return n && memcmp(e->time.p, f->since, e->time.n < n ? e->time.n : n) < 0;
+}
+
+/* ---- finding ---- */
+
+struct kept {
+	char *p;
+	size_t n;
+	char time[32];
+};
+
+struct finder {
+	struct reader reader;
+	const struct trace_query *q;
+	struct kept *v;
+	size_t n, bytes;
+	bool failed;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+	return strcmp(((const struct kept *)b)->time, ((const struct kept *)a)->time);
+}
+
+/* Room for one more among the newest; a file's own order is by time, so an older one than all
+ * means that the rest of the file is. */
+static bool make_room(struct finder *f, const char *time)
+{
+	size_t last = 0;
+
+	if (f->n < f->q->limit)
+		return true;
+	for (size_t i = 1; i < f->n; i++)
+		if (strcmp(f->v[i].time, f->v[last].time) < 0)
+			last = i;
+	if (strcmp(time, f->v[last].time) <= 0)
+		return false;
+	f->bytes -= f->v[last].n;
+	free(f->v[last].p);
+	f->v[last] = f->v[--f->n];
+	return true;
+}
+
+static bool keep_line(struct reader *r, struct str line)
+{
+	struct finder *f = (struct finder *)r;
+	struct entry e;
+	struct kept k = { 0 };
+
+	if (!entry_read(&e, line))
+		return true;
+	if (older(&e, &f->q->filter))
+		return false;
+	if (!matches(&f->q->filter, &e))
+		return true;
+	snprintf(k.time, sizeof(k.time), "%.*s", (int)(e.time.n < 31 ? e.time.n : 31), e.time.p);
+	if (!make_room(f, k.time))
+		return false;
+	if (f->bytes + e.line.n > KEPT_MAX) {
+		r->cut = true;
+		return false;
+	}
+	k.n = e.line.n;
+	k.p = malloc(k.n);
+	if (!k.p) {
+		f->failed = true;
+		return false;
+	}
+	memcpy(k.p, e.line.p, k.n);
+	f->bytes += k.n;
+	f->v[f->n++] = k;
+	return true;
+}
+
+static bool want_more(struct reader *r)
+{
+	const struct finder *f = (const struct finder *)r;
+
+	return f->n < f->q->limit && !f->failed && !r->cut;
+}
+
+/* The members that a list needs, as they stand in the entry. */
+static void put_brief(struct buf *b, struct str line)
+{
+	static const char *const names[] = { "time", "level", "correlation_id",
+					     "client_correlation_id", "hash", "type", "status",
+					     "message", "outcome" };
+	struct span json = span_json(line), site = json_get(json, "site");
+
+	buf_putc(b, '{');
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct span v = json_get(json, names[i]);
+
+		if (!span_given(v))
+			continue;
+		buf_printf(b, "\"%s\":", names[i]);
+		span_put_value(b, v);
+		buf_putc(b, ',');
+	}
+	buf_puts(b, "\"file\":");
+	span_put_value(b, json_get(site, "file"));
+	buf_puts(b, ",\"function\":");
+	span_put_value(b, json_get(site, "function"));
+	buf_puts(b, ",\"backend\":");
+	span_put_value(b, json_path(json, "backend", "name", NULL));
+	buf_putc(b, '}');
+}
+
+int query_errors(const struct trace_place *p, const struct trace_query *q, struct buf *out,
+		 size_t *found)
+{
+	struct finder f = { .reader.line = keep_line, .q = q };
+	int rc;
+
+	f.v = calloc(q->limit, sizeof(*f.v));
+	rc = f.v ? read_all(&f.reader, p, q, want_more) : -1;
+	if (f.n)
+		qsort(f.v, f.n, sizeof(*f.v), newest_first);
+	buf_puts(out, "{\"errors\":[");
+	for (size_t i = 0; i < f.n; i++) {
+		if (i)
+			buf_putc(out, ',');
+		if (q->brief)
+			put_brief(out, (struct str){ f.v[i].p, f.v[i].n });
+		else
+			buf_put(out, f.v[i].p, f.v[i].n);
+		free(f.v[i].p);
+	}
+	buf_printf(out, "],\"count\":%zu,\"complete\":%s}", f.n, f.reader.cut ? "false" : "true");
+	free(f.v);
+	*found = f.n;
+	return rc || f.failed || out->failed ? -1 : 0;
+}
+
+/* ---- counting ---- */
+
+struct group {
+	char name[96], first[32], last[32];
+	size_t n;
+};
+
+/* by: the member of the answer; outer, member: where the entry has it */
+static const struct { const char *by, *outer, *member; } counted[] = {
+	{ "by_type", NULL, "type" },
+	{ "by_hash", NULL, "hash" },
+	{ "by_function", "site", "function" },
+	{ "by_file", "site", "file" },
+	{ "by_backend", "backend", "name" },
+	{ "by_outcome", NULL, "outcome" },
+	{ "by_status", NULL, "status" },
+	{ "by_instance", NULL, "instance" },
+	{ "by_hour", NULL, "time" },
+};
+#define COUNTED (sizeof(counted) / sizeof(*counted))
+
+struct tally {
+	struct reader reader;
+	const struct trace_query *q;
+	size_t total, n[COUNTED];
+	char first[32], last[32];
+	struct group v[COUNTED][GROUPS_MAX];
+};
+
+static void note_time(char first[32], char last[32], const char *time)
+{
+	if (!first[0] || strcmp(time, first) < 0)
+		memcpy(first, time, 32);
+	if (strcmp(time, last) > 0)
+		memcpy(last, time, 32);
+}
+
+/* Beyond GROUPS_MAX names the last group is all others'. */
+static struct group *group_of(struct tally *t, size_t kind, const char *name)
+{
+	for (size_t i = 0; i < t->n[kind]; i++)
+		if (strcmp(t->v[kind][i].name, name) == 0)
+			return &t->v[kind][i];
+	if (t->n[kind] < GROUPS_MAX) {
+		struct group *g = &t->v[kind][t->n[kind]++];
+
+		snprintf(g->name, sizeof(g->name), "%s",
+			 t->n[kind] < GROUPS_MAX ? name : "(others)");
+		return g;
+	}
+	return &t->v[kind][GROUPS_MAX - 1];
+}
+
+static bool count_line(struct reader *r, struct str line)
+{
+	struct tally *t = (struct tally *)r;
+	struct entry e;
+	char time[32] = "";
+
+	if (!entry_read(&e, line) || !matches(&t->q->filter, &e))
+		return true;
+	t->total++;
+	snprintf(time, sizeof(time), "%.*s", (int)(e.time.n < 31 ? e.time.n : 31), e.time.p);
+	note_time(t->first, t->last, time);
+	for (size_t i = 0; i < COUNTED; i++) {
+		struct span outer = counted[i].outer ? json_get(e.json, counted[i].outer) : e.json;
+		struct span v = json_get(outer, counted[i].member);
+		bool hour = strcmp(counted[i].by, "by_hour") == 0;
+		char name[96];
+		struct group *g;
+
+		if (!span_given(v))
+			continue;
+		/* Of the time the hour: "2026-11-22T15". */
+		snprintf(name, sizeof(name), "%.*s", hour ? 13 : v.n < 95 ? (int)v.n : 95, v.p);
+		g = group_of(t, i, name);
+		g->n++;
+		note_time(g->first, g->last, time);
+	}
+	return true;
+}
+
+static int most_first(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+
+	if (x->n != y->n)
+		return x->n < y->n ? 1 : -1;
+	return strcmp(y->name, x->name);
+}
+
+static void put_groups(struct buf *b, const struct group *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		buf_puts(b, i ? ",{\"name\":\"" : "{\"name\":\"");
+		span_put_content(b, span_str((struct str){ v[i].name, strlen(v[i].name) }));
+		buf_printf(b, "\",\"count\":%zu,\"first\":\"%s\",\"last\":\"%s\"}", v[i].n,
+			   v[i].first, v[i].last);
+	}
+}
+
+int query_stats(const struct trace_place *p, const struct trace_query *q, struct buf *out)
+{
+	struct tally *t = calloc(1, sizeof(*t));
+	int rc;
+
+	if (!t)
+		return -1;
+	t->reader.line = count_line;
+	t->q = q;
+	rc = read_all(&t->reader, p, q, NULL);
+	buf_printf(out, "{\"total\":%zu", t->total);
+	if (t->total)
+		buf_printf(out, ",\"first\":\"%s\",\"last\":\"%s\"", t->first, t->last);
+	for (size_t i = 0; i < COUNTED; i++) {
+		qsort(t->v[i], t->n[i], sizeof(**t->v), most_first);
+		buf_printf(out, ",\"%s\":[", counted[i].by);
+		put_groups(out, t->v[i], t->n[i]);
+		buf_putc(out, ']');
+	}
+	buf_printf(out, ",\"complete\":%s}", t->reader.cut ? "false" : "true");
+	free(t);
+	return rc || out->failed ? -1 : 0;
+}
+
+/* ---- since ---- */
+
+static int64_t unit_ms(char c)
+{
+	switch (c) {
+	case 's': return 1000;
+	case 'm': return 60 * 1000;
+	case 'h': return 60 * 60 * 1000;
+	case 'd': return 24 * 60 * 60 * 1000;
+	default: return 0;
+	}
+}
+
+int query_since(const char *text, int64_t wall_ms, char out[32])
+{
+	struct str s = str_of(text);
+	int64_t n, unit = s.n ? unit_ms(s.p[s.n - 1]) : 0;
+	static const char like[] = "0000-00-00T00:00:00";
+
+	if (unit && str_int((struct str){ s.p, s.n - 1 }, &n) && n >= 0 && n <= 100000) {
+		clock_rfc3339(out, 32, wall_ms - n * unit, 0);
+		out[strlen(out) - 1] = '\0';
+		return 0;
+	}
+	if (s.n != 10 && s.n != 19 && !(s.n == 20 && s.p[19] == 'Z'))
+		return -1;
+	for (size_t i = 0; i < s.n && i < 19; i++)
+		if (like[i] == '0' ? s.p[i] < '0' || s.p[i] > '9' : s.p[i] != like[i])
+			return -1;
+	snprintf(out, 32, "%.*s", s.n < 19 ? 10 : 19, s.p);
+	return 0;
+}

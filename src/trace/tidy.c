@@ -1,0 +1,224 @@
+/*
+ * Keeping the error files within their bounds: one process at a time, a bounded while at a time,
+ * never on a request's way.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "config.h"
+#include "trace/store.h"
+
+#ifdef HAVE_LIBZ
+#include <zlib.h>
+#endif
+
+#define SETTLED 60              /* seconds after its last write nobody is in a file any more */
+#define STEP 65536
+#define DAY_MS (24 * 60 * 60 * 1000LL)
+
+struct tidy {
+	const struct trace_place *p;
+	struct trace_files files;
+	struct trace_tidied *out;
+	int64_t until, now;             /* clock_ms; wall seconds */
+	char today[11], oldest[11];     /* days; older than the second goes */
+};
+
+static bool time_is_up(struct tidy *t)
+{
+	if (clock_ms() >= t->until)
+		t->out->more = true;
+	return t->out->more;
+}
+
+static void day_of(char out[11], int64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || strftime(out, 11, "%Y-%m-%d", &tm) != 10)
+		memcpy(out, "1970-01-01", 11);
+}
+
+/* ---- compression ---- */
+
+bool store_packs(void)
+{
+#ifdef HAVE_LIBZ
+	return true;
+#else
+	return false;
+#endif
+}
+
+#ifdef HAVE_LIBZ
+static int pack(int from, const char *to)
+{
+	int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+	gzFile z = fd < 0 ? NULL : gzdopen(fd, "wb6");
+	char *step = malloc(STEP);
+	ssize_t n = -1;
+	int rc = 0;
+
+	if (!z) {
+		if (fd >= 0)
+			close(fd);
+		free(step);
+		return -1;
+	}
+	while (step && (n = read(from, step, STEP)) > 0)
+		if (gzwrite(z, step, (unsigned)n) != (int)n)
+			rc = -1;
+	free(step);
+	return gzclose(z) != Z_OK || n < 0 ? -1 : rc;
+}
+
+int store_unpack(const char *path, size_t max, struct buf *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK), n = 0;
+	gzFile z = fd < 0 ? NULL : gzdopen(fd, "rb");
+
+	if (!z) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	while (out->n < max) {
+		size_t want = max - out->n < STEP ? max - out->n : STEP;
+		char *room = buf_room(out, want);
+
+		n = room ? gzread(z, room, (unsigned)want) : -1;
+		if (n <= 0)
+			break;
+		out->n += (size_t)n;
+	}
+	gzclose(z);
+	return n < 0 ? -1 : 0;
+}
+#else
+static int pack(int from, const char *to)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+int store_unpack(const char *path, size_t max, struct buf *out)
+{
+	errno = ENOSYS;
+	return -1;
+}
+#endif
+
+/* The compressed file appears whole, or not at all. */
+static int pack_file(struct tidy *t, struct trace_file *f)
+{
+	char path[TRACE_PATH_MAX], half[TRACE_PATH_MAX + 8], whole[TRACE_PATH_MAX + 8];
+	struct stat st;
+	int fd;
+
+	if (store_path(t->p, f, path) < 0)
+		return -1;
+	snprintf(half, sizeof(half), "%s.gz.half", path);
+	snprintf(whole, sizeof(whole), "%s.gz", path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	if (fd < 0)
+		return -1;
+	if (pack(fd, half) < 0 || stat(half, &st) < 0 || rename(half, whole) < 0) {
+		unlink(half);
+		close(fd);
+		return -1;
+	}
+	close(fd);
+	unlink(path);
+	t->out->packed++;
+	t->out->freed += f->size - st.st_size;
+	t->files.bytes += st.st_size - f->size;
+	f->size = st.st_size;
+	f->packed = true;
+	snprintf(f->name + strlen(f->name), sizeof(f->name) - strlen(f->name), ".gz");
+	return 0;
+}
+
+static void pack_what_is_over(struct tidy *t)
+{
+	for (size_t i = 0; i < t->files.n && !time_is_up(t); i++) {
+		struct trace_file *f = &t->files.v[i];
+		bool over = f->part || strcmp(f->day, t->today) < 0;
+
+		if (over && !f->packed && f->size && t->now - f->modified >= SETTLED)
+			pack_file(t, f);
+	}
+}
+
+/* ---- deletion ---- */
+
+/* Removes the file, and its instance's folder when that was the last. */
+static void delete_file(struct tidy *t, const struct trace_file *f)
+{
+	char path[TRACE_PATH_MAX], half[TRACE_PATH_MAX + 8], *slash;
+
+	if (store_path(t->p, f, path) < 0 || (unlink(path) < 0 && errno != ENOENT))
+		return;
+	t->out->deleted++;
+	t->out->freed += f->size;
+	t->files.bytes -= f->size;
+	/* What a process that was killed while it compressed has left. */
+	snprintf(half, sizeof(half), "%s.gz.half", path);
+	unlink(half);
+	slash = strrchr(path, '/');
+	if (f->instance[0] && slash) {
+		*slash = '\0';
+		rmdir(path);
+	}
+}
+
+/* The list is newest first: what is too much stands at its end. */
+static void delete_from_the_end(struct tidy *t)
+{
+	const struct trace_place *p = t->p;
+
+	while (t->files.n) {
+		const struct trace_file *f = &t->files.v[t->files.n - 1];
+
+		if (strcmp(f->day, t->oldest) >= 0 && t->files.n <= (size_t)p->max_files &&
+		    t->files.bytes <= p->max_bytes)
+			break;
+		delete_file(t, f);
+		t->files.n--;
+	}
+}
+
+int store_tidy(const struct trace_place *p, int retention_days, int64_t wall_ms, int budget_ms,
+	       struct trace_tidied *out)
+{
+	struct tidy t = { .p = p, .out = out, .until = clock_ms() + budget_ms,
+			  .now = wall_ms / 1000 };
+	int lock = store_lock(p);
+
+	*out = (struct trace_tidied){ 0 };
+	if (lock < 0)
+		return -1;
+	day_of(t.today, wall_ms);
+	day_of(t.oldest, wall_ms - retention_days * DAY_MS);
+	if (store_list(p, (1u << TRACE_KINDS) - 1, &t.files) == 0) {
+		delete_from_the_end(&t);
+		if (p->compress && store_packs())
+			pack_what_is_over(&t);
+	}
+	out->files = t.files.n;
+	out->bytes = t.files.bytes;
+	out->more = out->more || t.files.more;
+	store_list_release(&t.files);
+	/* Its time says when; one byte, that it was this and not a mere lock. */
+	if (pwrite(lock, "\n", 1, 0) < 0)
+		out->more = true;
+	close(lock);
+	return 0;
+}

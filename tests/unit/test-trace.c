@@ -1,0 +1,689 @@
+/*
+ * Error files: entries of many processes stay whole, a full file becomes a part, what is old or too
+ * much goes, what is over is compressed; nothing of keys or conversations gets in; questions are
+ * answered from files with garbage in them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "json/scan.h"
+#include "trace/query.h"
+#include "trace/redact.h"
+#include "trace/trace.h"
+
+#define NOON INT64_C(1795348800000)     /* 2026-11-22T12:00:00Z */
+#define DAY INT64_C(86400000)
+#define WRITERS 8
+#define ENTRIES 200
+
+static char dir[64];
+
+static int setup(void **state)
+{
+	snprintf(dir, sizeof(dir), "/tmp/test-trace-XXXXXX");
+	log_setup(LOG_LEVEL_NONE, "none");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char command[256];
+
+	trace_stop();
+	snprintf(command, sizeof(command), "chmod -R u+w %s; rm -rf %s", dir, dir);
+	return system(command);
+}
+
+static struct trace_place place(int64_t max_bytes, int max_files)
+{
+	struct trace_place p = { .instance = "0123456789ab", .max_bytes = max_bytes,
+				 .max_files = max_files, .retention_days = 2 };
+
+	snprintf(p.dir, sizeof(p.dir), "%s", dir);
+	return p;
+}
+
+static char *path_of(const char *name)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static bool exists(const char *name)
+{
+	return access(path_of(name), F_OK) == 0;
+}
+
+static void read_whole(const char *name, struct buf *b)
+{
+	FILE *f = fopen(path_of(name), "r");
+	size_t n;
+
+	buf_init(b, 0);
+	assert_non_null(f);
+	do {
+		char *room = buf_room(b, 65536);
+
+		n = fread(room, 1, 65536, f);
+		b->n += n;
+	} while (n);
+	fclose(f);
+}
+
+static int put(const struct trace_place *p, enum trace_kind kind, const char *line, int64_t at)
+{
+	bool rotated = false;
+
+	return store_append(p, kind, str_of(line), at, &rotated);
+}
+
+/* ---- the store ---- */
+
+static void files_appear_with_entries(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+
+	assert_false(exists("errors"));
+	assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON), 0);
+	assert_true(exists("errors/errors_2026-11-22.jsonl"));
+	assert_false(exists("debug") || exists("mcp"));
+	assert_int_equal(put(&p, TRACE_OWN, "{}\n", NOON), 0);
+	assert_int_equal(put(&p, TRACE_DEBUG, "{}\n", NOON), 0);
+	assert_int_equal(put(&p, TRACE_MCP, "{}\n", NOON + DAY), 0);
+	assert_true(exists("debug/server_0123456789ab/errors_2026-11-22.jsonl"));
+	assert_true(exists("debug/server_0123456789ab/debug_2026-11-22.jsonl"));
+	assert_true(exists("mcp/mcp_2026-11-23.jsonl"));
+}
+
+static void write_many(const struct trace_place *p, int who)
+{
+	char line[2048], fill[1500];
+
+	memset(fill, 'x', sizeof(fill));
+	for (int i = 0; i < ENTRIES; i++) {
+		snprintf(line, sizeof(line), "{\"time\":\"2026-11-22T12:00:00.000000Z\",\"who\":%d,"
+			 "\"n\":%d,\"fill\":\"%.*s\"}\n", who, i, 100 + i * 7 % 1300, fill);
+		if (put(p, TRACE_ERRORS, line, NOON))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static void many_writers_one_file(void **state)
+{
+	struct trace_place p = place(64 << 20, 100);
+	int seen[WRITERS] = { 0 }, status;
+	struct str rest, line;
+	struct buf b;
+
+	for (int i = 0; i < WRITERS; i++)
+		if (fork() == 0)
+			write_many(&p, i);
+	for (int i = 0; i < WRITERS; i++) {
+		wait(&status);
+		assert_int_equal(status, 0);
+	}
+	read_whole("errors/errors_2026-11-22.jsonl", &b);
+	rest = buf_str(&b);
+	while (str_split(&rest, '\n', &line)) {
+		int64_t who;
+
+		if (!line.n)
+			continue;
+		assert_int_equal(json_check(line, NULL, NULL), 0);
+		assert_true(span_int(json_get(span_json(line), "who"), &who));
+		seen[who]++;
+	}
+	for (int i = 0; i < WRITERS; i++)
+		assert_int_equal(seen[i], ENTRIES);
+	buf_release(&b);
+}
+
+static void a_full_file_becomes_a_part(void **state)
+{
+	struct trace_place p = place(8 * 4 * TRACE_LINE_MAX, 100);
+	char line[8192];
+	bool rotated = false;
+	struct trace_files files;
+	int64_t share = p.max_bytes / TRACE_SHARES;
+
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(store_append(&p, TRACE_ERRORS, (struct str){ line, sizeof(line) },
+					      NOON, &rotated), 0);
+	assert_false(rotated);
+	assert_int_equal(store_append(&p, TRACE_ERRORS, (struct str){ line, sizeof(line) }, NOON,
+				      &rotated), 0);
+	assert_true(rotated);
+	assert_true(exists("errors/errors_2026-11-22.120000.jsonl"));
+	assert_int_equal(store_list(&p, 1u << TRACE_ERRORS, &files), 0);
+	assert_int_equal(files.n, 2);
+	assert_false(files.v[0].part);
+	assert_true(files.v[1].part && files.v[1].size <= share);
+	store_list_release(&files);
+
+	/* While another process holds the lock nothing grows beyond its share. */
+	int lock = store_lock(&p);
+	assert_true(lock >= 0);
+	assert_true(store_lock(&p) < 0);
+	for (int i = 0; i < 20; i++)
+		(void)store_append(&p, TRACE_ERRORS, (struct str){ line, sizeof(line) },
+				   NOON + 1000, &rotated);
+	close(lock);
+	assert_int_equal(store_list(&p, 1u << TRACE_ERRORS, &files), 0);
+	assert_true(files.n == 2 && files.v[0].size <= share);
+	store_list_release(&files);
+}
+
+static void old_days_go(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_tidied t;
+
+	for (int d = 0; d < 6; d++) {
+		assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON - d * DAY), 0);
+		assert_int_equal(put(&p, TRACE_OWN, "{}\n", NOON - (d + 3) * DAY), 0);
+	}
+	assert_int_equal(store_tidied(&p), 0);
+	assert_int_equal(store_tidy(&p, p.retention_days, NOON, 1000, &t), 0);
+	assert_true(exists("errors/errors_2026-11-20.jsonl"));
+	assert_false(exists("errors/errors_2026-11-19.jsonl"));
+	assert_int_equal(t.files, 3);
+	assert_int_equal(t.deleted, 9);
+	/* A folder goes with its last file; when it was tidied is known to all processes. */
+	assert_false(exists("debug/server_0123456789ab"));
+	assert_true(store_tidied(&p) > 0);
+	/* Only names of this program's own are touched. */
+	FILE *f = fopen(path_of("errors/notes.txt"), "w");
+	assert_non_null(f);
+	fclose(f);
+	assert_int_equal(store_tidy(&p, 0, NOON + 10 * DAY, 1000, &t), 0);
+	assert_int_equal(t.files, 0);
+	assert_true(exists("errors/notes.txt"));
+}
+
+static void bounds_hold(void **state)
+{
+	struct trace_place p = place(4000, 4);
+	char line[1001];
+	struct trace_tidied t;
+
+	memset(line, 'x', 1000);
+	line[999] = '\n';
+	line[1000] = '\0';
+	p.retention_days = 100;
+	for (int d = 0; d < 9; d++)
+		assert_int_equal(put(&p, TRACE_ERRORS, line, NOON - d * DAY), 0);
+	assert_int_equal(store_tidy(&p, 100, NOON, 1000, &t), 0);
+	assert_int_equal(t.files, 4);
+	assert_true(exists("errors/errors_2026-11-22.jsonl"));
+	p.max_bytes = 2500;
+	assert_int_equal(store_tidy(&p, 100, NOON, 1000, &t), 0);
+	assert_int_equal(t.files, 2);
+	assert_int_equal(t.bytes, 2000);
+	/* One process at a time. */
+	int lock = store_lock(&p);
+	assert_int_equal(store_tidy(&p, 100, NOON, 1000, &t), -1);
+	close(lock);
+}
+
+static void what_is_over_is_compressed(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { .limit = 10, .budget_ms = 5000 };
+	struct trace_tidied t;
+	struct buf b;
+	size_t found;
+
+	if (!store_packs())
+		skip();
+	p.compress = true;
+	put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-21T12:00:00.000000Z\",\"n\":1}\n", NOON - DAY);
+	put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-21T12:00:01.000000Z\",\"n\":2}\n", NOON - DAY);
+	put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-22T12:00:00.000000Z\",\"n\":3}\n", NOON);
+	/* Written a moment ago, by the file's own time: somebody may still be at it. */
+	assert_int_equal(store_tidy(&p, 5, clock_wall_ms(), 1000, &t), 0);
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-22T12:00:00.000000Z\",\"n\":3}\n", NOON);
+	put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-21T12:00:00.000000Z\",\"n\":1}\n", NOON - DAY);
+	utimensat(AT_FDCWD, path_of("errors/errors_2026-11-21.jsonl"), old, 0);
+	assert_int_equal(store_tidy(&p, 5, NOON, 1000, &t), 0);
+	assert_true(t.packed == 1);
+	assert_false(exists("errors/errors_2026-11-21.jsonl"));
+	assert_true(exists("errors/errors_2026-11-21.jsonl.gz"));
+	assert_true(exists("errors/errors_2026-11-22.jsonl"));
+	buf_init(&b, 0);
+	assert_int_equal(query_errors(&p, &q, &b, &found), 0);
+	assert_true(found >= 2);
+	assert_non_null(str_find(buf_str(&b), "\"n\":1"));
+	assert_true(str_find(buf_str(&b), "\"n\":3") < str_find(buf_str(&b), "\"n\":1"));
+	buf_release(&b);
+}
+
+static void what_cannot_be_written_harms_nothing(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct rlimit was, tiny = { 0, 0 };
+	char target[128];
+
+	/* A link where a file should be is not followed. */
+	assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON), 0);
+	snprintf(target, sizeof(target), "%s/elsewhere", dir);
+	assert_int_equal(symlink(target, path_of("errors/errors_2026-11-23.jsonl")), 0);
+	assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON + DAY), -1);
+	assert_int_equal(access(target, F_OK), -1);
+	/* The folder goes away, and comes back with the next entry. */
+	unlink(path_of("errors/errors_2026-11-23.jsonl"));
+	unlink(path_of("errors/errors_2026-11-22.jsonl"));
+	rmdir(path_of("errors"));
+	assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON), 0);
+	/* No descriptor is left. */
+	getrlimit(RLIMIT_NOFILE, &was);
+	tiny.rlim_max = was.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &tiny);
+	assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON), -1);
+	setrlimit(RLIMIT_NOFILE, &was);
+	snprintf(p.dir, sizeof(p.dir), "%s/no/such", dir);
+	assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON), -1);
+	assert_false(exists("no"));
+}
+
+/* ---- redaction ---- */
+
+static void expect_redacted(const char *text, const struct redaction *r, const char *want)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	redact_put(&b, str_of(text), r);
+	if (!str_is(buf_str(&b), want))
+		fail_msg("\n got  %.*s\n want %s", STR_ARGS(buf_str(&b)), want);
+	buf_release(&b);
+}
+
+static void credentials_are_taken_out(void **state)
+{
+	static const char *const secrets[] = { "hunter2", NULL };
+	struct redaction r = { .secrets = secrets };
+
+	expect_redacted("no secret here, 14 days", &r, "no secret here, 14 days");
+	expect_redacted("Incorrect API key provided: sk-proj-abc123.", &r,
+			"Incorrect API key provided: [redacted]");
+	expect_redacted("Authorization: Bearer abcdefghij", &r,
+			"Authorization: [redacted] [redacted]");
+	expect_redacted("{\"api_key\": \"abcdefgh\"}", &r, "{\\\"api_key\\\": \\\"[redacted]\\\"}");
+	expect_redacted("https://x.example/v1?key=AbCdEf12", &r,
+			"https://x.example/v1?key=[redacted]");
+	expect_redacted("the word hunter2 stands here", &r, "the word [redacted] stands here");
+	expect_redacted("see req_01AbCdEfGhIjKlMnOpQrStUvWx", &r,
+			"see req_01AbCdEfGhIjKlMnOpQrStUvWx");
+	expect_redacted("a0b1c2d3e4f5a0b1c2d3e4f5a0b1 is one", &r, "[redacted] is one");
+	expect_redacted("bad \xff byte", &r, "bad \xEF\xBF\xBD byte");
+}
+
+static void words_of_the_request_are_taken_out(void **state)
+{
+	static const char body[] =
+		"{\"model\":\"claude-sonnet-4-5\",\"thinking\":{\"budget_tokens\":1},\"messages\":[{"
+		"\"role\":\"user\",\"content\":\"tell nobody about project zebra\"}]}";
+	static const char *const allowed[] = { "claude-sonnet-4-5", NULL };
+	struct redaction r = { .body = { body, sizeof(body) - 1 }, .allowed = allowed };
+	char *large, text[3000];
+	size_t n = 4 << 20;
+
+	expect_redacted("model: claude-sonnet-4-5 is not served", &r,
+			"model: claude-sonnet-4-5 is not served");
+	expect_redacted("thinking.budget_tokens: too small", &r,
+			"thinking.budget_tokens: too small");
+	expect_redacted("refused: 'tell nobody about project zebra' is odd", &r,
+			"refused: '[\xE2\x80\xA6]' is odd");
+	expect_redacted("about project zebras", &r, "[\xE2\x80\xA6]s");
+	expect_redacted("project", &r, "project");
+
+	/* However often both repeat themselves, it ends soon: each stretch is found once. */
+	large = malloc(n);
+	memset(large, 'a', n);
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	r.body = (struct str){ large, n };
+	expect_redacted(text, &r, "[\xE2\x80\xA6]");
+	free(large);
+}
+
+/* ---- entries ---- */
+
+static const char prompt[] =
+	"{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":\"prompt-words-of-the-user\"}]}";
+
+static struct trace_options options(bool debug)
+{
+	return (struct trace_options){ .dir = dir, .retention_days = 3, .max_files = 100,
+				       .max_bytes = 1 << 20, .debug = debug,
+				       .content_bytes = 1000, .mark = 7 };
+}
+
+/* The one line of the file of this kind; its folder's name is the instance's. */
+static void line_of(enum trace_kind kind, struct buf *b)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_files files;
+	char path[TRACE_PATH_MAX];
+
+	assert_int_equal(store_list(&p, 1u << kind, &files), 0);
+	assert_int_equal(files.n, 1);
+	assert_int_equal(store_path(&p, &files.v[0], path), 0);
+	store_list_release(&files);
+	read_whole(path + strlen(dir) + 1, b);
+}
+
+static void expect_entry(struct buf *b, const char *const *has, const char *const *lacks)
+{
+	struct str s = buf_str(b);
+
+	assert_true(s.n > 1 && s.p[s.n - 1] == '\n');
+	assert_int_equal(json_check((struct str){ s.p, s.n - 1 }, NULL, NULL), 0);
+	for (; *has; has++)
+		if (!str_find(s, *has))
+			fail_msg("%s is not in %.*s", *has, STR_ARGS(s));
+	for (; *lacks; lacks++)
+		if (str_find(s, *lacks))
+			fail_msg("%s is in %.*s", *lacks, STR_ARGS(s));
+}
+
+static struct trace_request request(void)
+{
+	return (struct trace_request){
+		.id = "req_1", .correlation_id = "corr-1", .method = "POST", .path = "/v1/messages",
+		.key = "team", .bytes_in = sizeof(prompt) - 1, .started_us = clock_us(),
+		.body = { prompt, sizeof(prompt) - 1 }, .asked = "m-1", .backend = "lab",
+		.attempts = 2, .upstream_status = 400, .shaped = true, .shape = { .turns = 1 },
+		.upstream_head = STR("{\"error\":\"prompt-words-of-the-user, sk-secret-123\"}"),
+		.secrets = { "caller-key-1" },
+	};
+}
+
+static void entries_hold_no_contents(void **state)
+{
+	static const char *const has[] = { "\"correlation_id\":\"req_1\"", "\"hash\":\"",
+		"\"client_correlation_id\":\"corr-1\"", "\"type\":\"invalid_request_error\"",
+		"\"function\":\"entries_hold_no_contents\"", "\"status\":400", "\"turns\":1",
+		"\"name\":\"lab\"", "said: [\xE2\x80\xA6]", "\"outcome\":\"answered\"", "\"ms\":", NULL };
+	static const char *const none[] = { "prompt-words", "sk-secret", "caller-key", NULL };
+	struct trace_options o = options(false);
+	struct trace_request r = request();
+	struct fault f;
+	struct buf b;
+
+	assert_int_equal(trace_setup(&o), 0);
+	trace_begin(&r);
+	fault_bad(&f, "the backend said: %s %s", "prompt-words-of-the-user", "caller-key-1");
+	trace_fault(&f, TRACE_ANSWERED);
+	trace_end();
+	line_of(TRACE_ERRORS, &b);
+	expect_entry(&b, has, none);
+	buf_release(&b);
+	line_of(TRACE_OWN, &b);
+	expect_entry(&b, has, none);
+	buf_release(&b);
+}
+
+static void without_the_request_the_pattern_stands(void **state)
+{
+	static const char *const has[] = { "\"message\":\"the backend said: %s\"", NULL };
+	static const char *const none[] = { "prompt-words", "head", NULL };
+	struct trace_options o = options(false);
+	struct trace_request r = request();
+	struct fault f;
+	struct buf b;
+
+	r.body = STR_NONE;
+	assert_int_equal(trace_setup(&o), 0);
+	trace_begin(&r);
+	fault_bad(&f, "the backend said: %s", "prompt-words-of-the-user");
+	trace_fault(&f, TRACE_ANSWERED);
+	trace_end();
+	line_of(TRACE_ERRORS, &b);
+	expect_entry(&b, has, none);
+	buf_release(&b);
+}
+
+static void debug_has_contents_without_keys(void **state)
+{
+	static const char *const has[] = { "prompt-words-of-the-user", "\"body\":",
+					   "\"head\":\"{", NULL };
+	static const char *const none[] = { "sk-secret", "caller-key", NULL };
+	struct trace_options o = options(true);
+	struct trace_request r = request();
+	struct fault f;
+	struct buf b;
+
+	assert_int_equal(trace_setup(&o), 0);
+	trace_begin(&r);
+	fault_bad(&f, "the backend said: %s", "caller-key-1");
+	trace_fault(&f, TRACE_RETRIED);
+	trace_end();
+	line_of(TRACE_DEBUG, &b);
+	expect_entry(&b, has, none);
+	buf_release(&b);
+	/* What a retry has cured no client was told. */
+	assert_false(exists("errors"));
+}
+
+static void the_log_is_recorded(void **state)
+{
+	static const char *const has[] = { "\"type\":\"log_warning\"", "\"outcome\":\"logged\"",
+					   "the sky falls", NULL };
+	static const char *const none[] = { "correlation_id", NULL };
+	struct trace_options o = options(false);
+	struct buf b;
+
+	assert_int_equal(trace_setup(&o), 0);
+	log_info("nothing of note");
+	log_warn("the sky falls");
+	line_of(TRACE_OWN, &b);
+	expect_entry(&b, has, none);
+	buf_release(&b);
+	assert_false(exists("errors"));
+	log_error("it has fallen");
+	assert_true(exists("errors"));
+}
+
+static void instances(void **state)
+{
+	struct trace_options a = options(false), b = options(false);
+	struct trace_instance x, y;
+
+	trace_instance_of(&x, &a);
+	trace_instance_of(&y, &b);
+	assert_string_equal(x.id, y.id);
+	assert_int_equal(strlen(x.id), 12);
+	b.mark = 8;
+	trace_instance_of(&y, &b);
+	assert_string_not_equal(x.id, y.id);
+}
+
+/* ---- questions ---- */
+
+static void put_entry(const struct trace_place *p, int64_t at, const char *id, const char *hash,
+		      const char *type)
+{
+	char line[512], when[32];
+
+	clock_rfc3339_us(when, sizeof(when), at * 1000);
+	snprintf(line, sizeof(line), "{\"time\":\"%s\",\"correlation_id\":\"%s\",\"hash\":\"%s\","
+		 "\"site\":{\"file\":\"src/a/b.c\",\"function\":\"f\"},\"type\":\"%s\","
+		 "\"status\":400}\n",
+		 when, id, hash, type);
+	assert_int_equal(put(p, TRACE_ERRORS, line, at), 0);
+	assert_int_equal(put(p, TRACE_OWN, line, at), 0);
+}
+
+static size_t count(const struct trace_place *p, struct trace_query *q)
+{
+	struct buf b;
+	size_t found = 99;
+
+	q->budget_ms = 5000;
+	if (!q->limit)
+		q->limit = QUERY_LIMIT;
+	buf_init(&b, 0);
+	assert_int_equal(query_errors(p, q, &b, &found), 0);
+	assert_int_equal(json_check(buf_str(&b), NULL, NULL), 0);
+	buf_release(&b);
+	return found;
+}
+
+static void questions_are_answered(void **state)
+{
+	struct trace_place p = place(1 << 20, 100), other = p;
+	struct trace_query q = { 0 };
+	struct buf b;
+	size_t found;
+
+	put_entry(&p, NOON - DAY, "req_a", "aaaaaaaaaaaa", "api_error");
+	put_entry(&p, NOON, "req_b", "bbbbbbbbbbbb", "api_error");
+	put(&p, TRACE_ERRORS, "garbage\n{\"no\":\"time\"}\n\n{\"torn\":", NOON);
+	put_entry(&p, NOON + 1000, "req_c", "aaaaaaaaaaaa", "overloaded_error");
+	memcpy(other.instance, "ba9876543210", TRACE_ID_SIZE);
+	put_entry(&other, NOON + 500, "req_d", "dddddddddddd", "api_error");
+
+	/* The entry behind the torn one is found. */
+	assert_int_equal(count(&p, &q), 4);
+	q = (struct trace_query){ .filter.hash = "aaaaaaaaaaaa" };
+	assert_int_equal(count(&p, &q), 2);
+	q = (struct trace_query){ .filter.id = "req_b", .all = true };
+	assert_int_equal(count(&p, &q), 1);
+	q = (struct trace_query){ .filter.type = "api_error" };
+	assert_int_equal(count(&p, &q), 3);
+	q = (struct trace_query){ .filter.file = "b.c", .filter.function = "f" };
+	assert_int_equal(count(&p, &q), 4);
+	q = (struct trace_query){ .filter.function = "g" };
+	assert_int_equal(count(&p, &q), 0);
+	q = (struct trace_query){ 0 };
+	assert_int_equal(query_since("2026-11-22T12:00:00Z", NOON, q.filter.since), 0);
+	assert_int_equal(count(&p, &q), 3);
+
+	/* Newest first over the files of several instances. */
+	q = (struct trace_query){ .all = true, .brief = true, .limit = 2, .budget_ms = 5000 };
+	buf_init(&b, 0);
+	assert_int_equal(query_errors(&p, &q, &b, &found), 0);
+	assert_int_equal(found, 2);
+	assert_true(str_find(buf_str(&b), "req_c") < str_find(buf_str(&b), "req_d"));
+	assert_null(str_find(buf_str(&b), "req_b"));
+	assert_null(str_find(buf_str(&b), "\"site\""));
+	buf_release(&b);
+}
+
+static void statistics(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { .budget_ms = 5000 };
+	int64_t total;
+	struct buf b;
+
+	for (int i = 0; i < 10; i++)
+		put_entry(&p, NOON + i, "req", i < 7 ? "aaaaaaaaaaaa" : "bbbbbbbbbbbb",
+			  "api_error");
+	buf_init(&b, 0);
+	assert_int_equal(query_stats(&p, &q, &b), 0);
+	assert_int_equal(json_check(buf_str(&b), NULL, NULL), 0);
+	assert_true(span_int(json_get(span_json(buf_str(&b)), "total"), &total));
+	assert_int_equal(total, 10);
+	assert_non_null(str_find(buf_str(&b), "\"by_hash\":[{\"name\":\"aaaaaaaaaaaa\",\"count\":7"));
+	assert_non_null(str_find(buf_str(&b), "{\"name\":\"2026-11-22T12\",\"count\":10"));
+	buf_release(&b);
+}
+
+/* A line without an end, longer than any entry, in a file larger than a block. */
+static void a_long_line_is_skipped(void **state)
+{
+	struct trace_place p = place(64 << 20, 100);
+	struct trace_query q = { 0 };
+	char *junk = malloc(300000);
+	FILE *f;
+
+	put_entry(&p, NOON, "req_a", "aaaaaaaaaaaa", "api_error");
+	memset(junk, 'x', 300000);
+	f = fopen(path_of("errors/errors_2026-11-22.jsonl"), "a");
+	assert_int_equal(fwrite(junk, 1, 300000, f), 300000);
+	fputc('\n', f);
+	fclose(f);
+	put_entry(&p, NOON + 1, "req_b", "aaaaaaaaaaaa", "api_error");
+	assert_int_equal(count(&p, &q), 2);
+	free(junk);
+}
+
+static void since_is_read(void **state)
+{
+	static const char *const bad[] = { "", "yesterday", "5x", "-3h", "2026-11", "2026-11-22T1",
+					   "2026/11/22", "2026-11-22 10:00:00" };
+	char out[32];
+
+	assert_int_equal(query_since("2026-11-22", NOON, out), 0);
+	assert_string_equal(out, "2026-11-22");
+	assert_int_equal(query_since("2h", NOON, out), 0);
+	assert_string_equal(out, "2026-11-22T10:00:00");
+	assert_int_equal(query_since("7d", NOON, out), 0);
+	assert_string_equal(out, "2026-11-15T12:00:00");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(query_since(bad[i], NOON, out), -1);
+}
+
+static void registry(void **state)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	assert_int_equal(query_registry(&b), 0);
+	assert_int_equal(json_check(buf_str(&b), NULL, NULL), 0);
+	assert_non_null(str_find(buf_str(&b), "\"function\":\"entries_hold_no_contents\""));
+	buf_reset(&b);
+	assert_int_equal(query_registry_text(&b), 0);
+	assert_non_null(str_find(buf_str(&b), "  entries_hold_no_contents  "));
+	buf_release(&b);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(files_appear_with_entries),
+		TEST(many_writers_one_file),
+		TEST(a_full_file_becomes_a_part),
+		TEST(old_days_go),
+		TEST(bounds_hold),
+		TEST(what_is_over_is_compressed),
+		TEST(what_cannot_be_written_harms_nothing),
+		TEST(credentials_are_taken_out),
+		TEST(words_of_the_request_are_taken_out),
+		TEST(entries_hold_no_contents),
+		TEST(without_the_request_the_pattern_stands),
+		TEST(debug_has_contents_without_keys),
+		TEST(the_log_is_recorded),
+		TEST(instances),
+		TEST(questions_are_answered),
+		TEST(statistics),
+		TEST(a_long_line_is_skipped),
+		TEST(since_is_read),
+		TEST(registry),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
