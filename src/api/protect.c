@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/env.h"
@@ -76,13 +77,18 @@ static void allow_command(struct sandbox_plan *p, const char *source)
 			sandbox_allow(p, folder, false);
 }
 
-/* A folder that is written, and where it lies, so that it may go and be made anew; but a home is
- * more than that. */
+/* A folder that is written, and where it lies, so that it may be made later and anew; but a home is
+ * more than that: what lies in it is made now. */
 static void allow_written(struct sandbox_plan *p, const char *folder)
 {
 	const char *home = env_get("HOME"), *slash = folder ? strrchr(folder, '/') : NULL;
 	char above[4096];
 
+	if (!folder)
+		return;
+	if (slash && home && strlen(home) == (size_t)(slash - folder) &&
+	    !strncmp(home, folder, strlen(home)))
+		mkdir(folder, 0700);
 	sandbox_allow(p, folder, true);
 	if (!slash || slash == folder ||
 	    snprintf(above, sizeof(above), "%.*s", (int)(slash - folder), folder) >=
