@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "upstream/tls.h"
 
+#define HEAD_MAX (300 * 1024) /* bytes of an answer's head that libcurl takes */
 #define FAIL(f, ...) fault_set(f, FAULT_TRANSIENT, 502, "api_error", __VA_ARGS__)
 #define LATE(f, ...) fault_set(f, FAULT_TRANSIENT, 504, "timeout_error", __VA_ARGS__)
 #define FAIL_AS(code, f, ...) \
@@ -180,9 +182,23 @@ static void say_url(const struct failure *w, struct fault *f)
 	f->should_retry = 0;
 }
 
+static void say_head(const struct failure *w, struct fault *f)
+{
+	FAIL(f, "backend %s sent a head that is too large, or memory ran out while it was read.",
+	     name_of(w));
+}
+
+/* Until 8.6 libcurl calls a head that is too large by the same name. If there is memory, it was
+ * the head. */
 static void say_memory(const struct failure *w, struct fault *f)
 {
-	fault_no_memory(f);
+	void *probe = w->ready && !w->received ? malloc(HEAD_MAX) : NULL;
+
+	if (probe)
+		say_head(w, f);
+	else
+		fault_no_memory(f);
+	free(probe);
 }
 
 /* libcurl's result codes and who says what they mean. */
@@ -210,6 +226,9 @@ static const struct {
 	{ CURLE_UNSUPPORTED_PROTOCOL, say_url },
 	{ CURLE_URL_MALFORMAT, say_url },
 	{ CURLE_OUT_OF_MEMORY, say_memory },
+#if LIBCURL_VERSION_NUM >= 0x080600
+	{ CURLE_TOO_LARGE, say_head },
+#endif
 };
 
 static void say_curl(const struct failure *w, struct fault *f)
