@@ -16,6 +16,8 @@
 #ifndef API_CAPTURE_H
 #define API_CAPTURE_H
 
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "upstream/upstream.h"
 
