@@ -1,5 +1,6 @@
 /*
- * Captures: all of one request, its attempts and its answer in a folder, for `messages.fcgi replay`.
+ * Captures: all of one request, its attempts and its answer in a folder, for `messages.fcgi
+ * replay`.
  *
  *   request       method and path, headers, an empty line, the body
  *   N-sent        the N-th call: method and URL, headers, an empty line, the body

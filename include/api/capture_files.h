@@ -1,6 +1,6 @@
 /*
- * The folders of captures (api/capture.h): one each, 0700, its files 0600. One that is being written
- * is called ".NAME", and takes its name when it is whole.
+ * The folders of captures (api/capture.h): one each, 0700, its files 0600. One that is being
+ * written is called ".NAME", and takes its name when it is whole.
  */
 #ifndef API_CAPTURE_FILES_H
 #define API_CAPTURE_FILES_H

@@ -120,7 +120,8 @@ struct recorded {
 	size_t answered;                /* bytes that the client had got before this piece */
 };
 
-/* Whether an error still has a status of its own depends on what had gone out between two pieces. */
+/* Whether an error still has a status of its own depends on what had gone out between two
+ * pieces. */
 static void note_flush(struct recorded *r)
 {
 	struct capture *k = r->capture;

@@ -1,7 +1,7 @@
 /*
  * `messages.fcgi replay FOLDER`: a captured request (api/capture.h) goes the way of any other, over
- * the memory front and with the configuration in force; the backends' answers are the captured ones,
- * in the same pieces. It says whether the calls and the answer are still what they were.
+ * the memory front and with the configuration in force; the backends' answers are the captured
+ * ones, in the same pieces. It says whether the calls and the answer are still what they were.
  *
  * What is different each time is not compared: ids that are made up, times, pings and comments.
  */
