@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/capture.h"
 #include "base/log.h"
 #include "config.h"
 #include "front/front.h"
@@ -45,6 +46,7 @@ static const char usage[] =
 "  errors recent | show ID | search NAME=VALUE… | stats | cleanup [DAYS]\n"
 "                      the recorded errors of log.dir, as JSON\n"
 "  --error-sites       every place of the program that reports an error, with its hash\n"
+"  replay FOLDER       play a captured request: does it still come out as it did?\n"
 "  --version, --help\n"
 "\n"
 "Options:\n"
@@ -238,6 +240,11 @@ static int run_error_sites(const struct options *o)
 	return api_error_sites(stdout);
 }
 
+static int run_replay(const struct options *o)
+{
+	return api_replay(&o->load, o->argument, stdout);
+}
+
 static int run_version(const struct options *o)
 {
 	printf("messages.fcgi %s (%s)\n", PACKAGE_VERSION, upstream_library());
@@ -266,6 +273,7 @@ static const struct command {
 	{ "env", NONE, run_env },
 	{ "errors", SEVERAL, run_errors },
 	{ "--error-sites", NONE, run_error_sites },
+	{ "replay", ONE, run_replay },
 	{ "--version", NONE, run_version },
 	{ "--help", NONE, run_help },
 	{ "-h", NONE, run_help },
