@@ -149,6 +149,8 @@ struct config {
 
 	const char *state_dir;          /* NULL: none */
 	int health_interval;            /* seconds */
+	const char *doctor_word;        /* lets one in to /doctor while there are no keys; NULL: none */
+	int64_t changed;                /* wall seconds: of the file's last change, 0: no file */
 };
 
 struct config_load {
@@ -170,6 +172,8 @@ void config_unref(struct config *c);
 int config_start(const struct config_load *l, struct buf *err);
 struct config *config_current(void);
 void config_stop(void);
+/* How the current one was found; valid until config_stop. */
+const struct config_load *config_how(void);
 
 /* NULL when unknown */
 const struct backend *config_backend(const struct config *c, const char *name);
@@ -191,6 +195,11 @@ uint64_t config_mark(const struct config *c);
 /* --check (config/check.c). feature tells whether the linked libcurl has one ("http2", "https", …);
  * NULL: not asked. */
 int config_check(const struct config_load *l, bool (*feature)(const char *name), FILE *out);
+/* What --check says, for who shows it otherwise: problems in r (an initialised config/report.h), what
+ * will be used in `used` (NULL: not wanted; no secret is in it). True when there is no error. */
+struct report;
+bool config_report(const struct config_load *l, bool (*feature)(const char *name),
+		   struct report *r, FILE *used);
 /* --print-config (config/check.c): what will be used, as a config file, with each value's source.
  * Secrets are never in it. */
 int config_print(const struct config_load *l, FILE *out);
