@@ -119,7 +119,7 @@ static int start(const struct config_load *load)
 	if (host_open(c->state_dir))
 		log_warn("state.dir %s: %s; this process keeps its state to itself", c->state_dir,
 			 strerror(errno));
-	rates_setup(c->state_dir, str_hash(0, c->source ? c->source : ""), true);
+	rates_setup(c->state_dir, str_hash(0, str_of(c->source)), true);
 	credential_setup(c->state_dir);
 	config_unref(c);
 	if (upstream_setup())

@@ -95,6 +95,11 @@ int api_fault(struct api_call *c, const struct fault *f);
 /* A whole JSON answer from a tree, which is freed (NULL: memory ended while it was built). */
 struct cJSON;
 int api_json(struct api_call *c, int status, struct cJSON *tree);
+/* Such trees (api/tree.c): begun once a request, before the first; an item goes into a list or, where
+ * there is none, away; the text is NULL when anything of the tree is missing for want of memory. */
+void api_tree_begin(void);
+void api_tree_add(struct cJSON *list, struct cJSON *item);
+char *api_tree_print(const struct cJSON *tree);
 /* Backends, routes and targets with their breakers and last errors (api/members.c). */
 void api_add_members(struct cJSON *root, const struct config *c);
 /* The models that one backend lists, under its own names. */

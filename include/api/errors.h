@@ -23,7 +23,8 @@ struct errors_ask {
 };
 
 void errors_ask_init(struct errors_ask *a, enum errors_question q);
-/* -1 with a sentence in err when there is no such parameter or its value is wrong. value must last. */
+/* -1 with a sentence in err when there is no such parameter or its value is wrong. value must
+ * last. */
 int errors_ask_param(struct errors_ask *a, struct str name, const char *value, char *err,
 		     size_t size) MUST_CHECK;
 /* For answers: bounded. */

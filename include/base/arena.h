@@ -5,7 +5,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
-#include "base/str.h"
+#include "base/buf.h"
 
 struct arena_chunk;
 struct arena {
@@ -26,6 +26,8 @@ void *arena_alloc(struct arena *a, size_t n);   /* zeroed, aligned for any type 
 void *arena_grow(struct arena *a, void *vec, size_t n, size_t *cap, size_t size);
 char *arena_dup(struct arena *a, const char *p, size_t n);      /* NUL added */
 struct str arena_str(struct arena *a, struct str s);            /* a copy, NUL added */
+/* A copy of what b holds. Where b has failed there is nothing to copy: the arena fails with it. */
+struct str arena_buf(struct arena *a, const struct buf *b);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

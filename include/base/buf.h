@@ -14,6 +14,7 @@ struct buf {
 	size_t n, cap;
 	size_t max;             /* bytes, 0: no limit */
 	bool failed;
+	bool full;              /* it failed at its limit, not for want of memory */
 };
 
 void buf_init(struct buf *b, size_t max);

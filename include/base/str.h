@@ -49,6 +49,6 @@ struct str str_cut_utf8(struct str s, size_t max);
 bool str_utf8(struct str s);
 /* The same on every machine and in every run. Choices that must not go together by chance (of a
  * backend, of its key) take seeds of their own. */
-uint64_t str_hash(uint64_t seed, const char *s);
+uint64_t str_hash(uint64_t seed, struct str s);
 
 #endif

@@ -82,7 +82,8 @@ const struct dialect *dialect_find(const char *name);   /* NULL when unknown */
 const struct dialect *const *dialect_all(void);         /* NULL-terminated */
 
 /* Deterministic, stateless codec for names (dialect/names.c): a name longer than max or with characters outside
- * [A-Za-z0-9_-] becomes a readable prefix and a hash. Appends to b / finds the request's tool whose short form it is. */
+ * [A-Za-z0-9_-] becomes a readable prefix and a hash. Appends to b / finds the request's tool whose short form it is: the
+ * encoded name itself where there is none, absent where there was no memory to look. */
 int name_encode(struct buf *b, struct span name, int max);
 bool name_fits(struct span name, int max);
 struct span name_restore(const struct message_request *r, struct str encoded, int max);

@@ -138,6 +138,13 @@ bool openai_thinking_complete(struct openai_encoder *e); /* openai_reasoning.c *
 int64_t openai_output_limit(const struct openai_encoder *e);    /* openai_options.c */
 bool openai_tool_sent(const struct tool *t);                    /* openai_tools.c */
 void openai_put_tool(struct openai_encoder *e, const struct tool *t);
+/* Its name, description and parameters as members of an object, for dialects that wrap them
+ * otherwise. */
+void openai_put_function(struct openai_encoder *e, const struct tool *t);
+/* All tools that go out, the choice among them and whether calls may stand side by side. */
+void openai_put_tool_list(struct openai_encoder *e,
+			  void (*put)(struct openai_encoder *e, const struct tool *t),
+			  void (*put_choice_as)(struct openai_encoder *e));
 
 /* The members of the body, one function a group. */
 void openai_put_messages(struct openai_encoder *e); /* openai_messages.c */

@@ -17,6 +17,7 @@ struct answer {
 	bool head_only;                 /* HEAD: headers, no body */
 	int status;
 	struct buf headers;             /* "Name: value\r\n" of answer_header */
+	int retry_after;                /* seconds, a header of its own; -1: none */
 	int64_t started_us;
 	int64_t first_byte_us;          /* 0 until the first body byte was flushed */
 	size_t bytes;                   /* body bytes written */
@@ -27,14 +28,15 @@ void answer_init(struct answer *a, struct front *f, const struct http_request *r
 void answer_release(struct answer *a);
 /*
  * Adds a header (before the head is written). CR, LF and other controls in value are replaced by
- * spaces.
+ * spaces. Left out where there is no memory for it, or either is NULL.
  */
 void answer_header(struct answer *a, const char *name, const char *value);
 void answer_header_int(struct answer *a, const char *name, int64_t v);
 /*
  * Writes "Status:", request-id, X-Request-ID, the caller's x-correlation-id, X-Accel-Buffering: no,
  * Cache-Control: no-cache, no-transform (streams) or no-store, CORS headers for an allowed origin,
- * then the added ones. -1: the client has gone.
+ * then the added ones. -1: the client has gone. Needs no memory: an error that says that there is
+ * none must go out.
  */
 int answer_begin(struct answer *a, int status, const char *content_type);
 /*

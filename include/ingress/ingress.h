@@ -21,7 +21,11 @@ int anthropic_parse(struct message_request *r, struct str body, enum parse_for w
 /* {"type":"error","error":{"type","message"[,"details"]},"error_id","request_id"}; appended to b.
  * error_id is the site's (base/site.h). A fault with raw set gives raw itself. */
 int anthropic_error_body(struct buf *b, const struct fault *f, const char *request_id);
-/* Answers with a fault: status, x-error-id, retry-after, x-should-retry, Allow, body. Before answer_begin. */
+/* The same where there is no memory: that of running out of it, in text of ERROR_SPARE_SIZE. */
+#define ERROR_SPARE_SIZE 256
+struct str anthropic_error_spare(char *text, size_t size, const char *request_id);
+/* Answers with a fault: status, x-error-id, retry-after, x-should-retry, Allow, body. Before
+ * answer_begin. */
 int anthropic_error_answer(struct answer *a, const struct fault *f);
 
 struct stream_settings {

@@ -16,6 +16,7 @@ struct writer_form {
 	/* Prints the fault of an answer whose 200 has gone out. */
 	void (*fault)(struct writer *w, const struct fault *f);
 	const char *comment;            /* says nothing and shows whether the client is there */
+	struct str before, after;       /* what stands around the JSON of a fault */
 };
 extern const struct writer_form writer_sse, writer_whole;
 

@@ -9,8 +9,8 @@
 
 struct redaction {
 	const char *const *secrets;     /* known ones, NULL-terminated, or NULL */
-	/* The request's body: what the text shares with it, 12 bytes in a row or more, is taken out,
-	 * but for names of members and the words that are allowed. p NULL: not compared. */
+	/* The request's body: what the text shares with it, 12 bytes in a row or more, is taken
+	 * out, but for names of members and the words that are allowed. p NULL: not compared. */
 	struct str body;
 	const char *const *allowed;     /* such as the model's name; NULL-terminated, or NULL */
 };

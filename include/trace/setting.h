@@ -24,7 +24,8 @@ struct trace_event {
 	const struct trace_request *request;    /* NULL: none */
 	int64_t wall_us, now_us;
 };
-/* One line with its newline; contents too when debug is set. Fails (sticky) beyond TRACE_LINE_MAX. */
+/* One line with its newline; contents too when debug is set. Fails (sticky) beyond
+ * TRACE_LINE_MAX. */
 void entry_put(struct buf *b, const struct trace_setting *s, const struct trace_event *e,
 	       bool debug);
 

@@ -40,12 +40,14 @@ bool trace_on(void);
 /* Host, user and configuration: processes that share all three are one instance. */
 struct trace_instance {
 	char id[TRACE_ID_SIZE];
-	char host[256], user[64];
+	char host[256];
 	uint64_t mark;
 	int64_t generation;
 	char source[256];
 };
 void trace_instance_of(struct trace_instance *i, const struct trace_options *o);
+/* Of the process; asks the system's user database, which may take a while. */
+void trace_user_name(char *out, size_t size);
 /* The files of such options, whether this process writes to them or not. -1: dir is too long. */
 int trace_place_of(struct trace_place *p, const struct trace_options *o);
 /* Where the files are, and their bounds. False while off. */

@@ -18,6 +18,7 @@ struct eventstream {
 	struct buf kept;                /* the beginning of a message whose end has not come yet */
 	size_t max;                     /* bytes that a message may have */
 	const char *error;              /* what is wrong, static; sticky. NULL while all is well */
+	bool no_memory;                 /* that is our fault */
 };
 
 /* event: a message of type "event"; name is its :event-type, data the payload. fault: an

@@ -17,7 +17,7 @@ struct sse {
 	size_t max;                     /* bytes an event may have */
 	unsigned char bom;              /* bytes of a byte order mark seen; 3: past it */
 	bool skip_lf;                   /* the piece before ended in CR */
-	bool failed;                    /* too large or out of memory; sticky */
+	bool failed, full;              /* sticky: it can't go on; because an event is too large */
 };
 
 /* event: name ("" when there was none) and the joined data, valid while it runs; comment: a ':'

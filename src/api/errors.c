@@ -5,6 +5,7 @@
 #include "api/errors.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,7 +56,9 @@ static const char *set_days(struct errors_ask *a, const char *value)
 
 static const char *set_hash(struct errors_ask *a, const char *value)
 {
-	if (strlen(value) != SITE_ID_SIZE - 1 || strspn(value, "0123456789abcdef") != SITE_ID_SIZE - 1)
+	size_t n = strspn(value, "0123456789abcdef");
+
+	if (n != SITE_ID_SIZE - 1 || value[n])
 		return "must be 12 hexadecimal digits, as the error has it";
 	a->query.filter.hash = value;
 	return NULL;
@@ -169,8 +172,12 @@ static int tidy(const struct errors_ask *a, const struct trace_place *p, struct 
 	int days = a->days_to_keep >= 0 ? a->days_to_keep : p->retention_days;
 	struct trace_tidied t;
 
-	if (store_tidy(p, days, clock_wall_ms(), BUDGET_MS, &t))
-		return buf_puts(out, "{\"busy\":true,\"deleted\":0}");
+	/* Without the folder there is nothing to tidy. */
+	if (store_tidy(p, days, clock_wall_ms(), BUDGET_MS, &t) && errno != ENOENT)
+		return buf_printf(out, "{\"days_to_keep\":%d,\"deleted\":0,\"complete\":false,"
+				       "\"problem\":\"%s\"}", days,
+				  errno == EWOULDBLOCK ? "another process is tidying"
+						       : "the folder can't be written to");
 	return buf_printf(out, "{\"days_to_keep\":%d,\"deleted\":%zu,\"compressed\":%zu,"
 			       "\"bytes_freed\":%lld,\"files\":%zu,\"bytes\":%lld,\"complete\":%s}",
 			  days, t.deleted, t.packed, (long long)t.freed, t.files,
@@ -212,13 +219,15 @@ int errors_instance(const struct config *c, struct buf *out)
 {
 	struct trace_options o;
 	struct trace_instance i;
+	char user[64];
 
 	api_trace_options(c, &o);
 	trace_instance_of(&i, &o);
 	buf_putc(out, '{');
 	put_text(out, "id", i.id);
 	put_text(out, "host", i.host);
-	put_text(out, "user", i.user);
+	trace_user_name(user, sizeof(user));
+	put_text(out, "user", user);
 	put_text(out, "config", i.source);
 	buf_printf(out, "\"config_generation\":\"%016llx\",\"loads\":%lld,\"pid\":%ld,",
 		   (unsigned long long)i.mark, (long long)i.generation, (long)getpid());

@@ -66,17 +66,15 @@ const struct api_route *api_routes(void)
 
 int api_fault(struct api_call *c, const struct fault *f)
 {
-	int rc;
-
 	account_fault(&c->account, f);
-	rc = anthropic_error_answer(c->answer, f);
+	/* First, so that whoever reads the id in the answer finds it recorded. */
 	trace_fault(f, TRACE_ANSWERED);
-	return rc;
+	return anthropic_error_answer(c->answer, f);
 }
 
 int api_json(struct api_call *c, int status, struct cJSON *tree)
 {
-	char *text = tree ? cJSON_PrintUnformatted(tree) : NULL;
+	char *text = tree ? api_tree_print(tree) : NULL;
 	struct fault f = FAULT_INIT;
 	int rc;
 
@@ -276,6 +274,7 @@ void api_handle(void *ctx, struct front *f, bool busy)
 	};
 
 	follow_log(config);
+	api_tree_begin();
 	arena_init(&arena, ARENA_BASE + ARENA_PER_BODY * (size_t)config->max_body);
 	http_request_init(&request, f, &arena);
 	answer_init(&answer, f, &request);

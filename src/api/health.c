@@ -128,7 +128,7 @@ static void add_models(cJSON *root, const struct config *c)
 
 		cJSON_AddStringToObject(rule, "match", c->rules[i].match);
 		cJSON_AddStringToObject(rule, "to", c->rules[i].to);
-		cJSON_AddItemToArray(map, rule);
+		api_tree_add(map, rule);
 	}
 }
 
@@ -220,7 +220,7 @@ int api_root(struct api_call *c)
 		char text[64];
 
 		snprintf(text, sizeof(text), "%s %s", rt->method, rt->path);
-		cJSON_AddItemToArray(list, cJSON_CreateString(text));
+		api_tree_add(list, cJSON_CreateString(text));
 	}
 	return api_json(c, 200, root);
 }

@@ -72,7 +72,7 @@ static void add_model(void *ctx, const char *label, const struct breaker *b,
 		list = cJSON_AddArrayToObject(ctx, "models");
 	cJSON_AddStringToObject(o, "model", label);
 	put_breaker(o, b, e);
-	cJSON_AddItemToArray(list, o);
+	api_tree_add(list, o);
 }
 
 static void add_key(cJSON *list, const struct backend *b)
@@ -87,7 +87,7 @@ static void add_key(cJSON *list, const struct backend *b)
 		cJSON_AddStringToObject(o, "from", b->api_key_from);
 	add_breaker(o, b->key_mark);
 	host_breaker_each(b->key_mark, add_model, o);
-	cJSON_AddItemToArray(list, o);
+	api_tree_add(list, o);
 }
 
 static cJSON *backend_tree(const struct config *c, const struct backend *b)
@@ -119,7 +119,7 @@ static void add_chain(cJSON *o, const struct route_target *t)
 			cJSON_AddStringToObject(m, "model", t->v[i].model);
 		if (t->v[i].weight)
 			cJSON_AddNumberToObject(m, "weight", t->v[i].weight);
-		cJSON_AddItemToArray(list, m);
+		api_tree_add(list, m);
 	}
 }
 
@@ -128,7 +128,7 @@ void api_add_members(struct cJSON *root, const struct config *c)
 	cJSON *list = cJSON_AddArrayToObject(root, "backends");
 
 	for (size_t i = 0; i < c->nbackends; i++)
-		cJSON_AddItemToArray(list, backend_tree(c, &c->backends[i]));
+		api_tree_add(list, backend_tree(c, &c->backends[i]));
 	list = cJSON_AddArrayToObject(root, "routes");
 	for (size_t i = 0; i < c->nroutes; i++) {
 		cJSON *o = cJSON_CreateObject();
@@ -136,7 +136,7 @@ void api_add_members(struct cJSON *root, const struct config *c)
 		if (c->routes[i].name)
 			cJSON_AddStringToObject(o, "name", c->routes[i].name);
 		add_chain(o, &c->routes[i].to);
-		cJSON_AddItemToArray(list, o);
+		api_tree_add(list, o);
 	}
 	list = cJSON_AddArrayToObject(root, "targets");
 	for (size_t i = 0; i < c->ntargets; i++) {
@@ -144,6 +144,6 @@ void api_add_members(struct cJSON *root, const struct config *c)
 
 		cJSON_AddStringToObject(o, "name", c->targets[i].name);
 		add_chain(o, &c->targets[i]);
-		cJSON_AddItemToArray(list, o);
+		api_tree_add(list, o);
 	}
 }

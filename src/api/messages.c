@@ -346,7 +346,6 @@ static void trace_told(const struct exchange *x)
 static int end_with_fault(struct exchange *x, struct fault *f)
 {
 	struct api_call *c = x->call;
-	int rc;
 
 	if (x->stopped)
 		restarting(f);
@@ -361,9 +360,8 @@ static int end_with_fault(struct exchange *x, struct fault *f)
 	}
 	if (!writer_committed(x->writer))
 		add_headers(x, c->answer);
-	rc = writer_fault(x->writer, f);
 	trace_fault(f, TRACE_ANSWERED);
-	return rc;
+	return writer_fault(x->writer, f);
 }
 
 static void fill_account(struct exchange *x)

@@ -432,12 +432,14 @@ static int answer_list(struct api_call *c, const struct model_list *l)
 	struct page p = { 0, 0 };
 	cJSON *root, *data;
 
-	if (page_of(c, l, &p, &f))
+	if (c->arena->failed)
+		fault_no_memory(&f);
+	if (f.class || page_of(c, l, &p, &f))
 		return api_fault(c, &f);
 	root = cJSON_CreateObject();
 	data = cJSON_AddArrayToObject(root, "data");
 	for (size_t i = p.from; data && i < p.to; i++)
-		cJSON_AddItemToArray(data, model_tree(&l->v[i]));
+		api_tree_add(data, model_tree(&l->v[i]));
 	cJSON_AddBoolToObject(root, "has_more",
 			      http_query(c->request, c->arena, "before_id") ? p.from > 0
 									    : p.to < l->n);

@@ -20,7 +20,7 @@ static void add_ok(cJSON *checks, const char *name, bool ok)
 
 	cJSON_AddStringToObject(o, "name", name);
 	cJSON_AddBoolToObject(o, "ok", ok);
-	cJSON_AddItemToArray(checks, o);
+	api_tree_add(checks, o);
 }
 
 static bool add_checks(cJSON *root, const struct api_call *c, const struct findings *l)
@@ -102,9 +102,9 @@ int api_capabilities(struct api_call *c)
 	list = cJSON_AddArrayToObject(root, "endpoints");
 	for (const struct api_route *rt = api_routes(); list && rt->method; rt++)
 		if (strncmp(rt->path, "/v1/", 4) == 0)
-			cJSON_AddItemToArray(list, cJSON_CreateString(arena_printf(
-							   c->arena, "%s %s", rt->method,
-							   rt->path)));
+			api_tree_add(list, cJSON_CreateString(arena_printf(c->arena, "%s %s",
+									   rt->method,
+									   rt->path)));
 	if (cf->backend) {
 		cJSON_AddStringToObject(root, "backend", cf->backend->name);
 		cJSON_AddStringToObject(root, "dialect", cf->backend->dialect);
@@ -135,7 +135,7 @@ static void add_reach(cJSON *list, const struct config *cf, const struct backend
 	else
 		cJSON_AddNullToObject(o, "latency_ms");
 	cJSON_AddBoolToObject(o, "resting", !host_breaker_ready(b->name));
-	cJSON_AddItemToArray(list, o);
+	api_tree_add(list, o);
 }
 
 int api_performance(struct api_call *c)

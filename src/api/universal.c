@@ -64,8 +64,7 @@ int api_universal_providers(struct api_call *c)
 
 	for (size_t i = 0; list && i < c->config->nbackends; i++)
 		if (access_backend(c->access.key, c->config->backends[i].name))
-			cJSON_AddItemToArray(list,
-					     provider_tree(c->config, &c->config->backends[i]));
+			api_tree_add(list, provider_tree(c->config, &c->config->backends[i]));
 	if (c->config->backend && access_backend(c->access.key, c->config->backend->name))
 		cJSON_AddStringToObject(root, "default", c->config->backend->name);
 	return api_json(c, 200, root);

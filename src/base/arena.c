@@ -181,6 +181,14 @@ struct str arena_str(struct arena *a, struct str s)
 	return p ? (struct str){ p, s.n } : STR_NONE;
 }
 
+struct str arena_buf(struct arena *a, const struct buf *b)
+{
+	if (!b->failed)
+		return arena_str(a, buf_str(b));
+	arena_fail(a);
+	return STR_NONE;
+}
+
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap;

@@ -27,7 +27,7 @@ void buf_release(struct buf *b)
 void buf_reset(struct buf *b)
 {
 	b->n = 0;
-	b->failed = false;
+	b->failed = b->full = false;
 }
 
 static char *buf_fail(struct buf *b)
@@ -63,8 +63,10 @@ char *buf_room(struct buf *b, size_t more)
 
 	if (b->failed)
 		return NULL;
-	if (need < more || need > PTRDIFF_MAX || (b->max && need > b->max))
+	if (need < more || need > PTRDIFF_MAX || (b->max && need > b->max)) {
+		b->full = true;
 		return buf_fail(b);
+	}
 	/* Also for nothing at all: the caller gets a pointer that it may use. */
 	if (need > b->cap || !b->p)
 		return buf_grow(b, need);

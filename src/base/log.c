@@ -187,8 +187,9 @@ static void put_line(const struct error_site *site, enum log_level level, struct
 		(long)getpid());
 	if (site) {
 		site_id(site, id);
-		at += (size_t)snprintf(line + at, 256, "\"error_id\":\"%s\",\"site\":\"%.180s:%d\",",
-				       id, site_file(site), site->line);
+		at += (size_t)snprintf(line + at, 256,
+				       "\"error_id\":\"%s\",\"site\":\"%.180s:%d\",", id,
+				       site_file(site), site->line);
 	}
 	at += (size_t)snprintf(line + at, sizeof(line) - at, "\"message\":\"");
 	at = put_escaped(line, at, sizeof(line) - 4, text);

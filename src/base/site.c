@@ -70,8 +70,8 @@ static bool is_name(struct str s)
 	return s.n > 0;
 }
 
-/* One side of the code: a literal with its quotes, a constant without its prefix, a plain word; what
- * else stands there is an expression. */
+/* One side of the code: a literal without its quotes, a constant without its prefix, a plain word;
+ * what else stands there is an expression. */
 static size_t put_part(char *out, size_t at, struct str s)
 {
 	static const char *const prefixes[] = { "FAULT_", "PARSE_" };

@@ -196,12 +196,12 @@ bool str_utf8(struct str s)
 
 /* FNV-1a, its bits mixed at the end (the finalizer of splitmix64): FNV's own low bits are little
  * more than a parity of the text's, and choices take the remainder by a small number. */
-uint64_t str_hash(uint64_t seed, const char *s)
+uint64_t str_hash(uint64_t seed, struct str s)
 {
 	uint64_t h = UINT64_C(14695981039346656037) ^ seed;
 
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(1099511628211);
 	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
 	return h ^ h >> 31;

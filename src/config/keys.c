@@ -193,7 +193,7 @@ static void finish_key(struct loader *l, const struct config *c, struct access_k
 		       const struct origin *at)
 {
 	k->rights = rights_of(k);
-	k->mark = str_hash(0, k->name) | 1;
+	k->mark = str_hash(0, str_of(k->name)) | 1;
 	if (k->requests < 0)
 		k->requests = c->default_requests;
 	if (k->tokens < 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dialect/anthropic.h"
+#include "dialect/anthropic_sign.h"
 #include "dialect/gemini.h"
 #include "dialect/vertex.h"
 #include "json/scan.h"
@@ -425,6 +426,14 @@ static void note_progress(struct anthropic_decoder *d, enum raw_kind kind)
 		d->stopped = true;
 }
 
+static NOINLINE enum flow no_memory(struct sink *s)
+{
+	struct fault f = FAULT_INIT;
+
+	fault_no_memory(&f);
+	return sink_fault(s, &f);
+}
+
 static enum flow anthropic_decode_event(void *state, struct str name, struct str data, struct sink *s)
 {
 	struct anthropic_decoder *d = state;
@@ -438,6 +447,8 @@ static enum flow anthropic_decode_event(void *state, struct str name, struct str
 		return not_json(d, s);
 	type = json_get(doc, "type");
 	kind = raw_kind_of(span_is_string(type) ? type : span_utf8(name));
+	if ((kind == RAW_BLOCK_START || kind == RAW_BLOCK_DELTA) && anthropic_sign(d->c, &doc))
+		return no_memory(s);
 	if (kind == RAW_ERROR || (kind == RAW_OTHER && is_error(doc)))
 		return send_fault(d, s, data);
 	if (kind == RAW_MESSAGE_START && d->started)
@@ -463,6 +474,8 @@ static enum flow anthropic_decode_body(void *state, struct str body, struct sink
 	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL) || is_error(doc) ||
 	    !span_is_array(json_get(doc, "content")))
 		return send_fault(d, s, body);
+	if (anthropic_sign(d->c, &doc))
+		return no_memory(s);
 	d->stopped = true;
 	flow = send_start(d, s, doc, echo);
 	if (!flow && !echo)

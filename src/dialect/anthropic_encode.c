@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "dialect/anthropic_refuse.h"
+#include "dialect/anthropic_sign.h"
+#include "dialect/demand.h"
 #include "dialect/openai_encode.h"
 #include "json/scan.h"
 
@@ -20,7 +22,7 @@ struct splices {
 	struct arena *arena;
 	struct str body;
 	struct edits edits;
-	bool verified;          /* the host verifies thinking signatures */
+	bool verified;          /* signatures of thinking are Claude's, and verified */
 	bool failed;
 };
 
@@ -56,9 +58,25 @@ static bool thinking_goes(const struct encode_context *c, const struct splices *
 		return false;
 	if (c->strip_thinking)
 		return true;
-	/* Anthropic verifies signatures: state of ours, made for another provider, is refused
-	 * there. */
-	return s->verified && opaque_ours(b->signature);
+	/* Refused where signatures are verified; and nothing can be read of redacted thinking. */
+	if (s->verified)
+		return opaque_ours(b->signature) || span_blank(b->signature);
+	return b->type == BLOCK_REDACTED_THINKING && opaque_ours(b->signature) &&
+	       !anthropic_signed(c->target->backend, b->signature);
+}
+
+/* A clone's signature goes back as it gave it; of another provider's thinking the text stays. */
+static void splice_signature(const struct encode_context *c, struct splices *s,
+			     const struct block *b)
+{
+	struct str with;
+
+	if ((b->type != BLOCK_THINKING && b->type != BLOCK_REDACTED_THINKING) ||
+	    thinking_goes(c, s, b) || !opaque_ours(b->signature))
+		return;
+	if (anthropic_unsign(s->arena, c->target->backend, b->signature, &with))
+		s->failed = true;
+	splice_add(s, b->signature.p, b->signature.n, with);
 }
 
 /* Vectors for splice_elements; NULL (and the splices failed) when memory ends. */
@@ -82,8 +100,10 @@ static bool splice_thinking(const struct encode_context *c, struct splices *s, c
 	struct list l;
 	size_t gone = 0;
 
-	for (size_t j = 0; j < t->nblocks; j++)
+	for (size_t j = 0; j < t->nblocks; j++) {
+		splice_signature(c, s, &t->blocks[j]);
 		gone += thinking_goes(c, s, &t->blocks[j]);
+	}
 	if (!gone || gone == t->nblocks)
 		return gone > 0;
 	l = list_new(s, t->nblocks);
@@ -139,7 +159,7 @@ static bool splice_system(struct splices *s, const struct turn *t)
 	}
 	buf_puts(&b, "]}");
 	if (n && !b.failed)
-		splice_add(s, t->raw.p, t->raw.n, arena_str(s->arena, buf_str(&b)));
+		splice_add(s, t->raw.p, t->raw.n, arena_buf(s->arena, &b));
 	s->failed = s->failed || b.failed;
 	buf_release(&b);
 	return !n;
@@ -289,7 +309,7 @@ static void splice_model(const struct encode_context *c, struct splices *s)
 		return;
 	buf_init(&name, 0);
 	span_put_content(&name, span_utf8(str_of(c->target->model)));
-	splice_add(s, r->model.p, r->model.n, arena_str(c->arena, buf_str(&name)));
+	splice_add(s, r->model.p, r->model.n, arena_buf(c->arena, &name));
 	s->failed = s->failed || name.failed;
 	buf_release(&name);
 }
@@ -335,7 +355,7 @@ static void splice_wrapped(const struct encode_context *c, const struct anthropi
 	buf_puts(&text, n ? "]," : "");
 	if (open)
 		splice_add(s, s->body.p, (size_t)(open - s->body.p), STR(""));
-	splice_front(s, arena_str(c->arena, buf_str(&text)).p);
+	splice_front(s, arena_buf(c->arena, &text).p);
 	s->failed = s->failed || kept.failed || text.failed;
 	buf_release(&kept);
 	buf_release(&text);
@@ -421,7 +441,7 @@ static void splice_tool_list(const struct encode_context *c, struct splices *s,
 	buf_puts(&b, "]}");
 	if (anthropic_rewrite_refused(c, q, buf_str(&b), &kept))
 		s->failed = true;
-	made = json_get(span_json(arena_str(c->arena, buf_str(&kept))), "tools");
+	made = json_get(span_json(arena_buf(c->arena, &kept)), "tools");
 	if (span_given(made) && span_given(list))
 		splice_add(s, list.p, list.n, (struct str){ made.p, made.n });
 	else if (span_given(made))
@@ -447,6 +467,16 @@ static void splice_tools(const struct encode_context *c, struct splices *s,
 
 /* ---- the body ---- */
 
+/* Anthropic's own API and Claude behind any other host, but not clones that take Claude's names. */
+static bool verifies(const struct encode_context *c, const struct anthropic_wrapped *w)
+{
+	const struct backend *b = c->target->backend;
+
+	return b->anthropic_host || w ||
+	       (!b->plain_thinking &&
+		openai_model_traits(c->target->model)->flags & TRAIT_CLAUDE);
+}
+
 static int encode_body(const struct encode_context *c, enum op op,
 		       const struct anthropic_wrapped *w, struct outgoing *out)
 {
@@ -454,7 +484,7 @@ static int encode_body(const struct encode_context *c, enum op op,
 	const struct backend *b = c->target->backend;
 	struct anthropic_quirks q;
 	struct splices s = { .arena = c->arena, .body = r->body, .edits = { .arena = c->arena },
-			     .verified = b->anthropic_host || w };
+			     .verified = verifies(c, w) };
 
 	anthropic_quirks_read(c, &q);
 	/* First: what the config says goes before all others. */
@@ -579,6 +609,8 @@ int anthropic_encode(const struct encode_context *c, enum op op, struct outgoing
 				op == OP_MODELS ? "?limit=1000" : "");
 	out->stream = op == OP_MESSAGE && c->want_stream;
 	encode_headers(c, op, out);
+	if (op != OP_MODELS && b->drop_server_tools && demand_server_tool(c, op, f))
+		return -1;
 	if (op != OP_MODELS && encode_body(c, op, NULL, out))
 		return fault_no_memory(f);
 	return c->arena->failed ? fault_no_memory(f) : 0;

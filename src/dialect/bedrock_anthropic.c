@@ -50,7 +50,7 @@ static int wrap_count(const struct encode_context *c, struct outgoing *out)
 						  (const unsigned char *)body.p, (int)body.n);
 		segs_init(&out->body, c->arena);
 		segs_puts(&out->body, "{\"input\":{\"invokeModel\":{\"body\":\"");
-		segs_add(&out->body, arena_str(c->arena, buf_str(&coded)));
+		segs_add(&out->body, arena_buf(c->arena, &coded));
 		segs_puts(&out->body, "\"}}}");
 		rc = out->body.failed ? -1 : 0;
 	}

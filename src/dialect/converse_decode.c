@@ -199,18 +199,21 @@ static bool *tool_at(struct decoder *d, int64_t index)
 static enum flow send_tool_start(struct decoder *d, struct sink *s, int64_t index,
 				 struct span use)
 {
+	struct span restored = SPAN_ABSENT;
 	struct buf id, name;
 	enum flow flow;
 
 	buf_init(&id, 0);
 	buf_init(&name, 0);
-	if (id_to_client(&id, json_get(use, "toolUseId")) ||
-	    span_put_text(&name, json_get(use, "name")))
-		flow = no_memory(s);
-	else
+	if (!id_to_client(&id, json_get(use, "toolUseId")) &&
+	    !span_put_text(&name, json_get(use, "name")))
+		restored = name_restore(d->c->request, buf_str(&name),
+					d->c->target->backend->tool_name_max);
+	if (span_given(restored))
 		flow = sink_tool(s, EVENT_TOOL_START, (unsigned)index, span_utf8(buf_str(&id)),
-				 name_restore(d->c->request, buf_str(&name),
-					      d->c->target->backend->tool_name_max), SPAN_ABSENT);
+				 restored, SPAN_ABSENT);
+	else
+		flow = no_memory(s);
 	buf_release(&id);
 	buf_release(&name);
 	return flow;

@@ -6,6 +6,7 @@
  */
 #include "dialect/bedrock.h"
 #include "dialect/converse.h"
+#include "dialect/demand.h"
 #include "json/scan.h"
 
 #define NO_OUTPUT "(no output)"
@@ -42,7 +43,7 @@ static void put_reasoning(struct converse *v, const struct block *b, bool *first
 
 	if (!own_state(v, b))
 		return;
-	state = span_utf8(arena_str(v->e.arena, buf_str(&v->e.scratch)));
+	state = span_utf8(arena_buf(v->e.arena, &v->e.scratch));
 	converse_comma(v, first);
 	if (b->type == BLOCK_REDACTED_THINKING) {
 		converse_put(v, "{\"reasoningContent\":{\"redactedContent\":");
@@ -297,15 +298,8 @@ int converse_encode(const struct encode_context *c, enum op op, struct outgoing 
 {
 	if (op == OP_MODELS)
 		return models_encode(c, out, f);
-	/* Only the new turn has come: Converse would answer from a conversation without its
-	 * beginning. */
-	if (c->request->thread_continue) {
-		fault_bad(f, "capability_rejected: beta_header:message-threads-2026-08-12; "
-			  "backend %s keeps no thread state. Resend the full conversation.",
-			  c->target->backend->name);
-		f->details = "{\"error_code\":\"thread_unsupported_request\"}";
+	if (demand_whole_conversation(c, f) || demand_server_tool(c, op, f))
 		return -1;
-	}
 	out->method = "POST";
 	out->stream = op == OP_MESSAGE && c->want_stream;
 	out->url = bedrock_url(c, op, "/{converse-stream|converse}");

@@ -391,7 +391,7 @@ void converse_put_format(struct converse *v)
 			"\"name\":\"output\",\"schema\":");
 	buf_init(&text, 0);
 	if (span_put_value(&text, schema) == 0)
-		segs_string(v->e.body, span_utf8(arena_str(v->e.arena, buf_str(&text))));
+		segs_string(v->e.body, span_utf8(arena_buf(v->e.arena, &text)));
 	v->e.body->failed = v->e.body->failed || text.failed;
 	buf_release(&text);
 	converse_put(v, "}}}}");

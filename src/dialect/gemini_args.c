@@ -173,7 +173,7 @@ int gemini_args_piece(struct gemini_args *g, struct arena *a, struct span piece,
 
 	buf_init(&text, 0);
 	span_put_text(&text, json_get(piece, "jsonPath"));
-	path = arena_str(a, buf_str(&text));
+	path = arena_buf(a, &text);
 	buf_release(&text);
 	if (!to.v || !path.p)
 		return -1;

@@ -125,7 +125,7 @@ static void put_thinking(struct content *c, const struct block *b, struct pendin
 	if (e->context->strip_thinking || b->type != BLOCK_THINKING ||
 	    opaque_get(&e->scratch, e->backend->origin, b->signature) != 1)
 		return;
-	state = arena_str(e->arena, buf_str(&e->scratch));
+	state = arena_buf(e->arena, &e->scratch);
 	if (state.n > 1 && str_utf8(state))
 		*p = (struct pending){ (enum gemini_signed)state.p[0],
 				       { state.p + 1, state.n - 1 } };

@@ -173,11 +173,11 @@ static struct span tool_name(struct gemini_decoder *d, struct str sent)
 	struct span name = name_restore(r, sent, max), bare;
 	size_t n = sizeof(place);
 
-	if (has_tool(r, name) || sent.n <= n || !str_starts(sent, place) ||
+	if (!span_given(name) || has_tool(r, name) || sent.n <= n || !str_starts(sent, place) ||
 	    (sent.p[n - 1] != ':' && sent.p[n - 1] != '.'))
 		return name;
 	bare = name_restore(r, (struct str){ sent.p + n, sent.n - n }, max);
-	return has_tool(r, bare) ? bare : name;
+	return has_tool(r, bare) || !span_given(bare) ? bare : name;
 }
 
 /* Gemini's own ids come back with a mark, so that others are never sent to it. */
@@ -198,16 +198,19 @@ static int put_id(struct buf *out, struct span id)
 
 static enum flow start_call(struct gemini_decoder *d, struct sink *s, const struct span call[])
 {
+	struct span restored = SPAN_ABSENT;
 	struct buf id, name;
 	enum flow flow;
 
 	buf_init(&id, 0);
 	buf_init(&name, 0);
-	if (put_id(&id, call[CALL_ID]) || span_put_text(&name, call[CALL_NAME]))
-		flow = openai_no_memory(s);
+	if (!put_id(&id, call[CALL_ID]) && !span_put_text(&name, call[CALL_NAME]))
+		restored = tool_name(d, buf_str(&name));
+	if (span_given(restored))
+		flow = sink_tool(s, EVENT_TOOL_START, d->calls, span_utf8(buf_str(&id)), restored,
+				 SPAN_ABSENT);
 	else
-		flow = sink_tool(s, EVENT_TOOL_START, d->calls, span_utf8(buf_str(&id)),
-				 tool_name(d, buf_str(&name)), SPAN_ABSENT);
+		flow = openai_no_memory(s);
 	buf_release(&id);
 	buf_release(&name);
 	d->calls++;

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "dialect/demand.h"
 #include "dialect/gemini_encode.h"
 
 struct header_list {
@@ -100,16 +101,9 @@ static int encode_body(struct gemini_encoder *g, enum op op, struct fault *f)
 {
 	bool failed;
 
-	/* Only the new turn has come: whoever has no threads would answer from a conversation
-	 * without its beginning. */
-	if (g->e.request->thread_continue) {
-		fault_bad(f,
-			  "capability_rejected: beta_header:message-threads-2026-08-12; "
-			  "backend %s keeps no thread state. Resend the full conversation.",
-			  g->backend.name);
-		f->details = "{\"error_code\":\"thread_unsupported_request\"}";
+	if (demand_whole_conversation(g->e.context, f) ||
+	    demand_server_tool(g->e.context, op, f))
 		return -1;
-	}
 	buf_init(&g->e.scratch, 0);
 	put_body(g, op);
 	failed = g->e.scratch.failed || g->e.body->failed || g->e.arena->failed;

@@ -640,6 +640,7 @@ bool gemini_schema(struct buf *b, struct arena *a, struct span schema)
 	says = !made.failed && made.n > empty;
 	if (says)
 		buf_put_str(b, buf_str(&made));
+	b->failed = b->failed || (made.failed && !made.full);
 	buf_release(&made);
 	return says;
 }

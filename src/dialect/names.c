@@ -50,17 +50,20 @@ bool name_fits(struct span name, int max)
 	return span_is_string(text) && text_fits((struct str){ text.p, text.n }, limit_of(max));
 }
 
-static void hash_chars(struct str text, char out[HASH_CHARS])
+/* -1: libcrypto had no memory. */
+static int hash_chars(struct str text, char out[HASH_CHARS])
 {
 	static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
 	unsigned char md[SHA256_DIGEST_LENGTH];
 	uint64_t bits = 0;
 
-	SHA256((const unsigned char *)text.p, text.n, md);
+	if (!SHA256((const unsigned char *)text.p, text.n, md))
+		return -1;
 	for (int i = 0; i < 8; i++)
 		bits = bits << 8 | md[i];
 	for (int i = 0; i < HASH_CHARS; i++, bits >>= 5)
 		out[i] = digits[bits & 31];
+	return 0;
 }
 
 /* Makes the name that stands at the end of b, from `at` on, short: runs of odd characters become
@@ -72,7 +75,10 @@ static void shorten(struct buf *b, size_t at, size_t max)
 	size_t n = b->n - at, kept = 0, room = max - HASH_CHARS - 1;
 	bool odd = false;
 
-	hash_chars((struct str){ p, n }, hash);
+	if (hash_chars((struct str){ p, n }, hash)) {
+		b->failed = true;
+		return;
+	}
 	for (size_t i = 0; i < n && kept < room; i++) {
 		bool good = name_char(p[i]);
 
@@ -97,7 +103,8 @@ int name_encode(struct buf *b, struct span name, int max)
 	return b->failed ? -1 : 0;
 }
 
-/* A name that fits is its own short form, so only the others cost a hash. */
+/* A name that fits is its own short form, so only the others cost a hash. False too when memory
+ * ran out: b has failed then. */
 static bool is_short_form(struct buf *b, struct span name, struct str encoded, int max)
 {
 	buf_reset(b);
@@ -110,7 +117,7 @@ struct span name_restore(const struct message_request *r, struct str encoded, in
 	struct buf b;
 
 	buf_init(&b, 0);
-	for (size_t i = 0; i < r->ntools; i++) {
+	for (size_t i = 0; i < r->ntools && !b.failed; i++) {
 		struct span name = r->tools[i].name;
 
 		if (span_given(name) && is_short_form(&b, name, encoded, max)) {
@@ -118,6 +125,8 @@ struct span name_restore(const struct message_request *r, struct str encoded, in
 			break;
 		}
 	}
+	if (b.failed)
+		found = SPAN_ABSENT;
 	buf_release(&b);
 	return found;
 }

@@ -118,7 +118,7 @@ static struct openai_call *find_call(struct openai_decoder *d, const struct open
 	return c && continues(c, f) ? c : NULL;
 }
 
-/* The text of s as a plain copy in the arena. */
+/* The text of s as a plain copy in the arena; without memory that has failed. */
 static struct span keep_text(struct arena *a, struct span s)
 {
 	struct span kept = SPAN_ABSENT;
@@ -127,9 +127,11 @@ static struct span keep_text(struct arena *a, struct span s)
 
 	buf_init(&b, 0);
 	if (span_put_text(&b, s) == 0) {
-		text = arena_str(a, buf_str(&b));
+		text = arena_buf(a, &b);
 		if (text.p)
 			kept = span_utf8(text);
+	} else {
+		a->failed = true;
 	}
 	buf_release(&b);
 	return kept;
@@ -328,7 +330,7 @@ static enum flow start_call(struct openai_decoder *d, struct sink *s, struct ope
 	if (flow)
 		return flow;
 	buf_init(&id, 0);
-	if (id_to_client(&id, c->id))
+	if (!span_given(name) || id_to_client(&id, c->id))
 		flow = openai_no_memory(s);
 	else
 		flow = sink_tool(s, EVENT_TOOL_START, (unsigned)(c - d->calls),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dialect/openai.h"
+#include "dialect/demand.h"
 #include "dialect/openai_encode.h"
 
 /* ---- what the other files use ---- */
@@ -46,7 +47,7 @@ void openai_dropped(struct openai_encoder *e, struct span what)
 	out->dropped = v;
 	buf_reset(&e->scratch);
 	span_put_text(&e->scratch, what);
-	v[out->ndropped] = arena_dup(e->arena, e->scratch.p, e->scratch.n);
+	v[out->ndropped] = arena_buf(e->arena, &e->scratch).p;
 	if (v[out->ndropped])
 		out->ndropped++;
 }
@@ -55,7 +56,7 @@ void openai_dropped(struct openai_encoder *e, struct span what)
  */
 static void put_scratch(struct openai_encoder *e)
 {
-	segs_string(e->body, span_utf8(arena_str(e->arena, buf_str(&e->scratch))));
+	segs_string(e->body, span_utf8(arena_buf(e->arena, &e->scratch)));
 }
 
 void openai_put_name(struct openai_encoder *e, struct span name)
@@ -232,16 +233,8 @@ static int encode_message(const struct encode_context *c,
 		.first = true,
 	};
 
-	/* Only the new turn has come: whoever has no threads would answer from a conversation
-	 * without its beginning. */
-	if (c->request->thread_continue) {
-		fault_bad(f,
-			  "capability_rejected: beta_header:message-threads-2026-08-12; "
-			  "backend %s keeps no thread state. Resend the full conversation.",
-			  e.backend->name);
-		f->details = "{\"error_code\":\"thread_unsupported_request\"}";
+	if (demand_whole_conversation(c, f) || demand_server_tool(c, OP_MESSAGE, f))
 		return -1;
-	}
 	buf_init(&e.scratch, 0);
 	body(&e);
 	out->stream = true;

@@ -155,5 +155,5 @@ struct span history_system_text(struct openai_encoder *e, const struct block *b)
 	if (name_encode(text, history_changed_tool(b), e->backend->tool_name_max))
 		return SPAN_ABSENT;
 	buf_puts(text, history_change_words(b));
-	return span_utf8(arena_str(e->arena, buf_str(text)));
+	return span_utf8(arena_buf(e->arena, text));
 }

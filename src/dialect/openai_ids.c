@@ -4,12 +4,12 @@
  * the same one, so that prompts keep their prefix; a table of the request's own calls makes sure
  * that no two share one.
  */
-#include <openssl/sha.h>
 #include <string.h>
 
 #include "dialect/openai_encode.h"
 
-#define CODE_MAX 32 /* bytes of a SHA-256; options.c allows no more */
+#define DIGITS_PER_HASH 9 /* of 62: 54 bits of 64 */
+#define CODE_MAX 32 /* letters; options.c allows no more */
 
 struct call_id {
 	struct str id;       /* with the number of its repetition; p NULL: a free slot */
@@ -35,10 +35,11 @@ static size_t count_calls(const struct message_request *r)
 
 static struct call_ids *ids_of(struct openai_encoder *e)
 {
-	size_t size = 8, want = 2 * count_calls(e->request);
+	size_t size = 8, want;
 
 	if (e->ids)
 		return e->ids;
+	want = 2 * count_calls(e->request);
 	while (size < want)
 		size *= 2;
 	e->ids = arena_alloc(e->arena, sizeof(*e->ids));
@@ -65,28 +66,32 @@ static void make_code(struct str id, size_t length, unsigned attempt, char code[
 {
 	static const char digits[] =
 		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	unsigned char md[SHA256_DIGEST_LENGTH];
+	uint64_t h = 0;
 
 	memset(code, 0, CODE_MAX);
 	if (!attempt && fits(id, length)) {
 		memcpy(code, id.p, length);
 		return;
 	}
-	SHA256((const unsigned char *)id.p, id.n, md);
-	for (unsigned i = 1; i < attempt; i++)
-		SHA256(md, sizeof(md), md);
-	for (size_t i = 0; i < length; i++)
-		code[i] = digits[md[i] % (sizeof(digits) - 1)];
+	for (size_t i = 0; i < length; i++) {
+		if (i % DIGITS_PER_HASH == 0)
+			h = str_hash(attempt << 8 | i, id);
+		code[i] = digits[h % (sizeof(digits) - 1)];
+		h /= sizeof(digits) - 1;
+	}
 }
 
 /* The slot of a code, or the free one where it belongs: slots are found by the code, so that two
  * ids of one code meet. The table has more slots than there are ids. */
 static struct call_id *slot_of(struct call_ids *t, const char *code)
 {
-	size_t at = 0;
+	uint64_t word[CODE_MAX / sizeof(uint64_t)], h = 0;
+	size_t at;
 
-	for (size_t i = 0; i < CODE_MAX && code[i]; i++)
-		at = at * 131 + (unsigned char)code[i];
+	memcpy(word, code, CODE_MAX);
+	for (size_t i = 0; i < sizeof(word) / sizeof(*word) && word[i]; i++)
+		h = (h ^ word[i]) * UINT64_C(0x9e3779b97f4a7c15);
+	at = (size_t)(h >> 32);
 	while (t->v[at & t->mask].id.p && memcmp(t->v[at & t->mask].code, code, CODE_MAX) != 0)
 		at++;
 	return &t->v[at & t->mask];

@@ -285,7 +285,7 @@ static struct span upstream_id(struct openai_encoder *e, struct span id)
 	buf_reset(text);
 	if (id_to_upstream(text, id))
 		return id;
-	return span_utf8(arena_str(e->arena, buf_str(text)));
+	return span_utf8(arena_buf(e->arena, text));
 }
 
 /* Media of a result that its tool message could not hold, with a line that says where it belongs.

@@ -237,7 +237,7 @@ static void add_reference(struct parts *ps, const struct block *b)
 
 	buf_reset(name);
 	if (name_encode(name, b->name, ps->e->backend->tool_name_max) == 0)
-		parts_piece(ps, p, span_utf8(arena_str(ps->e->arena, buf_str(name))));
+		parts_piece(ps, p, span_utf8(arena_buf(ps->e->arena, name)));
 }
 
 static void add_other(struct parts *ps, const struct block *b)

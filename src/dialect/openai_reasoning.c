@@ -109,7 +109,7 @@ static void put_state(struct openai_encoder *e, const struct block *b, size_t *i
 	if (opaque_get(state, e->backend->origin, b->signature) != 1 ||
 	    json_check(buf_str(state), NULL, NULL))
 		return;
-	all = span_json(str_trim(arena_str(e->arena, buf_str(state))));
+	all = span_json(str_trim(arena_buf(e->arena, state)));
 	if (!json_each(all, &it)) {
 		put_item(e, all, items);
 		return;
@@ -139,7 +139,7 @@ static struct span claude_item(struct openai_encoder *e, const struct block *b, 
 	buf_puts(item, text ? ",\"signature\":" : ",\"data\":");
 	span_put_string(item, b->signature);
 	buf_puts(item, "}");
-	return span_json(arena_str(e->arena, buf_str(item)));
+	return span_json(arena_buf(e->arena, item));
 }
 
 /* The items of one block without the brackets around them: those that the backend gave, or one that
@@ -161,7 +161,7 @@ static struct span signed_items(struct openai_encoder *e, const struct block *b,
 	if (opaque_get(state, e->backend->origin, b->signature) != 1 ||
 	    json_check(buf_str(state), NULL, NULL))
 		return SPAN_ABSENT;
-	all = str_trim(arena_str(e->arena, buf_str(state)));
+	all = str_trim(arena_buf(e->arena, state));
 	if (all.n < 3 || all.p[0] != '[')
 		return SPAN_ABSENT;
 	return span_json(str_trim((struct str){ all.p + 1, all.n - 2 }));

@@ -75,11 +75,11 @@ void openai_put_schema(struct openai_encoder *e, struct span schema)
 
 /* ---- tools ---- */
 
-void openai_put_tool(struct openai_encoder *e, const struct tool *t)
+void openai_put_function(struct openai_encoder *e, const struct tool *t)
 {
 	struct segs *s = e->body;
 
-	segs_puts(s, "{\"type\":\"function\",\"function\":{\"name\":");
+	segs_puts(s, "\"name\":");
 	openai_put_name(e, t->name);
 	if (span_given(t->description)) {
 		segs_puts(s, ",\"description\":");
@@ -90,12 +90,18 @@ void openai_put_tool(struct openai_encoder *e, const struct tool *t)
 		openai_put_schema(e, t->input_schema);
 	else
 		segs_puts(s, "{\"type\":\"object\",\"properties\":{}}");
+}
+
+void openai_put_tool(struct openai_encoder *e, const struct tool *t)
+{
+	segs_puts(e->body, "{\"type\":\"function\",\"function\":{");
+	openai_put_function(e, t);
 	if (span_given(t->strict) && !e->backend->tool_plan &&
 	    !openai_leaves_out(e, "tools.strict")) {
-		segs_puts(s, ",\"strict\":");
-		segs_value(s, t->strict);
+		segs_puts(e->body, ",\"strict\":");
+		segs_value(e->body, t->strict);
 	}
-	segs_puts(s, "}}");
+	segs_puts(e->body, "}}");
 }
 
 const struct tool *openai_find_tool(const struct message_request *r, struct span name)
@@ -148,28 +154,34 @@ size_t openai_count_tools(struct openai_encoder *e)
 	return n;
 }
 
-void openai_put_tools(struct openai_encoder *e)
+void openai_put_tool_list(struct openai_encoder *e,
+			  void (*put)(struct openai_encoder *e, const struct tool *t),
+			  void (*put_choice_as)(struct openai_encoder *e))
 {
 	const struct message_request *r = e->request;
+	const char *comma = "[";
 
 	if (!openai_count_tools(e))
 		return;
 	if (openai_member(e, "tools")) {
-		const char *comma = "[";
-
 		for (size_t i = 0; i < r->ntools; i++) {
 			if (!openai_tool_sent(&r->tools[i]))
 				continue;
 			segs_puts(e->body, comma);
-			openai_put_tool(e, &r->tools[i]);
+			put(e, &r->tools[i]);
 			comma = ",";
 		}
 		segs_puts(e->body, "]");
 	}
-	put_choice(e);
+	put_choice_as(e);
 	if (r->no_parallel_tools && e->backend->parallel_tool_calls &&
 	    openai_member(e, "parallel_tool_calls"))
 		segs_puts(e->body, "false");
+}
+
+void openai_put_tools(struct openai_encoder *e)
+{
+	openai_put_tool_list(e, openai_put_tool, put_choice);
 }
 
 /* ---- the answer's format ---- */

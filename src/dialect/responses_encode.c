@@ -27,22 +27,11 @@ static void put_instructions(struct openai_encoder *e)
 
 static void put_tool(struct openai_encoder *e, const struct tool *t)
 {
-	struct segs *s = e->body;
-
-	segs_puts(s, "{\"type\":\"function\",\"name\":");
-	openai_put_name(e, t->name);
-	if (span_given(t->description)) {
-		segs_puts(s, ",\"description\":");
-		segs_string(s, t->description);
-	}
-	segs_puts(s, ",\"parameters\":");
-	if (span_is_object(t->input_schema))
-		openai_put_schema(e, t->input_schema);
-	else
-		segs_puts(s, "{\"type\":\"object\",\"properties\":{}}");
+	segs_puts(e->body, "{\"type\":\"function\",");
+	openai_put_function(e, t);
 	/* Strict is the default here, and strict schemas must list every property as required. */
-	segs_puts(s, ",\"strict\":");
-	segs_puts(s, span_true(t->strict) ? "true}" : "false}");
+	segs_puts(e->body, ",\"strict\":");
+	segs_puts(e->body, span_true(t->strict) ? "true}" : "false}");
 }
 
 static void put_choice(struct openai_encoder *e)
@@ -61,29 +50,6 @@ static void put_choice(struct openai_encoder *e)
 	} else {
 		segs_puts(s, r->tool_choice == CHOICE_NONE ? "\"none\"" : "\"auto\"");
 	}
-}
-
-static void put_tools(struct openai_encoder *e)
-{
-	const struct message_request *r = e->request;
-	const char *comma = "[";
-
-	if (!openai_count_tools(e))
-		return;
-	if (openai_member(e, "tools")) {
-		for (size_t i = 0; i < r->ntools; i++) {
-			if (!openai_tool_sent(&r->tools[i]))
-				continue;
-			segs_puts(e->body, comma);
-			put_tool(e, &r->tools[i]);
-			comma = ",";
-		}
-		segs_puts(e->body, "]");
-	}
-	put_choice(e);
-	if (r->no_parallel_tools && e->backend->parallel_tool_calls &&
-	    openai_member(e, "parallel_tool_calls"))
-		segs_puts(e->body, "false");
 }
 
 static void put_format(struct openai_encoder *e)
@@ -115,7 +81,7 @@ static void put_body(struct openai_encoder *e)
 	put_instructions(e);
 	if (openai_member(e, "input"))
 		responses_put_input(e);
-	put_tools(e);
+	openai_put_tool_list(e, put_tool, put_choice);
 	openai_put_responses_options(e);
 	put_format(e);
 	put_state(e);

@@ -48,7 +48,7 @@ const char *dialect_url(struct arena *a, const struct target *t, const char *pat
 		path = close + 1;
 	}
 	buf_puts(&b, path);
-	url = arena_str(a, buf_str(&b)).p;
+	url = arena_buf(a, &b).p;
 	buf_release(&b);
 	return url;
 }

@@ -57,6 +57,7 @@ void answer_init(struct answer *a, struct front *f, const struct http_request *r
 		.front = f,
 		.head_only = !strcmp(r->method, "HEAD"),
 		.started_us = clock_us(),
+		.retry_after = -1,
 		.request = r,
 	};
 	buf_init(&a->headers, ADDED_HEADERS_MAX);
@@ -88,22 +89,16 @@ static void put_header(struct buf *b, const char *name, const char *value)
 	buf_puts(b, "\r\n");
 }
 
-static void put_header_int(struct buf *b, const char *name, int64_t v)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRId64, v);
-	put_header(b, name, text);
-}
-
 /* One that doesn't fit is left out whole, the others stay. */
 void answer_header(struct answer *a, const char *name, const char *value)
 {
 	size_t before = a->headers.n;
 
+	if (!name || !value)
+		return;
 	put_header(&a->headers, name, value);
 	if (a->headers.failed) {
-		a->headers.failed = false;
+		buf_reset(&a->headers);
 		a->headers.n = before;
 	}
 }
@@ -116,74 +111,110 @@ void answer_header_int(struct answer *a, const char *name, int64_t v)
 	answer_header(a, name, text);
 }
 
+/* ---- the head, straight into the front, which buffers it ---- */
+
+static void emit(struct answer *a, struct str s)
+{
+	if (a->state != ANSWER_BROKEN && a->front->ops->write(a->front, s.p, s.n))
+		a->state = ANSWER_BROKEN;
+}
+
+static void emit_header(struct answer *a, const char *name, const char *value)
+{
+	emit(a, str_of(name));
+	emit(a, STR(": "));
+	emit(a, str_of(value));
+	emit(a, STR("\r\n"));
+}
+
+static void emit_header_int(struct answer *a, const char *name, int64_t v)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRId64, v);
+	emit_header(a, name, text);
+}
+
 /* A page may read only the headers that are named; those that were added are named too. */
-static void put_cors(struct buf *b, const struct answer *a)
+static void emit_cors(struct answer *a)
 {
 	struct str rest = buf_str(&a->headers), line, name;
 
-	put_header(b, "Access-Control-Allow-Origin", a->request->cors_origin);
-	put_header(b, "Vary", "Origin");
-	buf_puts(b, "Access-Control-Expose-Headers: "
-		"request-id, X-Request-ID, x-correlation-id, X-Processing-Time");
+	emit_header(a, "Access-Control-Allow-Origin", a->request->cors_origin);
+	emit_header(a, "Vary", "Origin");
+	emit(a, STR("Access-Control-Expose-Headers: "
+		    "request-id, X-Request-ID, x-correlation-id, X-Processing-Time"));
+	if (a->retry_after >= 0)
+		emit(a, STR(", retry-after"));
 	while (str_split(&rest, '\n', &line)) {
 		if (!str_split(&line, ':', &name) || !name.n)
 			continue;
 		if (str_starts_nocase(name, "access-control-"))
 			continue;
-		buf_puts(b, ", ");
-		buf_put_str(b, name);
+		emit(a, STR(", "));
+		emit(a, name);
 	}
-	buf_puts(b, "\r\n");
+	emit(a, STR("\r\n"));
 }
 
-static void put_head(struct buf *b, const struct answer *a, const char *content_type)
+static void emit_status(struct answer *a)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line), "Status: %d %s\r\n", a->status, reason_of(a->status));
+
+	emit(a, (struct str){ line, (size_t)n });
+}
+
+static void emit_head(struct answer *a, const char *content_type)
 {
 	const struct http_request *r = a->request;
 	bool stream = content_type && str_starts_nocase(str_of(content_type), "text/event-stream");
 
-	buf_printf(b, "Status: %d %s\r\n", a->status, reason_of(a->status));
+	emit_status(a);
 	if (content_type)
-		put_header(b, "Content-Type", content_type);
-	put_header(b, "request-id", r->id);
-	put_header(b, "X-Request-ID", r->id);
+		emit_header(a, "Content-Type", content_type);
+	emit_header(a, "request-id", r->id);
+	emit_header(a, "X-Request-ID", r->id);
 	if (r->correlation_id)
-		put_header(b, "x-correlation-id", r->correlation_id);
+		emit_header(a, "x-correlation-id", r->correlation_id);
 	if (stream)
-		put_header(b, "X-Accel-Buffering", "no");
-	put_header(b, "Cache-Control", stream ? "no-cache, no-transform" : "no-store");
+		emit_header(a, "X-Accel-Buffering", "no");
+	emit_header(a, "Cache-Control", stream ? "no-cache, no-transform" : "no-store");
+	if (a->retry_after >= 0)
+		emit_header_int(a, "retry-after", a->retry_after);
 	if (r->cors_origin)
-		put_cors(b, a);
+		emit_cors(a);
+}
+
+/* body: what a whole answer consists of, NULL for a stream. */
+static int begin(struct answer *a, int status, const char *content_type, const struct str *body)
+{
+	if (a->state != ANSWER_NONE)
+		return a->state == ANSWER_BROKEN ? -1 : 0;
+	a->status = status;
+	emit_head(a, content_type);
+	if (body)
+		emit_header_int(a, "X-Processing-Time", (clock_us() - a->started_us) / 1000);
+	/* RFC 9110, 8.6: never with 204. */
+	if (body && status != 204)
+		emit_header_int(a, "Content-Length", (int64_t)body->n);
+	emit(a, buf_str(&a->headers));
+	emit(a, STR("\r\n"));
+	if (a->state == ANSWER_BROKEN)
+		return -1;
+	a->state = ANSWER_HEAD;
+	return 0;
+}
+
+int answer_begin(struct answer *a, int status, const char *content_type)
+{
+	return begin(a, status, content_type, NULL);
 }
 
 static int answer_break(struct answer *a)
 {
 	a->state = ANSWER_BROKEN;
 	return -1;
-}
-
-/* extra: header lines of a whole answer, or empty. */
-static int begin(struct answer *a, int status, const char *content_type, struct str extra)
-{
-	struct buf b;
-	int rc;
-
-	if (a->state != ANSWER_NONE)
-		return a->state == ANSWER_BROKEN ? -1 : 0;
-	a->status = status;
-	buf_init(&b, 0);
-	put_head(&b, a, content_type);
-	buf_put_str(&b, extra);
-	buf_put_str(&b, buf_str(&a->headers));
-	buf_puts(&b, "\r\n");
-	rc = b.failed ? -1 : a->front->ops->write(a->front, b.p, b.n);
-	buf_release(&b);
-	a->state = ANSWER_HEAD;
-	return rc ? answer_break(a) : 0;
-}
-
-int answer_begin(struct answer *a, int status, const char *content_type)
-{
-	return begin(a, status, content_type, STR_NONE);
 }
 
 int answer_write(struct answer *a, struct str s)
@@ -212,15 +243,7 @@ int answer_flush(struct answer *a)
 
 int answer_whole(struct answer *a, int status, const char *content_type, struct str body)
 {
-	struct buf extra;
-	int rc;
+	int rc = begin(a, status, content_type, &body);
 
-	buf_init(&extra, 0);
-	put_header_int(&extra, "X-Processing-Time", (clock_us() - a->started_us) / 1000);
-	/* RFC 9110, 8.6: never with 204. */
-	if (status != 204)
-		put_header_int(&extra, "Content-Length", (int64_t)body.n);
-	rc = begin(a, status, content_type, buf_str(&extra));
-	buf_release(&extra);
 	return rc || answer_write(a, body) || answer_flush(a) ? -1 : 0;
 }

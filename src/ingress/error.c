@@ -1,4 +1,6 @@
 /* Faults as the Messages API says them: the only place where a fault becomes HTTP and JSON. */
+#include <stdio.h>
+
 #include "base/utf8.h"
 #include "ingress/ingress.h"
 
@@ -47,26 +49,44 @@ int anthropic_error_body(struct buf *b, const struct fault *f, const char *reque
 	return buf_putc(b, '}');
 }
 
+struct str anthropic_error_spare(char *text, size_t size, const char *request_id)
+{
+	int n = snprintf(text, size, "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
+			 "\"message\":\"The gateway is out of memory; try again in a moment.\"},"
+			 "\"request_id\":\"%s\"}", request_id);
+
+	return (struct str){ text, n < 0 || (size_t)n >= size ? 0 : (size_t)n };
+}
+
+/* The fault could not be put into words: that there is no memory is what the client has to know. */
+static int answer_spare(struct answer *a)
+{
+	char text[ERROR_SPARE_SIZE];
+
+	a->retry_after = 1;
+	return answer_whole(a, 529, "application/json",
+			    anthropic_error_spare(text, sizeof(text), a->request->id));
+}
+
 int anthropic_error_answer(struct answer *a, const struct fault *f)
 {
-	struct str body = STR("{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
-			      "\"message\":\"The gateway is out of memory.\"}}");
 	char id[SITE_ID_SIZE];
 	struct buf b;
 	int rc;
 
-	if (f->site)
-		answer_header(a, "x-error-id", fault_id(f, id));
-	if (f->retry_after >= 0)
-		answer_header_int(a, "retry-after", f->retry_after);
-	if (f->should_retry >= 0)
-		answer_header(a, "x-should-retry", f->should_retry ? "true" : "false");
-	if (f->allow)
-		answer_header(a, "Allow", f->allow);
 	buf_init(&b, 0);
-	if (anthropic_error_body(&b, f, a->request->id) == 0)
-		body = buf_str(&b);
-	rc = answer_whole(a, f->status ? f->status : 500, "application/json", body);
+	if (anthropic_error_body(&b, f, a->request->id)) {
+		rc = answer_spare(a);
+	} else {
+		if (f->site)
+			answer_header(a, "x-error-id", fault_id(f, id));
+		a->retry_after = f->retry_after;
+		if (f->should_retry >= 0)
+			answer_header(a, "x-should-retry", f->should_retry ? "true" : "false");
+		if (f->allow)
+			answer_header(a, "Allow", f->allow);
+		rc = answer_whole(a, f->status ? f->status : 500, "application/json", buf_str(&b));
+	}
 	buf_release(&b);
 	return rc;
 }

@@ -278,8 +278,8 @@ static int read_model(struct parser *p, void *request)
 	span_put_text(&name, r->model);
 	for (size_t i = 0; i < name.n; i++)
 		odd = odd || (unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f;
-	r->model_name = odd || name.failed ? "" : arena_dup(p->arena, name.p, name.n);
-	odd = odd || name.failed || name.n > MODEL_MAX;
+	odd = odd || name.full || name.n > MODEL_MAX;
+	r->model_name = odd ? "" : name.failed ? NULL : arena_dup(p->arena, name.p, name.n);
 	buf_release(&name);
 	if (!r->model_name)
 		return parse_no_memory(p);

@@ -69,9 +69,24 @@ static struct fault *keep_fault(struct writer *w, const struct fault *f)
 	return kept;
 }
 
+/* What waits up to `whole` bytes, then that there is no memory to say more. */
+static int send_spare(struct writer *w, size_t whole)
+{
+	char text[ERROR_SPARE_SIZE];
+	const char *id = w->o.answer->request->id;
+
+	if (whole && writer_send(w, (struct str){ w->out.p, whole }))
+		return -1;
+	if (writer_commit(w) || answer_write(w->o.answer, w->form->before) ||
+	    answer_write(w->o.answer, anthropic_error_spare(text, sizeof(text), id)))
+		w->gone = true;
+	return writer_send(w, w->form->after);
+}
+
 int writer_fault(struct writer *w, const struct fault *f)
 {
 	struct fault late = *f;
+	size_t whole;
 
 	if (w->ended)
 		return w->gone ? -1 : 0;
@@ -90,8 +105,9 @@ int writer_fault(struct writer *w, const struct fault *f)
 	/* What waits is part of the answer, unless it could not be held. */
 	if (w->out.failed || w->form == &writer_whole)
 		buf_reset(&w->out);
+	whole = w->out.n;
 	w->form->fault(w, &late);
-	return writer_flush(w);
+	return w->out.failed ? send_spare(w, whole) : writer_flush(w);
 }
 
 void writer_fail_at(const struct error_site *site, struct writer *w, const char *problem)
@@ -108,7 +124,7 @@ static void writer_check_memory(struct writer *w)
 
 	if (w->ended)
 		return;
-	if (w->o.max_whole && !w->o.stream && (w->out.failed || w->held.failed)) {
+	if (w->o.max_whole && !w->o.stream && (w->out.full || w->held.full)) {
 		fault_set(&f, FAULT_TRANSIENT, 502, "api_error",
 			  "The backend's answer is larger than the %zu bytes that are kept of one; "
 			  "ask for a stream.", w->o.max_whole);

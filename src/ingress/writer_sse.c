@@ -5,6 +5,9 @@
 #include "ingress/writer.h"
 #include "json/scan.h"
 
+#define SSE_BEFORE "event: error\ndata: "
+#define SSE_AFTER "\n\n"
+
 /* JSON as a backend wrote it may have line ends between its tokens; a data line may not. */
 static void put_line(struct buf *b, struct str json)
 {
@@ -268,9 +271,10 @@ static void sse_fault(struct writer *w, const struct fault *f)
 
 	buf_init(&body, 0);
 	anthropic_error_body(&body, f, w->o.answer->request->id);
-	buf_puts(&w->out, "event: error\ndata: ");
+	buf_put_str(&w->out, w->form->before);
 	put_line(&w->out, buf_str(&body));
-	buf_puts(&w->out, "\n\n");
+	buf_put_str(&w->out, w->form->after);
+	w->out.failed = w->out.failed || body.failed;
 	buf_release(&body);
 }
 
@@ -280,4 +284,6 @@ const struct writer_form writer_sse = {
 	.finish = sse_finish,
 	.fault = sse_fault,
 	.comment = ": waiting\n\n",
+	.before = { SSE_BEFORE, sizeof(SSE_BEFORE) - 1 },
+	.after = { SSE_AFTER, sizeof(SSE_AFTER) - 1 },
 };

@@ -160,6 +160,7 @@ static void whole_finish(struct writer *w)
 	buf_put_str(b, buf_str(&w->members));
 	buf_putc(b, '}');
 	b->failed = b->failed || content.failed;
+	b->full = b->full || content.full;
 	buf_release(&content);
 }
 

@@ -1,6 +1,8 @@
 /* See json/progress.h. */
 #include "json/progress.h"
 
+#include "json/escape.h"
+
 static void one_char(struct json_progress *p, unsigned c)
 {
 	if (p->in_string) {
@@ -23,22 +25,12 @@ static void one_char(struct json_progress *p, unsigned c)
 		p->complete = true;
 }
 
-static unsigned hex4(const char *s)
-{
-	unsigned v = 0;
-
-	for (int i = 0; i < 4; i++) {
-		unsigned c = (unsigned char)s[i];
-
-		v = v << 4 | ((c <= '9' ? c : c + 9) & 15);
-	}
-	return v;
-}
-
 /* The character that an escape stands for, as far as JSON's own structure can be meant; *used is
  * its length. */
 static unsigned escape_at(const char *s, size_t n, size_t *used)
 {
+	int32_t unit = escape_unit(s, s + n);
+
 	*used = n < 2 ? n : 2;
 	if (n < 2)
 		return '\\';
@@ -50,10 +42,10 @@ static unsigned escape_at(const char *s, size_t n, size_t *used)
 	case 'f':
 		return s[1] == 't' ? '\t' : '\n';
 	case 'u':
-		if (n < 6)
+		if (unit < 0)
 			return 0;
 		*used = 6;
-		return hex4(s + 2);
+		return (unsigned)unit;
 	default:
 		return (unsigned char)s[1];
 	}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "json/escape.h"
 #include "json/swar.h"
 
@@ -51,7 +52,7 @@ static int hex_digit(char c)
 }
 
 /* The code unit of the \uXXXX at p, -1 when there is none. */
-static int32_t code_unit(const char *p, const char *end)
+int32_t escape_unit(const char *p, const char *end)
 {
 	int32_t v = 0;
 
@@ -67,37 +68,13 @@ static int32_t code_unit(const char *p, const char *end)
 	return v;
 }
 
-static size_t put_code_point(char *out, uint32_t c)
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
 /* What the escape at *p stands for, at most 6 bytes; *p moves behind it. A lone surrogate, and
  * what a scanner would not have passed, stays as it is. */
 static size_t resolve(const char **p, const char *end, char out[6])
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
 	const char *at = *p, *letter;
-	int32_t unit = code_unit(at, end), low;
+	int32_t unit = escape_unit(at, end), low;
 
 	if (unit < 0) {
 		letter = end - at >= 2 && at[1] ? strchr(from, at[1]) : NULL;
@@ -107,14 +84,14 @@ static size_t resolve(const char **p, const char *end, char out[6])
 	}
 	*p = at + 6;
 	if (unit < 0xd800 || unit > 0xdfff)
-		return put_code_point(out, (uint32_t)unit);
-	low = unit < 0xdc00 ? code_unit(at + 6, end) : -1;
+		return utf8_put(out, (uint32_t)unit);
+	low = unit < 0xdc00 ? escape_unit(at + 6, end) : -1;
 	if (low < 0xdc00 || low > 0xdfff) {
 		memcpy(out, at, 6);
 		return 6;
 	}
 	*p = at + 12;
-	return put_code_point(out, 0x10000 + ((uint32_t)(unit & 0x3ff) << 10 | (uint32_t)(low & 0x3ff)));
+	return utf8_put(out, 0x10000 + ((uint32_t)(unit & 0x3ff) << 10 | (uint32_t)(low & 0x3ff)));
 }
 
 /* Reads the text of a span in pieces: stretches without escapes, and what escapes stand for. */

@@ -304,7 +304,7 @@ static size_t first_member(const struct decision *d)
 		sum += (uint32_t)d->to.v[i].weight;
 	if (!sum)
 		return 0;
-	draw = d->ask->session ? (uint32_t)(str_hash(SEED_MEMBER, d->ask->session) % sum)
+	draw = d->ask->session ? (uint32_t)(str_hash(SEED_MEMBER, str_of(d->ask->session)) % sum)
 			       : id_random_below(sum);
 	for (size_t i = 0; i < d->to.n; i++) {
 		if (draw < (uint32_t)d->to.v[i].weight)

@@ -47,7 +47,9 @@ static size_t ways_of(const struct target *t)
 /* A session's number, or the next one of all requests. */
 static uint64_t whose_turn(const struct chain_options *o, size_t n)
 {
-	return n < 2 ? 0 : o->session ? str_hash(SEED_KEY, o->session) : host_turn();
+	if (n < 2)
+		return 0;
+	return o->session ? str_hash(SEED_KEY, str_of(o->session)) : host_turn();
 }
 
 /* The i-th of n keys in a turn. Who stands in for one that rests changes too, or a single key would
@@ -250,19 +252,20 @@ static void note_failure(const struct chain *c, const struct fault *f)
 }
 
 /* Is it the fault of who was asked, so that another may do better? A bad request is bad everywhere,
- * and a caller's own key is good for one backend alone. */
+ * and a caller's own key is good for one backend alone. What this one can't do another may. */
 static bool is_of_way(const struct chain *c, const struct fault *f)
 {
 	if (f->ours || f->class == FAULT_CANCELLED)
 		return false;
-	return is_of_backend(f) || (is_of_key(f) && !c->now->t.caller_key) || listed(c->o, f);
+	return is_of_backend(f) || f->class == FAULT_CAPABILITY ||
+	       (is_of_key(f) && !c->now->t.caller_key) || listed(c->o, f);
 }
 
 static void note(const struct chain *c, const struct fault *f)
 {
 	bool callers = is_of_key(f) && c->now->t.caller_key;
 
-	if (f->class == FAULT_CANCELLED || f->ours)
+	if (f->class == FAULT_CANCELLED || f->class == FAULT_CAPABILITY || f->ours)
 		all_parts(c->now, PARTS, host_breaker_release);
 	else if (is_of_way(c, f) && !callers)
 		note_failure(c, f);

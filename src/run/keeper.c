@@ -9,6 +9,8 @@
  * follows a complete input (a brace too many is a habit of small models) is dropped: the fragments
  * of a call together are one JSON value or the beginning of one.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,7 @@ struct pending {
 /* Blocks of an upstream that numbers its own. */
 struct raw_state {
 	bool started, stopped;
+	bool ended;                     /* a message_delta has come */
 	int64_t *open;
 	size_t nopen, cap;
 	int64_t highest;                /* highest index that began, -1 */
@@ -472,6 +475,24 @@ static bool raw_close(struct raw_state *r, int64_t index)
 	return false;
 }
 
+/* A message ends with no block open: those that the upstream has forgotten are closed. */
+static void raw_close_all(struct keeper *k)
+{
+	static const char name[] = "content_block_stop";
+	struct raw_state *r = &k->raw;
+	char json[64];
+
+	while (r->nopen) {
+		struct event e = { .type = EVENT_RAW, .raw = RAW_BLOCK_STOP };
+
+		e.index = r->open[--r->nopen];
+		snprintf(json, sizeof(json), "{\"type\":\"%s\",\"index\":%" PRId64 "}", name, e.index);
+		e.name = span_utf8(STR(name));
+		e.text = span_json(str_of(json));
+		keeper_pass(k, &e);
+	}
+}
+
 /* Whether a client's own reading of the stream survives this event. */
 static bool raw_legal(struct keeper *k, const struct event *e)
 {
@@ -491,7 +512,14 @@ static bool raw_legal(struct keeper *k, const struct event *e)
 		return raw_is_open(r, e->index);
 	case RAW_BLOCK_STOP:
 		return raw_close(r, e->index);
+	case RAW_MESSAGE_DELTA:
+		r->ended = true;
+		return true;
 	case RAW_MESSAGE_STOP:
+		/* Without a stop reason nobody knows whether it is one: the writer says so. */
+		if (!r->ended)
+			return false;
+		raw_close_all(k);
 		r->stopped = true;
 		return true;
 	default:

@@ -117,6 +117,17 @@ static int too_large(struct attempt *a, const char *what, size_t max)
 	return -1;
 }
 
+static int no_memory(struct attempt *a)
+{
+	a->faulted = true;
+	return fault_no_memory(a->fault);
+}
+
+static int bad_events(struct attempt *a)
+{
+	return a->sse.full ? too_large(a, "an event", a->o->max_event) : no_memory(a);
+}
+
 /* An exception in the middle of a stream: the same as an error body. */
 static int on_frame_fault(void *ctx, struct str body)
 {
@@ -133,7 +144,9 @@ static int on_frames(struct attempt *a, const char *p, size_t n)
 	struct eventstream_handler h = { .event = on_event, .fault = on_frame_fault, .ctx = a };
 	int rc = eventstream_feed(&a->frames, p, n, &h);
 
-	if (a->frames.error) {
+	if (a->frames.no_memory) {
+		no_memory(a);
+	} else if (a->frames.error) {
 		a->faulted = true;
 		fault_set(a->fault, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s",
 			  a->o->target->backend->name, a->frames.error);
@@ -152,16 +165,19 @@ static int on_data(void *ctx, const char *p, size_t n)
 	switch (a->kind) {
 	case BODY_EVENTS:
 		rc = sse_feed(&a->sse, p, n, &h);
-		return rc < 0 ? too_large(a, "an event", a->o->max_event) : rc;
+		return rc < 0 ? bad_events(a) : rc;
 	case BODY_FRAMES:
 		return on_frames(a, p, n);
 	case BODY_WHOLE:
 		if (buf_put(&a->body, p, n))
-			return too_large(a, "an answer", a->o->max_answer);
+			return a->body.full ? too_large(a, "an answer", a->o->max_answer)
+					    : no_memory(a);
 		return 0;
 	case BODY_ERROR:
 		/* The head of a long page says enough. */
-		return buf_put(&a->body, p, n) ? 1 : 0;
+		if (buf_put(&a->body, p, n))
+			return a->body.full ? 1 : no_memory(a);
+		return 0;
 	default:
 		return 0;
 	}
@@ -208,9 +224,9 @@ static int attempt_finish(struct attempt *a, enum upstream_result result)
 	struct fault cut = FAULT_INIT;
 	bool whole = result == UPSTREAM_DONE;
 
-	if (a->kind == BODY_EVENTS && whole && !a->flow)
-		sse_finish(&a->sse, &h);
-	else if (a->kind == BODY_WHOLE && whole)
+	if (a->kind == BODY_EVENTS && whole && !a->flow && sse_finish(&a->sse, &h) < 0)
+		return bad_events(a);
+	if (a->kind == BODY_WHOLE && whole)
 		a->flow = a->dialect->decode_body(a->decoder, buf_str(&a->body), &a->guard);
 	if (a->faulted)
 		return -1;
@@ -452,6 +468,8 @@ static int small_perform(struct small_call *s, const struct run_options *o, cons
 		return fault_gone(f);
 	if (result == UPSTREAM_FAILED)
 		return -1;
+	if (s->body.failed && !s->body.full)
+		return fault_no_memory(f);
 	if (s->body.failed)
 		return fault_set(f, FAULT_TRANSIENT, 502, "api_error",
 				 "backend %s sent an answer larger than %zu bytes",

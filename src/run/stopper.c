@@ -10,6 +10,8 @@
  */
 #include <string.h>
 
+#include "base/utf8.h"
+#include "json/escape.h"
 #include "run/filters.h"
 
 struct pattern {
@@ -40,66 +42,29 @@ struct stopper {
 
 /* ---- units ---- */
 
-static size_t put_utf8(unsigned char *out, unsigned c)
-{
-	if (c < 0x80) {
-		out[0] = (unsigned char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (unsigned char)(0xc0 | c >> 6);
-		out[1] = (unsigned char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (unsigned char)(0xe0 | c >> 12);
-		out[1] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (unsigned char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (unsigned char)(0xf0 | c >> 18);
-	out[1] = (unsigned char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (unsigned char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
-static unsigned hex4(const char *s)
-{
-	unsigned v = 0;
-
-	for (int i = 0; i < 4; i++) {
-		unsigned c = (unsigned char)s[i];
-
-		v = v << 4 | ((c <= '9' ? c : c + 9) & 15);
-	}
-	return v;
-}
-
 /* The unit at s (n > 0 bytes, escapes were checked by the scanner). A lone surrogate is decoded
  * like any other character: it only has to be equal to itself. */
-static struct unit unit_at(const char *s, size_t n, unsigned char out[4])
+static struct unit unit_at(const char *s, size_t n, char out[4])
 {
 	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-	unsigned c, low;
+	int32_t c = escape_unit(s, s + n), low = -1;
 	const char *letter;
 
-	out[0] = (unsigned char)s[0];
+	out[0] = s[0];
 	if (s[0] != '\\' || n < 2)
 		return (struct unit){ 1, 1 };
-	if (s[1] != 'u' || n < 6) {
+	if (c < 0) {
 		letter = s[1] ? strchr(from, s[1]) : NULL;
-		out[0] = (unsigned char)(letter ? to[letter - from] : s[1]);
+		out[0] = letter ? to[letter - from] : s[1];
 		return (struct unit){ 2, 1 };
 	}
-	c = hex4(s + 2);
-	if (c >= 0xd800 && c < 0xdc00 && n >= 12 && s[6] == '\\' && s[7] == 'u') {
-		low = hex4(s + 8);
-		if (low >= 0xdc00 && low < 0xe000)
-			return (struct unit){ 12, (unsigned char)put_utf8(out,
-				0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff))) };
+	if (c >= 0xd800 && c < 0xdc00)
+		low = escape_unit(s + 6, s + n);
+	if (low >= 0xdc00 && low < 0xe000) {
+		c = 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
+		return (struct unit){ 12, (unsigned char)utf8_put(out, (uint32_t)c) };
 	}
-	return (struct unit){ 6, (unsigned char)put_utf8(out, c) };
+	return (struct unit){ 6, (unsigned char)utf8_put(out, (uint32_t)c) };
 }
 
 static void ring_put(struct stopper *s, struct unit u)
@@ -123,18 +88,18 @@ static size_t raw_tail(const struct stopper *s, size_t decoded)
 
 /* ---- matching ---- */
 
-static void pattern_step(struct pattern *p, unsigned char c)
+static void pattern_step(struct pattern *p, char c)
 {
 	if (p->matched == p->n)
 		p->matched = p->back[p->n - 1];
-	while (p->matched && (unsigned char)p->p[p->matched] != c)
+	while (p->matched && p->p[p->matched] != c)
 		p->matched = p->back[p->matched - 1];
-	if ((unsigned char)p->p[p->matched] == c)
+	if (p->p[p->matched] == c)
 		p->matched++;
 }
 
 /* The longest of the sequences that are complete here: it began first. */
-static const struct pattern *step(struct stopper *s, const unsigned char *bytes, size_t n)
+static const struct pattern *step(struct stopper *s, const char *bytes, size_t n)
 {
 	const struct pattern *met = NULL;
 
@@ -221,7 +186,7 @@ static enum flow take_text(struct stopper *s, const struct event *e)
 	enum flow flow;
 
 	while (at < text.n && !met) {
-		unsigned char bytes[4];
+		char bytes[4];
 		struct unit u = unit_at(text.p + at, text.n - at, bytes);
 
 		at += u.raw;
@@ -327,7 +292,7 @@ static int pattern_init(struct pattern *p, struct span given, struct arena *a)
 		return -1;
 	p->as_given = (struct span){ kept.p, kept.n, given.form };
 	for (size_t at = 0; at < given.n;) {
-		unsigned char out[4];
+		char out[4];
 		struct unit u = unit_at(given.p + at, given.n - at, out);
 
 		memcpy(bytes + p->n, out, u.decoded);

@@ -53,7 +53,7 @@ static struct table *table;
 
 static uint64_t name_hash(const char *s)
 {
-	uint64_t h = str_hash(0, s);
+	uint64_t h = str_hash(0, str_of(s));
 
 	return h ? h : 1;
 }

@@ -154,7 +154,8 @@ static void put_backend(struct buf *b, const struct trace_request *r, const stru
 	object_end(b, "},");
 }
 
-static void put_upstream(struct buf *b, const struct trace_event *e, const struct redaction *red)
+static void put_upstream(struct buf *b, const struct trace_event *e,
+			 const struct redaction *names, const struct redaction *words)
 {
 	const struct trace_request *r = e->request;
 	int status = e->fault && e->fault->upstream_status ? e->fault->upstream_status
@@ -164,11 +165,11 @@ static void put_upstream(struct buf *b, const struct trace_event *e, const struc
 		return;
 	object_begin(b, "upstream");
 	put_known(b, "status", status);
-	put_name(b, "id", r->upstream_id, red);
+	put_name(b, "id", r->upstream_id, names);
 	/* An answer's head may hold words of the conversation: only next to the request can it be
 	 * told which. */
-	if (r->upstream_head.n && (red->body.p || !r->bytes_in))
-		put_text(b, "head", r->upstream_head, red);
+	if (r->upstream_head.n && (r->body.p || !r->bytes_in))
+		put_text(b, "head", r->upstream_head, words);
 	object_end(b, "},");
 }
 
@@ -221,11 +222,13 @@ static const char *const fates[] = {
 	[TRACE_LOGGED] = "logged",
 };
 
-static void put_of_request(struct buf *b, const struct trace_event *e, const struct redaction *r)
+/* Names are no words of the conversation, and comparing each with it would take its time. */
+static void put_of_request(struct buf *b, const struct trace_event *e,
+			   const struct redaction *names, const struct redaction *words)
 {
-	put_request(b, e->request, r);
-	put_backend(b, e->request, r);
-	put_upstream(b, e, r);
+	put_request(b, e->request, names);
+	put_backend(b, e->request, names);
+	put_upstream(b, e, names, words);
 	put_timing(b, e);
 }
 
@@ -254,7 +257,8 @@ void entry_put(struct buf *b, const struct trace_setting *s, const struct trace_
 		words.body = r->body;
 	clock_rfc3339_us(when, sizeof(when), e->wall_us);
 	buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"instance\":\"%s\",\"pid\":%ld,", when,
-		   e->level >= LOG_LEVEL_ERROR ? "error" : "warn", s->place.instance, (long)getpid());
+		   e->level >= LOG_LEVEL_ERROR ? "error" : "warn", s->place.instance,
+		   (long)getpid());
 	put_name(b, "correlation_id", r ? r->id : NULL, &red);
 	put_name(b, "client_correlation_id", r ? r->correlation_id : NULL, &red);
 	put_site(b, e->site);
@@ -265,7 +269,7 @@ void entry_put(struct buf *b, const struct trace_setting *s, const struct trace_
 	else
 		put_message(b, e, &words);
 	if (r)
-		put_of_request(b, e, &words);
+		put_of_request(b, e, &red, &words);
 	if (r && debug)
 		put_contents(b, s, e, &red);
 	object_end(b, "}\n");

@@ -10,7 +10,7 @@
 
 #include "trace/trace.h"
 
-static void user_name(char *out, size_t size)
+void trace_user_name(char *out, size_t size)
 {
 	char room[2048];
 	struct passwd pw, *found = NULL;
@@ -26,8 +26,8 @@ static void make_id(struct trace_instance *i)
 	static const char hex[] = "0123456789abcdef";
 	unsigned char digest[SHA256_DIGEST_LENGTH] = { 0 };
 	char text[1024];
-	int n = snprintf(text, sizeof(text), "%s\n%s\n%s\n%" PRIx64, i->host, i->user, i->source,
-			 i->mark);
+	int n = snprintf(text, sizeof(text), "%s\n%lu\n%s\n%" PRIx64, i->host,
+			 (unsigned long)geteuid(), i->source, i->mark);
 
 	SHA256((const unsigned char *)text, (size_t)n, digest);
 	for (size_t k = 0; k < (TRACE_ID_SIZE - 1) / 2; k++) {
@@ -43,7 +43,6 @@ void trace_instance_of(struct trace_instance *i, const struct trace_options *o)
 	if (gethostname(i->host, sizeof(i->host)) < 0)
 		snprintf(i->host, sizeof(i->host), "localhost");
 	i->host[sizeof(i->host) - 1] = '\0';
-	user_name(i->user, sizeof(i->user));
 	snprintf(i->source, sizeof(i->source), "%.255s", o->source ? o->source : "");
 	make_id(i);
 }

@@ -400,14 +400,14 @@ static bool count_line(struct reader *r, struct str line)
 	for (size_t i = 0; i < COUNTED; i++) {
 		struct span outer = counted[i].outer ? json_get(e.json, counted[i].outer) : e.json;
 		struct span v = json_get(outer, counted[i].member);
+		bool hour = strcmp(counted[i].by, "by_hour") == 0;
 		char name[96];
 		struct group *g;
 
 		if (!span_given(v))
 			continue;
 		/* Of the time the hour: "2026-11-22T15". */
-		snprintf(name, sizeof(name), "%.*s",
-			 (int)(strcmp(counted[i].by, "by_hour") == 0 ? 13 : v.n < 95 ? v.n : 95), v.p);
+		snprintf(name, sizeof(name), "%.*s", hour ? 13 : v.n < 95 ? (int)v.n : 95, v.p);
 		g = group_of(t, i, name);
 		g->n++;
 		note_time(g->first, g->last, time);

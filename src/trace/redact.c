@@ -179,7 +179,8 @@ static void walk_body(struct echoes *e, struct str body)
 	for (int i = 1; i < ECHO; i++)
 		top *= e->base;
 	for (size_t i = 0;; i++) {
-		look_up(e, h, body.p + i);
+		if (e->head[slot(h)])
+			look_up(e, h, body.p + i);
 		if (i + ECHO >= body.n)
 			return;
 		h = (h - top * (unsigned char)body.p[i]) * e->base +

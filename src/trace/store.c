@@ -93,6 +93,16 @@ static int64_t share(const struct trace_place *p)
 	return n < 4 * TRACE_LINE_MAX ? 4 * TRACE_LINE_MAX : n;
 }
 
+/* When root tidies by hand, the lock stays the gateway's. */
+static void give_to_owner(const struct trace_place *p, int fd)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && stat(p->dir, &st) == 0 && st.st_uid != 0 &&
+	    fchown(fd, st.st_uid, st.st_gid) < 0)
+		return;
+}
+
 int store_lock(const struct trace_place *p)
 {
 	char path[TRACE_PATH_MAX];
@@ -101,6 +111,8 @@ int store_lock(const struct trace_place *p)
 	snprintf(path, sizeof(path), "%s/.lock", p->dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK,
 		  FILE_MODE);
+	if (fd >= 0)
+		give_to_owner(p, fd);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		int cause = errno;
 

@@ -19,7 +19,7 @@
 #include <zlib.h>
 #endif
 
-#define SETTLED 60              /* seconds: so long after its last write nobody is in a file any more */
+#define SETTLED 60              /* seconds after its last write nobody is in a file any more */
 #define STEP 65536
 #define DAY_MS (24 * 60 * 60 * 1000LL)
 

@@ -243,12 +243,13 @@ void trace_tidy_now(int budget_ms)
 {
 	struct trace_setting *s = trace_tidy_due() ? setting_get() : NULL;
 	struct trace_tidied done;
+	int rc;
 
 	if (!s)
 		return;
 	atomic_store(&trace.wanted, false);
-	if (store_tidy(&s->place, s->place.retention_days, clock_wall_ms(), budget_ms, &done) == 0 &&
-	    done.more)
+	rc = store_tidy(&s->place, s->place.retention_days, clock_wall_ms(), budget_ms, &done);
+	if (rc == 0 && done.more)
 		atomic_store(&trace.wanted, true);
 	setting_put(s);
 }

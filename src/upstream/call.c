@@ -213,32 +213,35 @@ static size_t take_body(char *p, size_t size, size_t n, void *ctx)
 
 /* ---- what libcurl is told ---- */
 
-/* Scheme, host and port in the form that libcurl's own parser gives them (127.1 is 127.0.0.1).
- * -1: no http(s) URL. */
-static int parse_url(struct call *c)
+/* Scheme, host and port in the form that libcurl's own parser gives them (127.1 is 127.0.0.1). */
+static CURLcode parse_url(struct call *c)
 {
 	CURLU *u = curl_url();
 	char *port = NULL;
 	int64_t n = 0;
+	CURLUcode rc;
 	size_t len;
 	bool ok;
 
-	ok = u && curl_url_set(u, CURLUPART_URL, c->ask->url, 0) == CURLUE_OK &&
-	     curl_url_get(u, CURLUPART_SCHEME, &c->scheme, 0) == CURLUE_OK &&
-	     curl_url_get(u, CURLUPART_HOST, &c->host, 0) == CURLUE_OK &&
-	     curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-	     str_int(str_of(port), &n);
+	rc = u ? curl_url_set(u, CURLUPART_URL, c->ask->url, 0) : CURLUE_OUT_OF_MEMORY;
+	if (!rc)
+		rc = curl_url_get(u, CURLUPART_SCHEME, &c->scheme, 0);
+	if (!rc)
+		rc = curl_url_get(u, CURLUPART_HOST, &c->host, 0);
+	if (!rc)
+		rc = curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+	ok = !rc && str_int(str_of(port), &n);
 	curl_free(port);
 	curl_url_cleanup(u);
 	if (!ok)
-		return -1;
+		return rc == CURLUE_OUT_OF_MEMORY ? CURLE_OUT_OF_MEMORY : CURLE_URL_MALFORMAT;
 	c->port = (int)n;
 	len = strlen(c->host);
 	if (len > 2 && c->host[0] == '[') {
 		memmove(c->host, c->host + 1, len - 2);
 		c->host[len - 2] = 0;
 	}
-	return 0;
+	return CURLE_OK;
 }
 
 /* Calls of the same origin may share a connection. */
@@ -639,8 +642,10 @@ static int prepare(struct call *c, struct fault *f)
 {
 	const struct upstream_call *a = c->ask;
 
-	if (parse_url(c)) {
-		failed(c, FAILED_CURL, CURLE_URL_MALFORMAT, f);
+	CURLcode code = parse_url(c);
+
+	if (code) {
+		failed(c, FAILED_CURL, code, f);
 		return -1;
 	}
 	c->proxy = proxy_for(a->backend, c->scheme, c->host, c->port);

@@ -188,6 +188,7 @@ static bool gather(struct eventstream *s, const char **p, size_t *n, size_t want
 		more = *n;
 	if (buf_put(&s->kept, *p, more)) {
 		s->error = "a message for which there is no memory";
+		s->no_memory = true;
 		return false;
 	}
 	*p += more;

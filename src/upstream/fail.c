@@ -5,6 +5,7 @@
  */
 #include "upstream/fail.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,8 +45,20 @@ static const char *proxy_from(const struct failure *w)
 	return w->backend->proxy ? "set in its \"proxy\"" : "from the environment";
 }
 
+static bool is_address(const char *host)
+{
+	struct in6_addr a;
+
+	return inet_pton(AF_INET, host, &a) == 1 || inet_pton(AF_INET6, host, &a) == 1;
+}
+
 static void say_resolve(const struct failure *w, struct fault *f)
 {
+	/* What needs no resolving fails there for want of memory alone. */
+	if (is_address(w->host)) {
+		fault_no_memory(f);
+		return;
+	}
 	FAIL(f,
 	     "backend %s: the name %s could not be resolved. Check its base_url and this machine's "
 	     "DNS.",

@@ -38,6 +38,7 @@ void sse_release(struct sse *s)
 static int sse_fail(struct sse *s)
 {
 	s->failed = true;
+	s->full = s->full || s->line.full || s->joined.full || s->kept_name.full;
 	return -1;
 }
 
@@ -73,8 +74,10 @@ static int settle(struct sse *s)
 
 static int add_data(struct sse *s, struct str value, bool borrow)
 {
-	if (s->max && s->data.n + s->joined.n + value.n > s->max)
+	if (s->max && s->data.n + s->joined.n + value.n > s->max) {
+		s->full = true;
 		return sse_fail(s);
+	}
 	if (s->ndata++ == 0 && borrow) {
 		s->data = value;
 		return 0;

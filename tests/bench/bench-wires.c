@@ -94,6 +94,7 @@ struct format {
 
 static const struct format formats[] = {
 	CHAT_ROW("openai-chat", "'reasoning_content':'%'"),
+	CHAT_ROW("MISTRAL", "'content':[{'type':'thinking','thinking':[{'type':'text','text':'%'}]}]"),
 	CHAT_ROW("AZURE_DATABRICKS",
 		 "'content':[{'type':'reasoning','summary':[{'type':'summary_text','text':'%',"
 		 "'signature':''}]}]"),

@@ -200,3 +200,26 @@ def test_databricks_earlier_paths():
         with setup.client() as client:
             assert client.ask("GET", "/v1/databricks/health").status == 200
             assert client.ask("GET", "/v1/databricks/health/detailed").status == 200
+
+
+def test_signatures_of_clones():
+    """What DeepSeek signed comes back to it as it gave it, and never reaches Claude, also where
+    Anthropic's API is behind an address of one's own."""
+    signed = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+              "content": [{"type": "thinking", "thinking": "hm", "signature": "deepseek's"},
+                          {"type": "tool_use", "id": "toolu_1", "name": "weather",
+                           "input": {"city": "Bern"}}],
+              "stop_reason": "tool_use", "stop_sequence": None,
+              "usage": {"input_tokens": 5, "output_tokens": 5}}
+    claude = """}; ANTHROPIC = { api_key = "k"; base_url = "URL"; retries = 0;"""
+    with Preset("DEEPSEEK", claude, "/anthropic") as s:
+        s.upstream.script = lambda call: call.whole(200, signed)
+        content = answer_of(s.ask(tools=[TOOL], max_tokens=2000))["content"]
+        turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": content},
+                 {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1",
+                                               "content": "sunny"}]}]
+        for model, sent in (("DEEPSEEK/deepseek-v4-pro", signed["content"]),
+                            ("ANTHROPIC/claude-sonnet-4-5", signed["content"][1:])):
+            s.upstream.calls.clear()
+            answer_of(s.ask(model=model, tools=[TOOL], messages=turns, max_tokens=2000))
+            assert s.upstream.calls[0].json["messages"][1]["content"] == sent, model

@@ -12,6 +12,7 @@ import time
 import harness
 from client import message, text_of
 from harness import ApacheFcgid, KEY, Lighttpd
+from test_errors import error_of
 from test_processes import Setup
 from upstream import Upstream, hello
 
@@ -288,6 +289,26 @@ def test_keys_take_turns_at_the_earlier_path():
             assert answer.status == 200, answer.body
         assert keys_used(s.lab) == {"lab-key": 2, "key-b": 2}, keys_used(s.lab)
         assert not any("provider" in call.json for call in s.lab.calls)
+
+
+def test_demanded_search():
+    """Claude Code's web search demands a tool that only the API itself runs: a member that has it
+    not is passed over without being asked or counted as failed, and where none has it the client
+    is told. LAB's model searches by itself and is told of no tools."""
+    search = dict(tools=[{"type": "web_search_20250305", "name": "web_search"}],
+                  tool_choice={"type": "tool", "name": "web_search"})
+    with Pair(Lighttpd, SAFE % (1, 60), lab='drop_members = ( "tools", "tool_choice" );') as s:
+        answer = s.ask(model="safe", **search)
+        assert (answer.status, answer.headers["x-messages-backend"]) == (200, "LAB"), answer.body
+        assert not s.upstream.calls and s.health("test")["state"] == "closed"
+        answer = s.ask(model="test/one", **search)
+        assert "web_search" in error_of(answer, 400, "invalid_request_error")
+        answer = s.ask("/v1/messages/count_tokens", model="test/one", **search)
+        assert answer.status == 200, answer.body
+        search["tool_choice"] = {"type": "auto"}
+        answer = s.ask(model="test/one", **search)
+        assert answer.status == 200, answer.body
+        assert answer.headers["x-messages-dropped"] == "web_search_20250305", answer.headers
 
 
 # ---- the way to one of several ----

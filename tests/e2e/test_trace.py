@@ -136,6 +136,49 @@ def test_contents_at_debug_level():
         assert PROMPT not in json.dumps(setup.entries("errors/*.jsonl")), text
 
 
+def test_a_stream_that_quotes():
+    """The body is gone by then: what can't be compared isn't there."""
+    def script(call):
+        call.begin()
+        call.text("answer-words")
+        call.event({"error": {"message": "broke at: " + PROMPT, "code": 500}})
+
+    with Traced(harness.Lighttpd) as setup:
+        setup.upstream.reset(script)
+        with setup.client() as client:
+            body = message(stream=True, messages=[{"role": "user", "content": PROMPT}])
+            list(client.stream(body)[1])
+        entry, = setup.entries("errors/*.jsonl")
+        assert entry["request"]["stream"] is True and entry["hash"], entry
+        assert "prompt-words" not in setup.all_text() and "answer-words" not in setup.all_text()
+
+
+def test_an_error_that_passes_as_received():
+    refusal = {"type": "error", "error": {"type": "invalid_request_error", "message": "no " + PROMPT},
+               "request_id": "req_upstream"}
+    with Traced(harness.Lighttpd, dialect="anthropic") as setup:
+        setup.upstream.reset(lambda call: call.whole(400, refusal))
+        answer = fail(setup)
+        assert answer.json == refusal, answer.body
+        entry, = setup.entries("errors/*.jsonl")
+        assert entry["hash"] == answer.headers["x-error-id"], entry
+        assert "no [" in entry["upstream"]["head"], entry
+        assert "prompt-words" not in setup.all_text()
+
+
+def test_plain_cgi_tidies_after_its_answer():
+    with Traced(harness.ApacheModCgi) as setup:
+        setup.upstream.reset(refuse)
+        assert fail(setup).status == 400
+        old = os.path.join(setup.dir, "errors/errors_2020-01-01.jsonl")
+        subprocess.run(["cp", "-p", *glob.glob(setup.dir + "/errors/*"), old], check=True)
+        lock = setup.dir + "/.lock"
+        harness.wait_for(lambda: os.path.exists(lock) and os.path.getsize(lock), 5, "it is tidied")
+        os.utime(lock, (1, 1))
+        assert fail(setup).status == 400
+        harness.wait_for(lambda: not os.path.exists(old), 5, "the old file goes")
+
+
 def test_retries_are_recorded():
     """What the client was never told is the instance's alone."""
     with Traced(harness.Lighttpd, backend="retries = 1;") as setup:

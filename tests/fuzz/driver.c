@@ -1,10 +1,11 @@
 /*
  * Runs a fuzz harness without a fuzzer, so that `make check` works with every compiler: each seed
  * of the corpus folder as it stands, every prefix of the small ones, and a bounded number of
- * mutations from a fixed starting point, the same on every machine.
+ * mutations from a fixed starting point, the same on every machine. The many seeds that are made of
+ * golden cases get a few mutations each.
  *
  * Usage: fuzz-NAME [FILE or FOLDER]…; without one, the folder tests/fuzz/corpus/NAME of the source
- * tree.
+ * tree and tests/fuzz/seeds.d/NAME of the build.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -16,8 +17,10 @@
 #define SEED_MAX (1 << 20)
 #define PREFIX_MAX 2048         /* seeds up to this size are also run cut at each byte */
 #define MUTATIONS 400           /* per seed */
+#define MUTATIONS_FEW 6         /* per seed that was made of a golden case */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
 static uint64_t state;
 
@@ -75,23 +78,24 @@ static size_t mutate(uint8_t *p, size_t n)
 	return n;
 }
 
-static void run_seed(const uint8_t *seed, size_t n)
+static void run_seed(const uint8_t *seed, size_t n, int mutations)
 {
+	size_t prefixes = mutations == MUTATIONS && n <= PREFIX_MAX ? n : 0;
 	uint8_t *work = malloc(n ? n : 1);
 
 	if (!work)
 		exit(1);
 	run_exact(seed, n);
-	for (size_t cut = 0; n <= PREFIX_MAX && cut < n; cut++)
+	for (size_t cut = 0; cut < prefixes; cut++)
 		run_exact(seed, cut);
-	for (int i = 0; i < MUTATIONS; i++) {
+	for (int i = 0; i < mutations; i++) {
 		memcpy(work, seed, n);
 		run_exact(work, mutate(work, n));
 	}
 	free(work);
 }
 
-static int run_file(const char *path)
+static int run_file(const char *path, int mutations)
 {
 	uint8_t *seed = malloc(SEED_MAX);
 	FILE *f = fopen(path, "rb");
@@ -103,12 +107,12 @@ static int run_file(const char *path)
 	}
 	n = fread(seed, 1, SEED_MAX, f);
 	fclose(f);
-	run_seed(seed, n);
+	run_seed(seed, n, mutations);
 	free(seed);
 	return 1;
 }
 
-static int run_path(const char *path)
+static int run_path(const char *path, int mutations)
 {
 	char file[4096];
 	struct stat st;
@@ -117,40 +121,47 @@ static int run_path(const char *path)
 	int n = 0;
 
 	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
-		return run_file(path);
+		return run_file(path, mutations);
 	dir = opendir(path);
 	while (dir && (e = readdir(dir))) {
 		snprintf(file, sizeof(file), "%s/%s", path, e->d_name);
 		if (e->d_name[0] != '.' && stat(file, &st) == 0 && S_ISREG(st.st_mode))
-			n += run_file(file);
+			n += run_file(file, mutations);
 	}
 	if (dir)
 		closedir(dir);
 	return n;
 }
 
-/* "/build/tests/fuzz/fuzz-scan" -> "$srcdir/tests/fuzz/corpus/scan". */
-static void default_corpus(char *out, size_t size, const char *program)
+/* The folders of "BUILD/tests/fuzz/fuzz-scan": "$srcdir/tests/fuzz/corpus/scan" and
+ * "BUILD/tests/fuzz/seeds.d/scan", which not every harness has. */
+static int run_corpus(const char *program)
 {
 	const char *srcdir = getenv("srcdir"), *name = strstr(program, "fuzz-");
+	char path[1024];
+	int n;
 
 	for (const char *next = name; next; next = strstr(next + 1, "fuzz-"))
 		name = next;
-	snprintf(out, size, "%s/tests/fuzz/corpus/%s", srcdir ? srcdir : ".", name ? name + 5 : "");
+	if (!name)
+		return 0;
+	snprintf(path, sizeof(path), "%s/tests/fuzz/corpus/%s", srcdir ? srcdir : ".", name + 5);
+	n = run_path(path, MUTATIONS);
+	snprintf(path, sizeof(path), "%.*sseeds.d/%s", (int)(name - program), program, name + 5);
+	return n ? n + run_path(path, MUTATIONS_FEW) : 0;
 }
 
 int main(int argc, char **argv)
 {
-	char corpus[1024];
 	int n = 0;
 
 	state = UINT64_C(0x2545f4914f6cdd1d);
+	if (LLVMFuzzerInitialize)
+		LLVMFuzzerInitialize(&argc, &argv);
 	for (int i = 1; i < argc; i++)
-		n += run_path(argv[i]);
-	if (argc == 1) {
-		default_corpus(corpus, sizeof(corpus), argv[0]);
-		n = run_path(corpus);
-	}
+		n += run_path(argv[i], MUTATIONS);
+	if (argc == 1)
+		n = run_corpus(argv[0]);
 	printf("%d seeds\n", n);
 	/* A harness without its corpus proves nothing. */
 	return n ? 0 : 1;

@@ -7,66 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checker.h"
 #include "dialect/bedrock.h"
 #include "json/scan.h"
 #include "run/filters.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
-struct checker {
-	struct sink sink;
-	bool open, ended;
-};
-
-static void check_text(struct span text)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	require(span_put_string(&b, text) == 0);
-	require(json_check(buf_str(&b), NULL, NULL) == 0);
-	buf_release(&b);
-}
-
-static enum flow check_event(struct sink *self, const struct event *e)
-{
-	struct checker *c = (struct checker *)self;
-
-	require(!c->ended);
-	switch (e->type) {
-	case EVENT_OPEN:
-		require(!c->open);
-		c->open = true;
-		break;
-	case EVENT_CLOSE:
-		require(c->open);
-		c->open = false;
-		break;
-	case EVENT_TEXT:
-	case EVENT_THINKING:
-	case EVENT_SIGNATURE:
-	case EVENT_TOOL_DELTA:
-		require(c->open);
-		check_text(e->text);
-		break;
-	case EVENT_END:
-		require(!c->open);
-		c->ended = true;
-		break;
-	case EVENT_FAULT:
-		require(str_utf8(str_of(e->fault->message)) && e->fault->status >= 400);
-		return FLOW_ABORT;
-	default:
-		break;
-	}
-	return FLOW_GO;
-}
 
 static enum flow feed_chunk(const struct dialect *row, void *d, struct str coded, struct sink *s)
 {
@@ -107,19 +53,22 @@ static void run(char kind, struct str text, struct arena *a)
 				 .model = kind == 'c' ? "anthropic.claude" : "amazon.nova" };
 	struct message_request request = { .max_tokens = 1 };
 	struct decode_context c = { .arena = a, .request = &request, .target = &target };
-	struct checker checker = { .sink = { check_event } };
-	struct keeper *keeper = keeper_new(&checker.sink, a, 1 << 20);
+	struct checker checker;
+	struct keeper *keeper;
 	const struct dialect *row = &dialect_bedrock;
 	void *d = arena_alloc(a, row->decoder_size);
 	struct fault f = FAULT_INIT;
 	enum flow flow;
 
+	checker_init(&checker, false);
+	keeper = keeper_new(&checker.sink, a, 1 << 20);
 	require(keeper && d);
 	row->decode_start(d, &c);
 	flow = feed(row, d, kind, text, keeper_sink(keeper));
 	if (!flow && row->decode_end(d, keeper_sink(keeper), &flow, &f) == 0 && !flow)
 		sink_event(keeper_sink(keeper), &(struct event){ .type = EVENT_END, .index = -1 });
 	keeper_release(keeper);
+	checker_release(&checker);
 	row->decode_error(&c, 200, text, &f);
 	require(str_utf8(str_of(f.message)) && f.status >= 400);
 }

@@ -8,75 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checker.h"
 #include "dialect/gemini.h"
 #include "json/edit.h"
 #include "json/scan.h"
 #include "run/filters.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
-struct checker {
-	struct sink sink;
-	bool open, ended, call;
-	int64_t index;
-	struct buf input;               /* of the call that is open */
-};
-
-static void check_text(struct span text)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	require(span_put_string(&b, text) == 0);
-	require(json_check(buf_str(&b), NULL, NULL) == 0);
-	buf_release(&b);
-}
-
-static enum flow check_event(struct sink *self, const struct event *e)
-{
-	struct checker *c = (struct checker *)self;
-
-	require(!c->ended);
-	switch (e->type) {
-	case EVENT_OPEN:
-		require(!c->open && e->index == c->index);
-		c->open = true;
-		c->call = e->opens == EVENT_TOOL_START;
-		buf_reset(&c->input);
-		break;
-	case EVENT_CLOSE:
-		require(c->open && e->index == c->index);
-		require(!c->call || !c->input.n || !json_check(buf_str(&c->input), NULL, NULL));
-		c->open = false;
-		c->index++;
-		break;
-	case EVENT_TEXT:
-	case EVENT_THINKING:
-	case EVENT_SIGNATURE:
-	case EVENT_TOOL_DELTA:
-		require(c->open);
-		check_text(e->text);
-		if (e->type == EVENT_TOOL_DELTA)
-			span_put_text(&c->input, e->text);
-		break;
-	case EVENT_END:
-		require(!c->open);
-		c->ended = true;
-		break;
-	case EVENT_FAULT:
-		require(str_utf8(str_of(e->fault->message)) && e->fault->status >= 400);
-		return FLOW_ABORT;
-	default:
-		break;
-	}
-	return FLOW_GO;
-}
 
 static enum flow feed(void *d, bool whole, struct str text, struct sink *s)
 {
@@ -96,20 +34,21 @@ static void run(char kind, struct str text, struct arena *a)
 	struct target target = { .backend = &backend, .model = "m" };
 	struct message_request request = { .max_tokens = 1 };
 	struct decode_context c = { .arena = a, .request = &request, .target = &target };
-	struct checker checker = { .sink = { check_event } };
-	struct keeper *keeper = keeper_new(&checker.sink, a, 1 << 20);
+	struct checker checker;
+	struct keeper *keeper;
 	void *d = arena_alloc(a, dialect_gemini.decoder_size);
 	struct fault f = FAULT_INIT;
 	enum flow flow;
 
+	checker_init(&checker, true);
+	keeper = keeper_new(&checker.sink, a, 1 << 20);
 	require(keeper && d);
-	buf_init(&checker.input, 0);
 	gemini_decode_start(d, &c);
 	flow = feed(d, kind == 'b', text, keeper_sink(keeper));
 	if (!flow && gemini_decode_end(d, keeper_sink(keeper), &flow, &f) == 0 && !flow)
 		sink_event(keeper_sink(keeper), &(struct event){ .type = EVENT_END, .index = -1 });
 	keeper_release(keeper);
-	buf_release(&checker.input);
+	checker_release(&checker);
 	gemini_decode_error(&c, 400, text, &f);
 	require(str_utf8(str_of(f.message)) && f.retry_after >= -1);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checker.h"
 #include "dialect/cohere.h"
 #include "dialect/openai.h"
 #include "dialect/responses.h"
@@ -18,63 +19,6 @@
 #endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
-struct checker {
-	struct sink sink;
-	bool open, ended;
-	int64_t index;
-};
-
-static void check_text(struct span text)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	require(span_put_string(&b, text) == 0);
-	require(json_check(buf_str(&b), NULL, NULL) == 0);
-	buf_release(&b);
-}
-
-static enum flow check_event(struct sink *self, const struct event *e)
-{
-	struct checker *c = (struct checker *)self;
-
-	require(!c->ended);
-	switch (e->type) {
-	case EVENT_OPEN:
-		require(!c->open && e->index == c->index);
-		c->open = true;
-		break;
-	case EVENT_CLOSE:
-		require(c->open && e->index == c->index);
-		c->open = false;
-		c->index++;
-		break;
-	case EVENT_TEXT:
-	case EVENT_THINKING:
-	case EVENT_SIGNATURE:
-	case EVENT_TOOL_DELTA:
-		require(c->open);
-		check_text(e->text);
-		break;
-	case EVENT_END:
-		require(!c->open);
-		c->ended = true;
-		break;
-	case EVENT_FAULT:
-		require(str_utf8(str_of(e->fault->message)) && e->fault->status >= 400);
-		return FLOW_ABORT;
-	default:
-		break;
-	}
-	return FLOW_GO;
-}
 
 static enum flow feed(void *d, bool whole, struct str text, struct sink *s)
 {
@@ -94,18 +38,21 @@ static void run(char kind, struct str text, struct arena *a)
 	struct target target = { .backend = &backend, .model = "m" };
 	struct message_request request = { .max_tokens = 1 };
 	struct decode_context c = { .arena = a, .request = &request, .target = &target };
-	struct checker checker = { .sink = { check_event } };
-	struct keeper *keeper = keeper_new(&checker.sink, a, 1 << 20);
+	struct checker checker;
+	struct keeper *keeper;
 	void *d = arena_alloc(a, FUZZ_DIALECT.decoder_size);
 	struct fault f = FAULT_INIT;
 	enum flow flow;
 
+	checker_init(&checker, false);
+	keeper = keeper_new(&checker.sink, a, 1 << 20);
 	require(keeper && d);
 	FUZZ_DIALECT.decode_start(d, &c);
 	flow = feed(d, kind == 'b', text, keeper_sink(keeper));
 	if (!flow && FUZZ_DIALECT.decode_end(d, keeper_sink(keeper), &flow, &f) == 0 && !flow)
 		sink_event(keeper_sink(keeper), &(struct event){ .type = EVENT_END, .index = -1 });
 	keeper_release(keeper);
+	checker_release(&checker);
 	error_from_body(&c, 400, text, &f);
 	require(str_utf8(str_of(f.message)));
 }

@@ -1,5 +1,6 @@
 /* Reading and writing case files: an intro, then sections that begin with "--- NAME [ARGUMENT]". */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "golden.h"
@@ -131,8 +132,8 @@ static void frame_messages(struct buf *b, struct str text, bool chunk)
 	struct str line;
 
 	while (str_split(&text, '\n', &line))
-		if (str_trim(line).n)
-			frame_line(b, str_trim(line), chunk);
+		if (str_trim(line).n && frame_line(b, str_trim(line), chunk))
+			abort();
 }
 
 bool case_framed(const struct golden_case *c)

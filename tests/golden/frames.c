@@ -56,7 +56,7 @@ static void put_chunk(struct buf *b, struct str event)
 	free(coded);
 }
 
-void frame_line(struct buf *b, struct str line, bool chunk)
+int frame_line(struct buf *b, struct str line, bool chunk)
 {
 	struct str type;
 	struct span key, payload;
@@ -73,6 +73,7 @@ void frame_line(struct buf *b, struct str line, bool chunk)
 		put_message(b, "event", (struct str){ key.p, key.n },
 			    (struct str){ payload.p, payload.n });
 	} else {
-		abort();
+		return -1;
 	}
+	return 0;
 }

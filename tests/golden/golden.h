@@ -48,8 +48,8 @@ int case_upstream(const struct golden_case *c, const char *recorded, struct aren
 bool case_framed(const struct golden_case *c); /* it is an AWS event stream */
 
 /* frames.c: one line as a message of an AWS event stream; chunk: it is an event of the Messages
- * API. */
-void frame_line(struct buf *b, struct str line, bool chunk);
+ * API. -1: it is no object with a member. */
+int frame_line(struct buf *b, struct str line, bool chunk) MUST_CHECK;
 
 /* options.c: 0, or -1 with the line that is wrong printed. */
 int options_read(struct case_options *o, struct str config, struct arena *a) MUST_CHECK;

@@ -135,9 +135,12 @@ static size_t error_id_length(struct str s)
 	static const char form[] = ",\"error_id\":\"000000000000\"";
 	size_t n = sizeof(form) - 1;
 
-	for (size_t k = 0; k < n; k++)
-		if (k >= s.n || (form[k] == '0' ? !isxdigit((unsigned char)s.p[k]) : s.p[k] != form[k]))
+	for (size_t k = 0; k < n; k++) {
+		unsigned char c = k < s.n ? (unsigned char)s.p[k] : 0;
+
+		if (form[k] == '0' ? !isxdigit(c) : c != (unsigned char)form[k])
 			return 0;
+	}
 	return n;
 }
 

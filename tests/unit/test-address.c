@@ -64,6 +64,7 @@ static void assert_places(const struct place *v, size_t n)
 #define ASSERT_PLACES(v) assert_places(v, sizeof(v) / sizeof((v)[0]))
 
 #define DBX "https://adb-123.4.azuredatabricks.net"
+#define GATEWAY "1234567890.ai-gateway.cloud.databricks.com"
 #define DBX_MESSAGE "/serving-endpoints/m/invocations"
 static void test_databricks(void **state)
 {
@@ -80,6 +81,9 @@ static void test_databricks(void **state)
 		  "m", "https://dbc-1.cloud.databricks.com" DBX_MESSAGE, NULL },
 		{ "AZURE_DATABRICKS", "api_key = \"t\"; host = \"adb-123.4\"; dialect = "
 		  "\"anthropic\";", "m", DBX "/serving-endpoints/anthropic/v1/messages", NULL },
+		{ "AZURE_DATABRICKS", "api_key = \"t\"; base_url = \"https://" GATEWAY "\"; "
+		  "model_prefix = \"\"; path_message = \"/mlflow/v1/chat/completions\";", "m",
+		  "https://" GATEWAY "/mlflow/v1/chat/completions", NULL },
 		{ "AZURE_DATABRICKS", "api_key = \"t\"; host = \"http://127.0.0.1:8099\";", "m",
 		  "http://127.0.0.1:8099" DBX_MESSAGE, NULL },
 	};

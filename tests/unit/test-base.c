@@ -361,12 +361,12 @@ static void test_hash(void **state)
 
 	for (int i = 0; i < 4000; i++) {
 		snprintf(name, sizeof(name), "session-%d", i);
-		both[str_hash(1, name) % 2][str_hash(2, name) % 2]++;
+		both[str_hash(1, str_of(name)) % 2][str_hash(2, str_of(name)) % 2]++;
 	}
 	for (int i = 0; i < 4; i++)
 		assert_in_range(both[i / 2][i % 2], 900, 1100);
-	assert_true(str_hash(1, "a") == str_hash(1, "a"));
-	assert_true(str_hash(1, "") != str_hash(2, ""));
+	assert_true(str_hash(1, STR("a")) == str_hash(1, STR("a")));
+	assert_true(str_hash(1, STR("")) != str_hash(2, STR("")));
 }
 
 int main(void)

@@ -405,6 +405,11 @@ static void test_raw(void **state)
 		{ "M?!", "M ? ! " },
 		{ "!", "! " },
 		{ "WW", "W " },
+		/* A stop that comes too early, and blocks that were never closed. */
+		{ "M[0.0X", "M [0 .0 " },
+		{ "M[0.0[1DX", "M [0 .0 [1 D "
+			"{\"type\":\"content_block_stop\",\"index\":1} "
+			"{\"type\":\"content_block_stop\",\"index\":0} X " },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

@@ -328,9 +328,11 @@ static void credentials_are_taken_out(void **state)
 	expect_redacted("Authorization: Bearer abcdefghij", &r,
 			"Authorization: [redacted] [redacted]");
 	expect_redacted("{\"api_key\": \"abcdefgh\"}", &r, "{\\\"api_key\\\": \\\"[redacted]\\\"}");
-	expect_redacted("https://x.example/v1?key=AbCdEf12", &r, "https://x.example/v1?key=[redacted]");
+	expect_redacted("https://x.example/v1?key=AbCdEf12", &r,
+			"https://x.example/v1?key=[redacted]");
 	expect_redacted("the word hunter2 stands here", &r, "the word [redacted] stands here");
-	expect_redacted("see req_01AbCdEfGhIjKlMnOpQrStUvWx", &r, "see req_01AbCdEfGhIjKlMnOpQrStUvWx");
+	expect_redacted("see req_01AbCdEfGhIjKlMnOpQrStUvWx", &r,
+			"see req_01AbCdEfGhIjKlMnOpQrStUvWx");
 	expect_redacted("a0b1c2d3e4f5a0b1c2d3e4f5a0b1 is one", &r, "[redacted] is one");
 	expect_redacted("bad \xff byte", &r, "bad \xEF\xBF\xBD byte");
 }
@@ -347,7 +349,8 @@ static void words_of_the_request_are_taken_out(void **state)
 
 	expect_redacted("model: claude-sonnet-4-5 is not served", &r,
 			"model: claude-sonnet-4-5 is not served");
-	expect_redacted("thinking.budget_tokens: too small", &r, "thinking.budget_tokens: too small");
+	expect_redacted("thinking.budget_tokens: too small", &r,
+			"thinking.budget_tokens: too small");
 	expect_redacted("refused: 'tell nobody about project zebra' is odd", &r,
 			"refused: '[\xE2\x80\xA6]' is odd");
 	expect_redacted("about project zebras", &r, "[\xE2\x80\xA6]s");
@@ -462,7 +465,8 @@ static void without_the_request_the_pattern_stands(void **state)
 
 static void debug_has_contents_without_keys(void **state)
 {
-	static const char *const has[] = { "prompt-words-of-the-user", "\"body\":", NULL };
+	static const char *const has[] = { "prompt-words-of-the-user", "\"body\":",
+					   "\"head\":\"{", NULL };
 	static const char *const none[] = { "sk-secret", "caller-key", NULL };
 	struct trace_options o = options(true);
 	struct trace_request r = request();
@@ -523,7 +527,8 @@ static void put_entry(const struct trace_place *p, int64_t at, const char *id, c
 
 	clock_rfc3339_us(when, sizeof(when), at * 1000);
 	snprintf(line, sizeof(line), "{\"time\":\"%s\",\"correlation_id\":\"%s\",\"hash\":\"%s\","
-		 "\"site\":{\"file\":\"src/a/b.c\",\"function\":\"f\"},\"type\":\"%s\",\"status\":400}\n",
+		 "\"site\":{\"file\":\"src/a/b.c\",\"function\":\"f\"},\"type\":\"%s\","
+		 "\"status\":400}\n",
 		 when, id, hash, type);
 	assert_int_equal(put(p, TRACE_ERRORS, line, at), 0);
 	assert_int_equal(put(p, TRACE_OWN, line, at), 0);
@@ -593,7 +598,8 @@ static void statistics(void **state)
 	struct buf b;
 
 	for (int i = 0; i < 10; i++)
-		put_entry(&p, NOON + i, "req", i < 7 ? "aaaaaaaaaaaa" : "bbbbbbbbbbbb", "api_error");
+		put_entry(&p, NOON + i, "req", i < 7 ? "aaaaaaaaaaaa" : "bbbbbbbbbbbb",
+			  "api_error");
 	buf_init(&b, 0);
 	assert_int_equal(query_stats(&p, &q, &b), 0);
 	assert_int_equal(json_check(buf_str(&b), NULL, NULL), 0);
