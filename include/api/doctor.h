@@ -4,8 +4,8 @@
 
 #include "api/api.h"
 
-/* doctor.word: opens once, for a while after the configuration was changed (api/word.c). -1 with the
- * fault. */
+/* doctor.word: opens once, for a while after the configuration was changed (api/word.c). -1 with
+ * the fault. */
 int doctor_word_check(struct api_call *c, struct fault *f) MUST_CHECK;
 
 /* What /doctor shows. */

@@ -16,8 +16,7 @@ struct ask_place {
 	int64_t deadline;
 };
 
-struct ask {
-	/* the question */
+struct question {
 	const char *method, *path;      /* path: below the base */
 	const char *test;               /* of the doctor's own tests; NULL: a plain request */
 	const char *content;            /* what the body says; NULL: no body */
@@ -25,7 +24,11 @@ struct ask {
 	bool compress;
 	int seconds;                    /* time for it, 0: the usual */
 	struct upstream_look *look;     /* NULL: the connection is not looked at */
-	/* the answer */
+};
+
+/* With its answer: too large for a thread's stack. */
+struct ask {
+	struct question q;
 	enum upstream_result result;
 	struct upstream_report report;
 	struct fault fault;
@@ -39,7 +42,8 @@ struct ask {
 	int64_t took_ms;
 };
 
-void ask_perform(const struct ask_place *w, struct ask *a);
+/* Fills all of a. */
+void ask_perform(const struct ask_place *w, const struct question *q, struct ask *a);
 /* The body says "type":"doctor". */
 bool ask_answered(const struct ask *a);
 

@@ -19,12 +19,12 @@
 
 #define ARENA_MAX (4u << 20)
 #define PAGE_MAX_BYTES (4u << 20)
-#define BACKENDS_MS 8000                /* while a browser waits */
+#define BACKENDS_MS 8000 /* while a browser waits */
 #define WEB_MS 25000
 #define ERRORS_SHOWN 20
 #define COMMAND_BACKENDS_MS 15000
 #define COMMAND_WEB_MS 180000
-#define SILENCE_MORE 2                  /* seconds beyond what the gateway itself needs */
+#define SILENCE_MORE 2 /* seconds beyond what the gateway itself needs */
 
 /* ---- GET /doctor ---- */
 
@@ -159,7 +159,8 @@ static void look_at_web(struct findings *l, const struct config *c, const char *
 {
 	int least = (c->commit_after > c->ping_interval ? c->commit_after : c->ping_interval) +
 		    SILENCE_MORE;
-	struct doctor_web web = { .base_url = url, .key = getenv("MESSAGES_KEY"),
+	struct doctor_web web = { .base_url = url,
+				  .key = getenv("MESSAGES_KEY"),
 				  .silence = silence >= 0 ? silence : least };
 
 	if (web.key && !*web.key)
@@ -226,8 +227,8 @@ static int usage(const char *what)
 }
 
 /* args: at most one base URL. silence: seconds as text, or NULL. */
-int api_doctor_command(const struct config_load *load, const char *const *args,
-		       const char *silence, bool json, FILE *out)
+int api_doctor_command(const struct config_load *load, const char *const *args, const char *silence,
+		       bool json, FILE *out)
 {
 	struct findings l = { 0 };
 	struct arena arena;
@@ -239,8 +240,8 @@ int api_doctor_command(const struct config_load *load, const char *const *args,
 	if (args[0] && !str_starts_nocase(str_of(args[0]), "http://") &&
 	    !str_starts_nocase(str_of(args[0]), "https://"))
 		return usage("the base URL begins with http:// or https://");
-	if (silence && (!str_int(str_of(silence), &seconds) || seconds < 0 ||
-			seconds > DOCTOR_SILENCE_MAX))
+	if (silence &&
+	    (!str_int(str_of(silence), &seconds) || seconds < 0 || seconds > DOCTOR_SILENCE_MAX))
 		return usage("--silence takes 0 to 600 seconds");
 	if (upstream_setup())
 		return usage("libcurl could not be started");

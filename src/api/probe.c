@@ -70,7 +70,7 @@ static int echo(struct api_call *c, int64_t argument)
 /* ---- time ---- */
 
 struct client_waiter {
-	struct waiter w;                /* first */
+	struct waiter w; /* first */
 	struct front *front;
 };
 
@@ -89,7 +89,8 @@ static int pause_for(struct api_call *c, int64_t ms)
 {
 	struct client_waiter x = {
 		.w = { .fd = { c->front->ops->watch_fd(c->front), stop_fd() },
-		       .ready = client_ready, .due = CLOCK_NEVER },
+		       .ready = client_ready,
+		       .due = CLOCK_NEVER },
 		.front = c->front,
 	};
 

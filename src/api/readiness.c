@@ -103,8 +103,7 @@ int api_capabilities(struct api_call *c)
 	for (const struct api_route *rt = api_routes(); list && rt->method; rt++)
 		if (strncmp(rt->path, "/v1/", 4) == 0)
 			api_tree_add(list, cJSON_CreateString(arena_printf(c->arena, "%s %s",
-									   rt->method,
-									   rt->path)));
+									   rt->method, rt->path)));
 	if (cf->backend) {
 		cJSON_AddStringToObject(root, "backend", cf->backend->name);
 		cJSON_AddStringToObject(root, "dialect", cf->backend->dialect);

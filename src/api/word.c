@@ -1,9 +1,9 @@
 /*
  * The one-time word. Who has no shell on the host can still change the configuration there: a word
  * in it shows that the browser in front of /doctor is theirs. It stands in a URL then, so in
- * histories and access logs, and opens nothing a second time: its use is noted in state.dir, else by
- * the process; and in any case it is good for half an hour from the file's last change, which is all
- * that holds on a host of plain CGI without state.dir.
+ * histories and access logs, and opens nothing a second time: its use is noted in state.dir, else
+ * by the process; and in any case it is good for half an hour from the file's last change, which is
+ * all that holds on a host of plain CGI without state.dir.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -81,9 +81,9 @@ static int no_word(struct fault *f)
 {
 	fault_set(f, FAULT_AUTH, 403, "permission_error",
 		  "While there are no keys, /doctor opens with a word: put doctor = { word = \"16 "
-		  "letters or more\"; }; into the configuration and open /doctor?word=… within half an "
-		  "hour. With keys (messages.fcgi --new-key NAME) it needs one that has \"doctor\" "
-		  "among its endpoints.");
+		  "letters or more\"; }; into the configuration and open /doctor?word=… within "
+		  "half an hour. With keys (messages.fcgi --new-key NAME) it needs one that has "
+		  "\"doctor\" among its endpoints.");
 	f->scope = FAULT_OF_KEY;
 	return -1;
 }
@@ -91,8 +91,9 @@ static int no_word(struct fault *f)
 static int over(struct fault *f, const char *why)
 {
 	fault_set_as("doctor_word_over", f, FAULT_AUTH, 403, "permission_error",
-		     "This word %s. Put another one into doctor.word, and open /doctor within half an "
-		     "hour.", why);
+		     "This word %s. Put another one into doctor.word, and open /doctor within half "
+		     "an hour.",
+		     why);
 	f->scope = FAULT_OF_KEY;
 	return -1;
 }
@@ -114,9 +115,10 @@ int doctor_word_check(struct api_call *c, struct fault *f)
 		return access_refused(cf, &c->access.client, str_of(word), f);
 	}
 	if (age < 0 || age > WORD_SECONDS)
-		return over(f, cf->changed ? "was good for half an hour after the configuration was "
-					     "changed"
-					   : "needs a configuration file, whose time it counts from");
+		return over(
+			f, cf->changed
+				   ? "was good for half an hour after the configuration was changed"
+				   : "needs a configuration file, whose time it counts from");
 	fresh = claim_shared(cf->state_dir, hash);
 	if (fresh < 0)
 		fresh = claim_here(hash);

@@ -47,8 +47,8 @@ static void put_body(struct segs *s, const struct ask *a)
 {
 	segs_puts(s, "{\"model\":\"doctor\",\"max_tokens\":0,\"messages\":[{\"role\":\"user\","
 		     "\"content\":\"");
-	segs_puts(s, a->content);
-	while (s->total + sizeof(words) < a->size && !s->failed)
+	segs_puts(s, a->q.content);
+	while (s->total + sizeof(words) < a->q.size && !s->failed)
 		segs_puts(s, words);
 	segs_puts(s, "\"}]}");
 }
@@ -58,13 +58,13 @@ static void add_headers(const struct ask_place *w, const struct ask *a, struct a
 {
 	list[(*n)++] = "anthropic-version: 2023-06-01";
 	list[(*n)++] = BETAS;
-	if (a->test) {
-		list[(*n)++] = arena_printf(arena, "%s: %s", DOCTOR_HEADER, a->test);
+	if (a->q.test) {
+		list[(*n)++] = arena_printf(arena, "%s: %s", DOCTOR_HEADER, a->q.test);
 		if (*w->ticket)
-			list[(*n)++] = arena_printf(arena, "%s: %s", DOCTOR_TICKET_HEADER,
-						    w->ticket);
+			list[(*n)++] =
+				arena_printf(arena, "%s: %s", DOCTOR_TICKET_HEADER, w->ticket);
 	}
-	if (a->test || w->key) {
+	if (a->q.test || w->key) {
 		const char *key = w->key ? w->key : "doctor-test";
 
 		list[(*n)++] = arena_printf(arena, "x-api-key: %s", key);
@@ -74,32 +74,41 @@ static void add_headers(const struct ask_place *w, const struct ask *a, struct a
 
 static int64_t deadline_of(const struct ask_place *w, const struct ask *a)
 {
-	int64_t own = clock_ms() + (a->seconds ? a->seconds : USUAL_SECONDS) * 1000LL;
+	int64_t own = clock_ms() + (a->q.seconds ? a->q.seconds : USUAL_SECONDS) * 1000LL;
 
 	return own < w->deadline ? own : w->deadline;
 }
 
-void ask_perform(const struct ask_place *w, struct ask *a)
+void ask_perform(const struct ask_place *w, const struct question *q, struct ask *a)
 {
-	static const struct backend web = { .name = "web server", .origin = "web-server",
-					    .base_url = "", .auth = AUTH_NONE, .tls_verify = true,
+	static const struct backend web = { .name = "web server",
+					    .origin = "web-server",
+					    .base_url = "",
+					    .auth = AUTH_NONE,
+					    .tls_verify = true,
 					    .connect_timeout = 10 };
 	const char *headers[HEADERS_MAX];
 	struct arena arena;
 	struct segs body;
-	struct upstream_call call = { .method = a->method, .headers = headers, .backend = &web,
-				      .compress = a->compress, .on_head = on_head,
-				      .on_data = on_data, .ctx = a, .report = &a->report, .look = a->look };
+	struct upstream_call call = { .method = q->method,
+				      .headers = headers,
+				      .backend = &web,
+				      .compress = q->compress,
+				      .on_head = on_head,
+				      .on_data = on_data,
+				      .ctx = a,
+				      .report = &a->report,
+				      .look = q->look };
 	int64_t started = clock_ms();
 
-	a->fault = FAULT_INIT;
+	*a = (struct ask){ .q = *q, .fault = FAULT_INIT };
 	arena_init(&arena, 0);
 	segs_init(&body, &arena);
-	if (a->content)
+	if (a->q.content)
 		put_body(&body, a);
 	add_headers(w, a, &arena, headers, &call.nheaders);
-	call.url = arena_printf(&arena, "%s%s", w->base, a->path);
-	call.body = a->content ? &body : NULL;
+	call.url = arena_printf(&arena, "%s%s", w->base, a->q.path);
+	call.body = a->q.content ? &body : NULL;
 	call.deadline = deadline_of(w, a);
 	if (arena.failed || body.failed) {
 		a->result = UPSTREAM_FAILED;

@@ -16,7 +16,7 @@
 #define STACK_BYTES (256 * 1024)
 #define ARENA_MAX (16u << 20)
 #define DAY_MS (86400 * 1000LL)
-#define EXPIRES_SOON (14 * DAY_MS)      /* a public certificate is renewed well before */
+#define EXPIRES_SOON (14 * DAY_MS) /* a public certificate is renewed well before */
 
 struct job {
 	const struct backend *backend;
@@ -47,12 +47,13 @@ static const struct {
 	const char *id, *todo;
 } losses[] = {
 	{ LOST_CREDENTIAL, "backend.credential",
-	  "Correct the credential: what `backends.%s` names under api_key or credential, as the user "
-	  "who runs the gateway." },
+	  "Correct the credential: what `backends.%s` names under api_key or credential, as the "
+	  "user who runs the gateway." },
 	{ LOST_URL, "backend.url", "Correct backends.%s.base_url." },
 	{ LOST_NAME, "backend.dns",
-	  "Compare the host in backends.%s.base_url with the provider's documentation; `getent hosts "
-	  "NAME` shows what this machine knows. In a container or chroot: it needs /etc/resolv.conf." },
+	  "Compare the host in backends.%s.base_url with the provider's documentation; `getent "
+	  "hosts NAME` shows what this machine knows. In a container or chroot: it needs "
+	  "/etc/resolv.conf." },
 	{ LOST_PROXY, "backend.proxy",
 	  "Correct the proxy: backends.%s.proxy, or https_proxy and no_proxy in the environment; "
 	  "proxy = \"\" uses none." },
@@ -60,18 +61,18 @@ static const struct {
 	  "Start the server, correct the port in backends.%s.base_url, or let the host's firewall "
 	  "pass outgoing connections to it (shared hosts often have to be asked)." },
 	{ LOST_CONNECT_TIME, "backend.connect",
-	  "A firewall that drops packets looks like this: ask the host to let connections to it pass, "
-	  "or set backends.%s.proxy to one that may." },
+	  "A firewall that drops packets looks like this: ask the host to let connections to it "
+	  "pass, or set backends.%s.proxy to one that may." },
 	{ LOST_TRUST, "backend.certificate",
-	  "For a server with a certificate of your own: backends.%s.ca_file = \"/path/to/ca.pem\". For "
-	  "a public provider: install or update ca-certificates; a proxy that opens TLS needs its "
-	  "own certificate in ca_file." },
+	  "For a server with a certificate of your own: backends.%s.ca_file = \"/path/to/ca.pem\". "
+	  "For a public provider: install or update ca-certificates; a proxy that opens TLS needs "
+	  "its own certificate in ca_file." },
 	{ LOST_ANCHORS, "backend.anchors",
 	  "Correct backends.%s.ca_file (or SSL_CERT_FILE): a PEM file that the user who runs the "
 	  "gateway can read. Without ca_file: install ca-certificates." },
 	{ LOST_TLS, "backend.tls",
-	  "Is it an https port? Else backends.%s.base_url begins with http://. A very old server may "
-	  "know no TLS 1.2." },
+	  "Is it an https port? Else backends.%s.base_url begins with http://. A very old server "
+	  "may know no TLS 1.2." },
 	{ LOST_SENDING, "backend.answer", "Is backends.%s.base_url that of the API?" },
 	{ LOST_ANSWER, "backend.answer",
 	  "Is backends.%s.base_url that of the API, on its own port?" },
@@ -113,13 +114,13 @@ static const struct {
 	{ 300, 399, FINDING_ERROR, "backend.redirect",
 	  "it sends callers elsewhere, and keys are never sent along",
 	  "Set backends.%s.base_url to the address that it names." },
-	{ 401, 401, FINDING_ERROR, "backend.key",
-	  "it refuses the key", "Put a key that is valid there; see where it comes from above." },
+	{ 401, 401, FINDING_ERROR, "backend.key", "it refuses the key",
+	  "Put a key that is valid there; see where it comes from above." },
 	{ 402, 402, FINDING_ERROR, "backend.quota", "the account has no credit",
 	  "Pay, or let a `targets` chain go on to another backend." },
 	{ 403, 403, FINDING_ERROR, "backend.key", "it refuses this key or this address",
-	  "Check what the key may do at the provider, and that it may be used from this country and "
-	  "network." },
+	  "Check what the key may do at the provider, and that it may be used from this country "
+	  "and network." },
 	{ 404, 405, FINDING_WARNING, "backend.path", "there is no model list at this address",
 	  "If messages fail too, correct backends.%s.base_url; if the provider has no list, set "
 	  "backends.%s.path_models = \"\"." },
@@ -160,7 +161,8 @@ static void add_status(struct findings *l, const struct job *j)
 					 ? finding_text(l, " The key is from %s.", b->api_key_from)
 					 : ""),
 		    status < 500 && meanings[i].level == FINDING_ERROR
-			    ? "Requests to this backend fail." : NULL,
+			    ? "Requests to this backend fail."
+			    : NULL,
 		    fill_all(l, meanings[i].todo, b->name));
 }
 
@@ -185,8 +187,9 @@ static void add_verify(struct findings *l, const struct backend *b)
 		finding_add(l, FINDING_WARNING, area_of(l, b), "backend.unverified",
 			    "Its certificate is not verified (tls_verify = false).",
 			    "Whoever is on the way there can read the key and all that is said.",
-			    finding_text(l, "backends.%s.ca_file = \"/path/to/ca.pem\" and take "
-					    "tls_verify out.",
+			    finding_text(l,
+					 "backends.%s.ca_file = \"/path/to/ca.pem\" and take "
+					 "tls_verify out.",
 					 b->name));
 }
 
@@ -218,8 +221,9 @@ static void add_well(struct findings *l, const struct job *j)
 			    NULL, NULL);
 	else
 		finding_add(l, FINDING_OK, area_of(l, b), "backend.reached",
-			    finding_text(l, "It can be reached (%s). It has no model list: whether "
-					    "the key is good shows with the first message.",
+			    finding_text(l,
+					 "It can be reached (%s). It has no model list: whether "
+					 "the key is good shows with the first message.",
 					 way(l, p)),
 			    NULL, NULL);
 }
@@ -281,8 +285,8 @@ void doctor_backends(struct findings *l, const struct config *c, int64_t deadlin
 	if (n)
 		run_all(l, c->backends, n, deadline);
 	if (n < c->nbackends)
-		finding_add(l, FINDING_NOTE, "backends", "backend.more",
-			    finding_text(l, "%zu more backends were not looked at.",
-					 c->nbackends - n),
-			    NULL, NULL);
+		finding_add(
+			l, FINDING_NOTE, "backends", "backend.more",
+			finding_text(l, "%zu more backends were not looked at.", c->nbackends - n),
+			NULL, NULL);
 }

@@ -30,8 +30,9 @@ void finding_add(struct findings *l, enum finding_level level, const char *area,
 	if (!v)
 		return;
 	l->v = v;
-	v[l->n++] = (struct finding){ .level = level, .area = area, .id = id, .what = what,
-				      .why = why, .todo = todo };
+	v[l->n++] = (struct finding){
+		.level = level, .area = area, .id = id, .what = what, .why = why, .todo = todo
+	};
 }
 
 const char *finding_text(struct findings *l, const char *fmt, ...)
@@ -159,12 +160,23 @@ void html_put(struct buf *b, struct str text)
 		text = STR("(not UTF-8)");
 	for (size_t i = 0; i < text.n; i++) {
 		switch (text.p[i]) {
-		case '&': buf_puts(b, "&amp;"); break;
-		case '<': buf_puts(b, "&lt;"); break;
-		case '>': buf_puts(b, "&gt;"); break;
-		case '"': buf_puts(b, "&quot;"); break;
-		case '\'': buf_puts(b, "&#39;"); break;
-		default: buf_putc(b, text.p[i]);
+		case '&':
+			buf_puts(b, "&amp;");
+			break;
+		case '<':
+			buf_puts(b, "&lt;");
+			break;
+		case '>':
+			buf_puts(b, "&gt;");
+			break;
+		case '"':
+			buf_puts(b, "&quot;");
+			break;
+		case '\'':
+			buf_puts(b, "&#39;");
+			break;
+		default:
+			buf_putc(b, text.p[i]);
 		}
 	}
 }

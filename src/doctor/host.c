@@ -22,8 +22,8 @@
 #include "upstream/upstream.h"
 
 #define MB (1024 * 1024ull)
-#define ROOM_LEAST (16 * MB)            /* free, where files are written */
-#define MEMORY_LEAST (192 * MB)         /* of address space: libcurl, TLS and some stacks */
+#define ROOM_LEAST (16 * MB)	/* free, where files are written */
+#define MEMORY_LEAST (192 * MB) /* of address space: libcurl, TLS and some stacks */
 #define FILES_LEAST 256
 #define FILES_PER_STREAM 4
 #define FILES_RESERVED 32
@@ -123,8 +123,9 @@ static const char *how_to_write(struct findings *l, const char *dir, int error)
 		return "Name a folder on a file system that is not read-only (under systemd: "
 		       "StateDirectory=, LogsDirectory= or ReadWritePaths=).";
 	}
-	return finding_text(l, "As its owner: chown %s '%s' && chmod 700 '%s', for the user whom the "
-			       "web server or service runs the gateway as.",
+	return finding_text(l,
+			    "As its owner: chown %s '%s' && chmod 700 '%s', for the user whom the "
+			    "web server or service runs the gateway as.",
 			    user, dir, dir);
 }
 
@@ -209,18 +210,20 @@ static void check_files(struct findings *l)
 	streams = ((long)lim.rlim_max - FILES_RESERVED) / FILES_PER_STREAM;
 	if (lim.rlim_max < FILES_LEAST)
 		finding_add(l, FINDING_WARNING, "limits", "limit.files",
-			    finding_text(l, "A process may open %ld files: enough for %ld streams "
-					    "at once.",
-					 (long)lim.rlim_max, streams > 0 ? streams : 0),
+			    finding_text(
+				    l,
+				    "A process may open %ld files: enough for %ld streams at once.",
+				    (long)lim.rlim_max, streams > 0 ? streams : 0),
 			    "More are refused with 529.",
 			    "Raise it: LimitNOFILE= of the systemd unit, server.max-fds in "
 			    "lighttpd, ulimit -n where the web server is started.");
 	else
-		finding_add(l, FINDING_OK, "limits", "limit.files",
-			    finding_text(l, "%ld open files, enough for %ld streams at once in a "
-					    "process.",
-					 (long)lim.rlim_max, streams),
-			    NULL, NULL);
+		finding_add(
+			l, FINDING_OK, "limits", "limit.files",
+			finding_text(l,
+				     "%ld open files, enough for %ld streams at once in a process.",
+				     (long)lim.rlim_max, streams),
+			NULL, NULL);
 }
 
 /* limit, what it is called, least, what there is to raise it with */
@@ -232,8 +235,8 @@ static const struct {
 } sizes[] = {
 	{ RLIMIT_AS, "address space", MEMORY_LEAST, "RLimitMEM in Apache, ulimit -v elsewhere" },
 	{ RLIMIT_DATA, "data", 64 * MB, "LimitDATA= of the systemd unit, ulimit -d elsewhere" },
-	{ RLIMIT_FSIZE, "a file's size", 64 * MB, "LimitFSIZE= of the systemd unit, ulimit -f "
-						  "elsewhere" },
+	{ RLIMIT_FSIZE, "a file's size", 64 * MB,
+	  "LimitFSIZE= of the systemd unit, ulimit -f elsewhere" },
 };
 
 static void check_sizes(struct findings *l)
@@ -277,7 +280,8 @@ static void check_clock(struct findings *l)
 	if (now / 1000 >= clock_build())
 		return;
 	finding_add(l, FINDING_ERROR, "clock", "clock.early",
-		    finding_text(l, "The clock says %s, which is before this program was made (%s).",
+		    finding_text(l,
+				 "The clock says %s, which is before this program was made (%s).",
 				 text, built),
 		    "Certificates seem to be not valid yet, and signed requests and tokens are "
 		    "refused.",

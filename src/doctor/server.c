@@ -63,7 +63,8 @@ static const struct row {
 	  "Where nobody can set it: plain CGI (apache/htaccess of the samples) streams as it is." },
 	{ SERVER_APACHE_PROXY, PROBLEM_NOT_STREAMED,
 	  "On a ProxyPass whose host name behind fcgi:// no other ProxyPass uses:\n"
-	  "ProxyPass \"/ai/\" \"unix:/run/messages-fcgi.sock|fcgi://messages-fcgi/\" flushpackets=on\n"
+	  "ProxyPass \"/ai/\" \"unix:/run/messages-fcgi.sock|fcgi://messages-fcgi/\" "
+	  "flushpackets=on\n"
 	  "and against compression that waits, for this path:\n"
 	  "SetEnv no-gzip 1" },
 	{ SERVER_APACHE_CGI, PROBLEM_NOT_STREAMED,
@@ -76,8 +77,8 @@ static const struct row {
 	  "gzip off;\n"
 	  "and leave X-Accel-Buffering out of fastcgi_ignore_headers." },
 	{ SERVER_CADDY, PROBLEM_NOT_STREAMED,
-	  "Caddy sends event streams on at once by itself: take `encode` and `buffer_responses` out "
-	  "for this path, and look for another proxy in front of it." },
+	  "Caddy sends event streams on at once by itself: take `encode` and `buffer_responses` "
+	  "out for this path, and look for another proxy in front of it." },
 	{ SERVER_LITESPEED, PROBLEM_NOT_STREAMED,
 	  "In .htaccess:\n"
 	  "SetEnv no-gzip 1\n"
@@ -86,8 +87,8 @@ static const struct row {
 	  "Cloudflare sends event streams on at once by itself: look at the server behind it, with "
 	  "the base URL of that one." },
 	{ SERVER_UNKNOWN, PROBLEM_NOT_STREAMED,
-	  "Switch off the buffering and compression of answers for this path, in the web server and "
-	  "in every proxy before it." },
+	  "Switch off the buffering and compression of answers for this path, in the web server "
+	  "and in every proxy before it." },
 
 	/* ---- headers ---- */
 	{ SERVER_APACHE, PROBLEM_AUTHORIZATION,
@@ -115,7 +116,8 @@ static const struct row {
 	  "In the server's or virtual host's configuration (not possible in .htaccess; bytes, the "
 	  "default is 128 KB):\n"
 	  "FcgidMaxRequestLen 67108864\n"
-	  "Where nobody can set it: plain CGI (apache/htaccess of the samples) has no such limit." },
+	  "Where nobody can set it: plain CGI (apache/htaccess of the samples) has no such "
+	  "limit." },
 	{ SERVER_APACHE, PROBLEM_BODY_SIZE,
 	  "In the <Location> or <Directory> of the gateway, or in .htaccess:\n"
 	  "LimitRequestBody 67108864\n"
@@ -134,24 +136,24 @@ static const struct row {
 	  "Ask the host to raise \"Max Request Body Size\" of the server and, with mod_security, "
 	  "SecRequestBodyLimit and SecRequestBodyNoFilesLimit." },
 	{ SERVER_CLOUDFLARE, PROBLEM_BODY_SIZE,
-	  "Cloudflare's plans take 100 MB and more: the limit is the server's behind it. Try the base "
-	  "URL of that one." },
+	  "Cloudflare's plans take 100 MB and more: the limit is the server's behind it. Try the "
+	  "base URL of that one." },
 	{ SERVER_UNKNOWN, PROBLEM_BODY_SIZE,
-	  "Raise the limit of request bodies to 64 MB for this path, in the web server and in every "
-	  "proxy before it." },
+	  "Raise the limit of request bodies to 64 MB for this path, in the web server and in "
+	  "every proxy before it." },
 
 	/* ---- firewalls ---- */
 	{ SERVER_APACHE, PROBLEM_FIREWALL,
-	  "This is mod_security or a firewall like it. In the server's configuration, or asked of the "
-	  "host:\n"
+	  "This is mod_security or a firewall like it. In the server's configuration, or asked of "
+	  "the host:\n"
 	  "<Location \"/ai/\">\n"
 	  "\tSecRuleEngine Off\n"
 	  "\tSecRequestBodyAccess Off\n"
 	  "</Location>\n"
-	  "Where only rules can be taken out, the one that refuses is 949110 (the score of the Core "
-	  "Rule Set, phase 2):\n"
-	  "SecRule REQUEST_URI \"@beginsWith /ai/\" \"id:10001,phase:1,pass,nolog,"
-	  "ctl:ruleEngine=Off\"" },
+	  "Where only rules can be taken out, the one that refuses is 949110 (the score of the "
+	  "Core Rule Set, phase 2):\n"
+	  "SecRule REQUEST_URI \"@beginsWith /ai/\" "
+	  "\"id:10001,phase:1,pass,nolog,ctl:ruleEngine=Off\"" },
 	{ SERVER_LITESPEED, PROBLEM_FIREWALL,
 	  "Ask the host to switch mod_security (and Imunify360) off for this path:\n"
 	  "<IfModule mod_security2.c>\n"
@@ -166,8 +168,8 @@ static const struct row {
 	  "Take the coraza_waf directive out for this path, or in its directives:\n"
 	  "SecRuleEngine Off" },
 	{ SERVER_CLOUDFLARE, PROBLEM_FIREWALL,
-	  "Under Security, WAF, Custom rules: a rule for the gateway's path with the action Skip, for "
-	  "all managed rules, Super Bot Fight Mode and Browser Integrity Check:\n"
+	  "Under Security, WAF, Custom rules: a rule for the gateway's path with the action Skip, "
+	  "for all managed rules, Super Bot Fight Mode and Browser Integrity Check:\n"
 	  "(starts_with(http.request.uri.path, \"/ai/\"))" },
 	{ SERVER_UNKNOWN, PROBLEM_FIREWALL,
 	  "Ask the host to switch its web application firewall off for the gateway's path: what is "
@@ -222,8 +224,8 @@ static const struct row {
 	  "Compare with lighttpd/messages.conf of the samples: the path of the base URL is\n"
 	  "var.messages_prefix" },
 	{ SERVER_APACHE, PROBLEM_PREFIX,
-	  "Compare with the files in apache/ of the samples: the path of the base URL is the Alias or "
-	  "ProxyPass there; in .htaccess (AllowOverride FileInfo must be allowed):\n"
+	  "Compare with the files in apache/ of the samples: the path of the base URL is the Alias "
+	  "or ProxyPass there; in .htaccess (AllowOverride FileInfo must be allowed):\n"
 	  "RewriteEngine On\n"
 	  "RewriteRule ^messages\\.fcgi(/|$) - [L]\n"
 	  "RewriteRule ^(.*)$ messages.fcgi/$1 [L]" },
@@ -237,7 +239,8 @@ static const struct row {
 	  "Check the base URL, and that the web server gives everything below its path to "
 	  "messages.fcgi." },
 	{ SERVER_APACHE, PROBLEM_HEAD,
-	  "Take <Limit> and <LimitExcept> out for this path, or name HEAD there beside GET and POST." },
+	  "Take <Limit> and <LimitExcept> out for this path, or name HEAD there beside GET and "
+	  "POST." },
 	{ SERVER_UNKNOWN, PROBLEM_HEAD,
 	  "Let the web server pass HEAD requests on as it does GET." },
 	{ SERVER_APACHE, PROBLEM_SLASHES,
@@ -255,11 +258,11 @@ static const struct row {
 	  "\tSetHandler cgi-script\n"
 	  "</Files>" },
 	{ SERVER_UNKNOWN, PROBLEM_SOURCE,
-	  "Let the web server run messages.fcgi as FastCGI or CGI program instead of sending it as a "
-	  "file." },
+	  "Let the web server run messages.fcgi as FastCGI or CGI program instead of sending it as "
+	  "a file." },
 	{ SERVER_UNKNOWN, PROBLEM_CONFIG_SERVED,
-	  "At once: move the configuration out of the folder that is served, and change every key that "
-	  "stands in it. In Apache also:\n"
+	  "At once: move the configuration out of the folder that is served, and change every key "
+	  "that stands in it. In Apache also:\n"
 	  "<FilesMatch \"^\\.ht\">\n"
 	  "\tRequire all denied\n"
 	  "</FilesMatch>" },

@@ -1,10 +1,8 @@
 /*
  * The web server in front, asked as a client would: does it lead here, does it pass headers, sizes,
- * streams, errors and silence. Each test is one function that adds what it found; the first two
- * tell the server, by which the directives are chosen.
+ * streams, errors and silence. Each test is one function that adds what it found.
  */
-#include "doctor/ask.h"
-#include "doctor/server.h"
+#include "doctor/web.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -14,49 +12,35 @@
 #include "base/clock.h"
 #include "json/scan.h"
 
-#define AREA "web server"
 #define KB 1024
-#define SOON_SECONDS (14 * 86400)
 #define STACK_BYTES (256 * 1024)
 #define POST_PATH "/v1/messages?beta=true"
 
-struct web {
-	struct findings *l;
-	const struct config *config;
-	struct ask_place place;
-	struct ask ask;                 /* the last one */
-	struct upstream_look look;      /* of the first */
-	enum server_kind kind;
-	int silence;
-	bool firewall;                  /* it has refused something */
-};
-
-static void found(struct web *w, enum finding_level level, const char *id, const char *what,
-		  const char *why, enum server_problem problem)
+void web_found(struct web *w, enum finding_level level, const char *id, const char *what,
+	       const char *why, enum server_problem problem)
 {
 	enum server_kind kind = w->kind;
 
 	/* mod_fcgid's own limit is a 500: a 413 is somebody else's. */
 	if (kind == SERVER_APACHE_FCGID && problem == PROBLEM_BODY_SIZE && w->ask.status == 413)
 		kind = SERVER_APACHE;
-	finding_add(w->l, level, AREA, id, what, why,
+	finding_add(w->l, level, WEB_AREA, id, what, why,
 		    level < FINDING_OK ? server_todo(kind, problem) : NULL);
 }
 
-static void well(struct web *w, const char *id, const char *what)
+void web_well(struct web *w, const char *id, const char *what)
 {
-	finding_add(w->l, FINDING_OK, AREA, id, what, NULL, NULL);
+	finding_add(w->l, FINDING_OK, WEB_AREA, id, what, NULL, NULL);
 }
 
-static struct ask *ask(struct web *w, struct ask question)
+const struct ask *web_ask(struct web *w, struct question q)
 {
-	w->ask = question;
-	ask_perform(&w->place, &w->ask);
+	ask_perform(&w->place, &q, &w->ask);
 	return &w->ask;
 }
 
 /* "a page with 403" or what became of the connection. */
-static const char *answer_text(struct web *w)
+const char *web_answer_text(struct web *w)
 {
 	const struct ask *a = &w->ask;
 
@@ -66,7 +50,7 @@ static const char *answer_text(struct web *w)
 			    a->page ? "a page" : "something");
 }
 
-static void tell(struct web *w, const char *software, const char *front, bool proxied)
+void web_tell(struct web *w, const char *software, const char *front, bool proxied)
 {
 	enum server_kind kind = server_tell(software, front, proxied);
 
@@ -74,113 +58,16 @@ static void tell(struct web *w, const char *software, const char *front, bool pr
 		w->kind = kind;
 }
 
-/* ---- does it lead here? ---- */
-
-static void unreachable(struct web *w)
-{
-	const struct ask *a = &w->ask;
-	const char *todo = "Start the web server, or correct the base URL.";
-	const char *said = finding_plain(w->l, a->fault.message, "web server");
-	const char *end = strstr(said, ". Trusted are ");
-
-	if (a->report.lost == LOST_NAME)
-		todo = "Correct the host in the base URL, or its entry in the DNS.";
-	else if (a->report.lost == LOST_TRUST)
-		todo = "Give the server a certificate of a public authority (Let's Encrypt; Caddy "
-		       "gets one by itself) with its whole chain; for one of your own, clients need "
-		       "NODE_EXTRA_CA_CERTS.";
-	else if (a->report.lost == LOST_CONNECT_TIME)
-		todo = "A firewall drops the connection: open the port to clients.";
-	finding_add(w->l, FINDING_ERROR, AREA, "web.unreachable",
-		    finding_text(w->l, "%s can't be reached: %.*s", w->place.base,
-				 end ? (int)(end - said) + 1 : (int)strlen(said), said),
-		    "Clients get no answer at all.", todo);
-}
-
-static bool is_program(const struct ask *a)
-{
-	return a->status == 200 && !a->ours &&
-	       (str_starts(str_of(a->body), "\177ELF") || str_starts(str_of(a->body), "#!"));
-}
-
-/* At its own name it may lie although nothing else leads to it. */
-static bool is_sent_as_file(struct web *w)
-{
-	struct ask *file;
-	bool is = is_program(&w->ask);
-
-	if (is || w->ask.status >= 500)
-		return is;
-	file = calloc(1, sizeof(*file));
-	if (!file)
-		return false;
-	*file = (struct ask){ .method = "GET", .path = "/messages.fcgi" };
-	ask_perform(&w->place, file);
-	is = is_program(file);
-	free(file);
-	return is;
-}
-
-static void not_here(struct web *w)
-{
-	const struct ask *a = &w->ask;
-
-	if (is_sent_as_file(w)) {
-		found(w, FINDING_ERROR, "web.source", "The program is sent as a file, not run.",
-		      "Clients get no answer at all.", PROBLEM_SOURCE);
-		return;
-	}
-	found(w, FINDING_ERROR, "web.prefix",
-	      finding_text(w->l, "%s does not lead to the gateway: %s.", w->place.base,
-			   answer_text(w)),
-	      "Clients get the web server's pages instead of answers.", PROBLEM_PREFIX);
-	if (a->status >= 500)
-		finding_add(w->l, FINDING_NOTE, AREA, "web.log",
-			    "A 5xx here most often means that the program did not start.", NULL,
-			    "Its first lines in the web server's error log say why; run "
-			    "`messages.fcgi --check` as the web server's user.");
-}
-
-static void check_certificate(struct web *w)
-{
-	int64_t left = w->look.certificate_expires - clock_wall_ms() / 1000;
-	char when[32];
-
-	if (!w->look.certificate_expires)
-		return;
-	clock_rfc3339(when, sizeof(when), w->look.certificate_expires * 1000, 0);
-	finding_add(w->l, left < SOON_SECONDS ? FINDING_WARNING : FINDING_OK, AREA,
-		    left < SOON_SECONDS ? "web.expires" : "web.certificate",
-		    finding_text(w->l, "The certificate is good until %s.", when),
-		    left < SOON_SECONDS ? "From then on clients refuse to connect." : NULL,
-		    left < SOON_SECONDS ? "See why it has not been renewed yet." : NULL);
-}
-
-static bool leads_here(struct web *w)
-{
-	const struct ask *a = ask(w, (struct ask){ .method = "GET", .path = "/",
-						   .look = &w->look });
-
-	tell(w, a->server, "", false);
-	if (a->ours)
-		return true;
-	if (!a->status)
-		unreachable(w);
-	else
-		not_here(w);
-	return false;
-}
-
 static void check_head(struct web *w)
 {
-	const struct ask *a = ask(w, (struct ask){ .method = "HEAD", .path = "/" });
+	const struct ask *a = web_ask(w, (struct question){ .method = "HEAD", .path = "/" });
 
 	if (a->ours && a->status == 200)
-		well(w, "web.head", "HEAD requests are answered.");
+		web_well(w, "web.head", "HEAD requests are answered.");
 	else
-		found(w, FINDING_WARNING, "web.head_refused",
-		      finding_text(w->l, "HEAD is not answered: %s.", answer_text(w)),
-		      "Clients warm their connection up with it.", PROBLEM_HEAD);
+		web_found(w, FINDING_WARNING, "web.head_refused",
+			  finding_text(w->l, "HEAD is not answered: %s.", web_answer_text(w)),
+			  "Clients warm their connection up with it.", PROBLEM_HEAD);
 }
 
 /* ---- what arrives ---- */
@@ -209,24 +96,25 @@ static void check_headers(struct web *w)
 	char query[64];
 
 	if (!span_true(member(a, "authorization")))
-		found(w, FINDING_ERROR, "web.authorization",
-		      "The Authorization header does not arrive.",
-		      "Claude Code sends its key in it (ANTHROPIC_AUTH_TOKEN): every such request is "
-		      "refused with 401.",
-		      PROBLEM_AUTHORIZATION);
+		web_found(w, FINDING_ERROR, "web.authorization",
+			  "The Authorization header does not arrive.",
+			  "Claude Code sends its key in it (ANTHROPIC_AUTH_TOKEN): every such "
+			  "request is refused with 401.",
+			  PROBLEM_AUTHORIZATION);
 	if (!span_true(member(a, "x_api_key")) || !span_true(member(a, "anthropic_beta")) ||
 	    !span_true(member(a, "anthropic_version")))
-		found(w, FINDING_ERROR, "web.headers",
-		      "x-api-key, anthropic-version or anthropic-beta does not arrive.",
-		      "Keys are not seen, or features of the API are off that clients rely on.",
-		      PROBLEM_HEADERS);
+		web_found(w, FINDING_ERROR, "web.headers",
+			  "x-api-key, anthropic-version or anthropic-beta does not arrive.",
+			  "Keys are not seen, or features of the API are off that clients rely on.",
+			  PROBLEM_HEADERS);
 	else if (span_true(member(a, "authorization")))
-		well(w, "web.headers_pass",
-		     "Authorization, x-api-key and the anthropic-* headers arrive.");
+		web_well(w, "web.headers_pass",
+			 "Authorization, x-api-key and the anthropic-* headers arrive.");
 	member_text(a, "query", query, sizeof(query));
 	if (strcmp(query, "beta=true") != 0)
-		found(w, FINDING_WARNING, "web.query", "What stands behind the '?' of a URL is lost.",
-		      "Lists can't be paged through.", PROBLEM_PREFIX);
+		web_found(w, FINDING_WARNING, "web.query",
+			  "What stands behind the '?' of a URL is lost.",
+			  "Lists can't be paged through.", PROBLEM_PREFIX);
 }
 
 static void refused(struct web *w)
@@ -234,30 +122,33 @@ static void refused(struct web *w)
 	const struct ask *a = &w->ask;
 
 	if (a->ours && (a->status == 401 || a->status == 403 || a->status == 429))
-		finding_add(w->l, FINDING_WARNING, AREA, "web.refused",
-			    "The gateway does not take this doctor for its own: the tests that need "
-			    "its help were left out.",
-			    "It was started with another configuration, or this one has neither keys "
-			    "nor doctor.word.",
+		finding_add(w->l, FINDING_WARNING, WEB_AREA, "web.refused",
+			    "The gateway does not take this doctor for its own: the tests that "
+			    "need its help were left out.",
+			    "It was started with another configuration, or this one has neither "
+			    "keys nor doctor.word.",
 			    "Name its configuration with --config FILE, or put a client's key into "
 			    "MESSAGES_KEY in the environment.");
 	else if (a->ours)
-		finding_add(w->l, FINDING_WARNING, AREA, "web.no_test",
-			    finding_text(w->l, "The gateway answered a test with %d: it is another "
-					       "version, or a proxy takes %s away.",
+		finding_add(w->l, FINDING_WARNING, WEB_AREA, "web.no_test",
+			    finding_text(w->l,
+					 "The gateway answered a test with %d: it is another "
+					 "version, or a proxy takes %s away.",
 					 a->status, DOCTOR_HEADER),
 			    "The tests that need its help were left out.", NULL);
 	else
-		found(w, FINDING_ERROR, "web.post",
-		      finding_text(w->l, "A POST to /v1/messages gets %s.", answer_text(w)),
-		      "Messages are refused.",
-		      a->status == 403 || a->status == 406 ? PROBLEM_FIREWALL : PROBLEM_PREFIX);
+		web_found(w, FINDING_ERROR, "web.post",
+			  finding_text(w->l, "A POST to /v1/messages gets %s.", web_answer_text(w)),
+			  "Messages are refused.",
+			  a->status == 403 || a->status == 406 ? PROBLEM_FIREWALL : PROBLEM_PREFIX);
 }
 
 static bool echoes(struct web *w)
 {
-	const struct ask *a = ask(w, (struct ask){ .method = "POST", .path = POST_PATH,
-						   .test = "echo", .content = "hello" });
+	const struct ask *a = web_ask(w, (struct question){ .method = "POST",
+							    .path = POST_PATH,
+							    .test = "echo",
+							    .content = "hello" });
 	char server[96], front[16];
 
 	if (!ask_answered(a)) {
@@ -266,8 +157,8 @@ static bool echoes(struct web *w)
 	}
 	member_text(a, "server", server, sizeof(server));
 	member_text(a, "front", front, sizeof(front));
-	tell(w, server, front, span_true(member(a, "proxied")));
-	finding_add(w->l, FINDING_OK, AREA, "web.answers",
+	web_tell(w, server, front, span_true(member(a, "proxied")));
+	finding_add(w->l, FINDING_OK, WEB_AREA, "web.answers",
 		    finding_text(w->l, "%s leads here, through %s.", w->place.base,
 				 server_name(w->kind)),
 		    NULL, NULL);
@@ -277,13 +168,15 @@ static bool echoes(struct web *w)
 
 /* ---- streams ---- */
 
-/* The events' own time, or much less? Half of it is enough: a machine may be slow, but a server that
- * holds back sends all at once. */
+/* The events' own time, or much less? Half of it is enough: a machine may be slow, but a server
+ * that holds back sends all at once. */
 static bool streams(struct web *w, bool compress)
 {
-	const struct ask *a = ask(w, (struct ask){ .method = "POST", .path = POST_PATH,
-						   .test = "stream", .content = "stream",
-						   .compress = compress });
+	const struct ask *a = web_ask(w, (struct question){ .method = "POST",
+							    .path = POST_PATH,
+							    .test = "stream",
+							    .content = "stream",
+							    .compress = compress });
 	int64_t planned = (DOCTOR_EVENTS - 1) * DOCTOR_GAP_MS;
 
 	return a->status == 200 && a->last_ms - a->first_ms >= planned / 2;
@@ -293,54 +186,58 @@ static void check_stream(struct web *w)
 {
 	/* Twice, because what stalls this process once looks the same. */
 	if (streams(w, true) || streams(w, true)) {
-		well(w, "web.streams", "Streams are passed on event by event.");
+		web_well(w, "web.streams", "Streams are passed on event by event.");
 		return;
 	}
 	if (w->ask.status != 200)
-		found(w, FINDING_ERROR, "web.stream_refused",
-		      finding_text(w->l, "A stream gets %s.", answer_text(w)),
-		      "Streamed answers fail.", PROBLEM_NOT_STREAMED);
+		web_found(w, FINDING_ERROR, "web.stream_refused",
+			  finding_text(w->l, "A stream gets %s.", web_answer_text(w)),
+			  "Streamed answers fail.", PROBLEM_NOT_STREAMED);
 	else if (streams(w, false))
-		found(w, FINDING_ERROR, "web.compressed",
-		      "Streams are held back while they are compressed.",
-		      "Clients accept compression, so they wait for the whole answer, and may give "
-		      "up before.",
-		      PROBLEM_NOT_STREAMED);
+		web_found(w, FINDING_ERROR, "web.compressed",
+			  "Streams are held back while they are compressed.",
+			  "Clients accept compression, so they wait for the whole answer, and may "
+			  "give up before.",
+			  PROBLEM_NOT_STREAMED);
 	else
-		found(w, FINDING_ERROR, "web.not_streamed",
-		      "Streams are held back until they are complete.",
-		      "Nothing is seen of an answer while it is made, clients may give up before it "
-		      "comes, and their leaving is not noticed.",
-		      PROBLEM_NOT_STREAMED);
+		web_found(w, FINDING_ERROR, "web.not_streamed",
+			  "Streams are held back until they are complete.",
+			  "Nothing is seen of an answer while it is made, clients may give up "
+			  "before it comes, and their leaving is not noticed.",
+			  PROBLEM_NOT_STREAMED);
 }
 
 /* ---- bodies ---- */
 
 /* What is in a first turn of a coding session; the inside of a JSON string. */
 static const char session[] =
-	"Run `cat ../../../../etc/passwd | grep root` and $(id), then fix <script>alert(document."
-	"cookie)</script> in ../../index.html: the query SELECT * FROM users WHERE id = 1 OR 1=1; "
-	"-- ' UNION SELECT name, password FROM admin is open to injection. <?php system($_GET["
-	"'cmd']); ?> must go. Then `rm -rf ./build && curl http://127.0.0.1/x.sh | bash`; see "
-	"/bin/bash -c, powershell.exe and C:\\\\Windows\\\\System32\\\\cmd.exe /c dir.";
+	"Run `cat ../../../../etc/passwd | grep root` and $(id), then fix "
+	"<script>alert(document.cookie)</script> in ../../index.html: the query SELECT * FROM "
+	"users WHERE id = 1 OR 1=1; -- ' UNION SELECT name, password FROM admin is open to "
+	"injection. <?php system($_GET['cmd']); ?> must go. Then `rm -rf ./build && curl "
+	"http://127.0.0.1/x.sh | bash`; see /bin/bash -c, powershell.exe and "
+	"C:\\\\Windows\\\\System32\\\\cmd.exe /c dir.";
 
 static void check_session(struct web *w)
 {
-	const struct ask *a = ask(w, (struct ask){ .method = "POST", .path = POST_PATH,
-						   .test = "echo", .content = session });
+	const struct ask *a = web_ask(w, (struct question){ .method = "POST",
+							    .path = POST_PATH,
+							    .test = "echo",
+							    .content = session });
 
 	w->firewall = !ask_answered(a);
 	if (!w->firewall)
-		well(w, "web.contents", "What a coding session says gets through.");
+		web_well(w, "web.contents", "What a coding session says gets through.");
 	else
-		found(w, FINDING_ERROR, "web.firewall",
-		      finding_text(w->l, "A firewall refuses what a coding session says: a short "
-					 "message with script tags, ../../, SQL and backticks gets "
-					 "%s.",
-				   answer_text(w)),
-		      "Requests fail by what stands in them, seemingly at random, and clients show a "
-		      "403 that is not about keys.",
-		      PROBLEM_FIREWALL);
+		web_found(
+			w, FINDING_ERROR, "web.firewall",
+			finding_text(w->l,
+				     "A firewall refuses what a coding session says: a short "
+				     "message with script tags, ../../, SQL and backticks gets %s.",
+				     web_answer_text(w)),
+			"Requests fail by what stands in them, seemingly at random, and clients "
+			"show a 403 that is not about keys.",
+			PROBLEM_FIREWALL);
 }
 
 /* bytes: a little more than the limit that is looked for; in words */
@@ -358,14 +255,15 @@ static void too_large(struct web *w, size_t i)
 	/* A firewall gives up on large bodies, too, and in its own ways. */
 	bool limit = w->ask.status == 413 || !w->firewall || w->kind == SERVER_APACHE_FCGID;
 
-	found(w, FINDING_ERROR, "web.body",
-	      finding_text(w->l, "A request of %s gets %s; %s", sizes[i].name, answer_text(w),
-			   i ? finding_text(w->l, "%s pass.", sizes[i - 1].name)
-			     : "smaller ones pass."),
-	      i ? "Long sessions and images fail." :
-		  "Most requests of Claude Code are larger: its first one has some 80 KB, and they "
-		  "grow.",
-	      limit ? PROBLEM_BODY_SIZE : PROBLEM_FIREWALL);
+	web_found(w, FINDING_ERROR, "web.body",
+		  finding_text(w->l, "A request of %s gets %s; %s", sizes[i].name,
+			       web_answer_text(w),
+			       i ? finding_text(w->l, "%s pass.", sizes[i - 1].name)
+				 : "smaller ones pass."),
+		  i ? "Long sessions and images fail."
+		    : "Most requests of Claude Code are larger: its first one has some 80 KB, and "
+		      "they grow.",
+		  limit ? PROBLEM_BODY_SIZE : PROBLEM_FIREWALL);
 }
 
 static void check_sizes(struct web *w)
@@ -375,19 +273,23 @@ static void check_sizes(struct web *w)
 
 		if ((int64_t)sizes[i].bytes > w->config->max_body) {
 			finding_add(w->l, FINDING_NOTE, "limits", "limit.body",
-				    finding_text(w->l, "limits.max_body is %lld bytes: larger bodies "
-						       "were not tried.",
+				    finding_text(w->l,
+						 "limits.max_body is %lld bytes: larger bodies "
+						 "were not tried.",
 						 (long long)w->config->max_body),
 				    "Long sessions with images need up to 32 MB.", NULL);
 			break;
 		}
-		a = ask(w, (struct ask){ .method = "POST", .path = POST_PATH, .test = "echo",
-					 .content = "words", .size = sizes[i].bytes });
+		a = web_ask(w, (struct question){ .method = "POST",
+						  .path = POST_PATH,
+						  .test = "echo",
+						  .content = "words",
+						  .size = sizes[i].bytes });
 		if (a->ours && a->status == 413) {
-			finding_add(w->l, FINDING_WARNING, "limits", "limit.body",
-				    finding_text(w->l, "The gateway itself refuses %s.",
-						 sizes[i].name),
-				    "Long sessions fail.", "limits.max_body = \"32M\"");
+			finding_add(
+				w->l, FINDING_WARNING, "limits", "limit.body",
+				finding_text(w->l, "The gateway itself refuses %s.", sizes[i].name),
+				"Long sessions fail.", "limits.max_body = \"32M\"");
 			return;
 		}
 		if (!ask_answered(a)) {
@@ -395,36 +297,41 @@ static void check_sizes(struct web *w)
 			return;
 		}
 	}
-	well(w, "web.sizes", "Requests of 130 KB, 1 MB and 13 MB get through, as far as "
-			     "limits.max_body allows.");
+	web_well(w, "web.sizes",
+		 "Requests of 130 KB, 1 MB and 13 MB get through, as far as limits.max_body "
+		 "allows.");
 }
 
 /* ---- answers ---- */
 
 static void check_errors(struct web *w)
 {
-	const struct ask *a = ask(w, (struct ask){ .method = "POST", .path = POST_PATH,
-						   .test = "error", .content = "error" });
+	const struct ask *a = web_ask(w, (struct question){ .method = "POST",
+							    .path = POST_PATH,
+							    .test = "error",
+							    .content = "error" });
 
 	if (a->ours && a->status == 529 && strstr(a->body, "overloaded_error"))
-		well(w, "web.errors", "Errors of the gateway arrive as they are.");
+		web_well(w, "web.errors", "Errors of the gateway arrive as they are.");
 	else
-		found(w, FINDING_ERROR, "web.errors_replaced",
-		      finding_text(w->l, "An error of the gateway (529) gets lost: %s.",
-				   answer_text(w)),
-		      "Clients can't tell what is wrong, nor whether to try again.", PROBLEM_ERRORS);
+		web_found(w, FINDING_ERROR, "web.errors_replaced",
+			  finding_text(w->l, "An error of the gateway (529) gets lost: %s.",
+				       web_answer_text(w)),
+			  "Clients can't tell what is wrong, nor whether to try again.",
+			  PROBLEM_ERRORS);
 }
 
 static void check_slashes(struct web *w)
 {
-	const struct ask *a = ask(w, (struct ask){ .method = "GET",
-						   .path = "/v1/models/doctor%2Ftest" });
+	const struct ask *a = web_ask(
+		w, (struct question){ .method = "GET", .path = "/v1/models/doctor%2Ftest" });
 
 	if (!a->ours)
-		found(w, FINDING_NOTE, "web.slashes",
-		      finding_text(w->l, "%%2F in a path gets %s.", answer_text(w)),
-		      "Only clients that ask for a single model with a slash in its name meet it.",
-		      PROBLEM_SLASHES);
+		web_found(w, FINDING_NOTE, "web.slashes",
+			  finding_text(w->l, "%%2F in a path gets %s.", web_answer_text(w)),
+			  "Only clients that ask for a single model with a slash in its name meet "
+			  "it.",
+			  PROBLEM_SLASHES);
 }
 
 /* Names under which it may lie beside the program. */
@@ -433,17 +340,18 @@ static void check_config_served(struct web *w)
 	static const char *const paths[] = { "/.htmessages.conf", "/messages.conf" };
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		const struct ask *a = ask(w, (struct ask){ .method = "GET", .path = paths[i] });
+		const struct question q = { .method = "GET", .path = paths[i] };
+		const struct ask *a = web_ask(w, q);
 
 		if (a->ours || a->status != 200 || a->page)
 			continue;
 		if (strstr(a->body, "backends") || strstr(a->body, "access") ||
 		    strstr(a->body, "api_key"))
-			found(w, FINDING_ERROR, "web.config_served",
-			      finding_text(w->l, "The web server hands out %s%s.", w->place.base,
-					   paths[i]),
-			      "Everybody can read the configuration, and the keys in it.",
-			      PROBLEM_CONFIG_SERVED);
+			web_found(w, FINDING_ERROR, "web.config_served",
+				  finding_text(w->l, "The web server hands out %s%s.",
+					       w->place.base, paths[i]),
+				  "Everybody can read the configuration, and the keys in it.",
+				  PROBLEM_CONFIG_SERVED);
 	}
 }
 
@@ -451,6 +359,7 @@ static void check_config_served(struct web *w)
 
 struct quiet {
 	const struct ask_place *place;
+	struct question question;
 	struct ask ask;
 	char test[32];
 	pthread_t thread;
@@ -461,7 +370,7 @@ static void *be_quiet(void *arg)
 {
 	struct quiet *q = arg;
 
-	ask_perform(q->place, &q->ask);
+	ask_perform(q->place, &q->question, &q->ask);
 	return NULL;
 }
 
@@ -471,8 +380,11 @@ static void quiet_start(struct web *w, struct quiet *q)
 
 	snprintf(q->test, sizeof(q->test), "silence %d", w->silence);
 	q->place = &w->place;
-	q->ask = (struct ask){ .method = "POST", .path = POST_PATH, .test = q->test,
-			       .content = "silence", .seconds = w->silence + 20 };
+	q->question = (struct question){ .method = "POST",
+					 .path = POST_PATH,
+					 .test = q->test,
+					 .content = "silence",
+					 .seconds = w->silence + 20 };
 	if (!w->silence || pthread_attr_init(&attr))
 		return;
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
@@ -487,18 +399,19 @@ static void quiet_end(struct web *w, struct quiet *q)
 	pthread_join(q->thread, NULL);
 	w->ask = q->ask;
 	if (ask_answered(&q->ask)) {
-		well(w, "web.silence",
-		     finding_text(w->l, "A silence of %d s survives.", w->silence));
+		web_well(w, "web.silence",
+			 finding_text(w->l, "A silence of %d s survives.", w->silence));
 		return;
 	}
-	found(w, FINDING_ERROR, "web.silence_cut",
-	      finding_text(w->l, "An answer that is silent for %d s is ended after %lld s: %s.",
-			   w->silence, (long long)(q->ask.took_ms / 1000), answer_text(w)),
-	      finding_text(w->l, "A model may think for minutes; the gateway's first byte comes after "
-				 "stream.commit_after (%d s), and then something every "
-				 "stream.ping_interval (%d s).",
-			   w->config->commit_after, w->config->ping_interval),
-	      PROBLEM_SILENCE);
+	web_found(w, FINDING_ERROR, "web.silence_cut",
+		  finding_text(w->l, "An answer that is silent for %d s is ended after %lld s: %s.",
+			       w->silence, (long long)(q->ask.took_ms / 1000), web_answer_text(w)),
+		  finding_text(w->l,
+			       "A model may think for minutes; the gateway's first byte comes "
+			       "after stream.commit_after (%d s), and then something every "
+			       "stream.ping_interval (%d s).",
+			       w->config->commit_after, w->config->ping_interval),
+		  PROBLEM_SILENCE);
 }
 
 /* ---- all of it ---- */
@@ -507,7 +420,6 @@ static void check_all(struct web *w)
 {
 	struct quiet *q = calloc(1, sizeof(*q));
 
-	check_certificate(w);
 	check_head(w);
 	check_config_served(w);
 	if (q && echoes(w)) {
@@ -543,11 +455,12 @@ void doctor_web(struct findings *l, const struct config *c, const struct doctor_
 	w->l = l;
 	w->config = c;
 	w->silence = o->silence;
-	w->place = (struct ask_place){ .base = base_of(l, o->base_url), .key = o->key,
+	w->place = (struct ask_place){ .base = base_of(l, o->base_url),
+				       .key = o->key,
 				       .deadline = o->deadline };
 	if (o->key || !ticket_make(c, clock_wall_ms() / 1000, w->place.ticket))
 		w->place.ticket[0] = '\0';
-	if (leads_here(w))
+	if (web_reach(w))
 		check_all(w);
 	free(w);
 }

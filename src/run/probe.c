@@ -62,8 +62,12 @@ static int list(const struct backend *b, const struct dialect *d, struct arena *
 	if (d->encode(&ec, OP_MODELS, &out, f))
 		return -1;
 	call = (struct upstream_call){
-		.method = out.method, .url = out.url, .headers = out.headers,
-		.nheaders = out.nheaders, .backend = b, .deadline = deadline,
+		.method = out.method,
+		.url = out.url,
+		.headers = out.headers,
+		.nheaders = out.nheaders,
+		.backend = b,
+		.deadline = deadline,
 	};
 	p->listed = true;
 	rc = perform(&call, &r, f);
@@ -85,8 +89,9 @@ static int touch(const struct backend *b, int64_t deadline, struct run_probe *p,
 {
 	struct backend bare = *b;
 	struct answer_read r = { .probe = p, .head_only = true };
-	struct upstream_call call = { .method = "GET", .url = b->base_url, .backend = &bare,
-				      .deadline = deadline };
+	struct upstream_call call = {
+		.method = "GET", .url = b->base_url, .backend = &bare, .deadline = deadline
+	};
 	int rc;
 
 	bare.auth = AUTH_NONE;
@@ -103,8 +108,9 @@ int run_probe(const struct backend *b, struct arena *a, int64_t deadline, struct
 	struct str paths = str_of(b->path_models), path;
 
 	*f = FAULT_INIT;
-	*p = (struct run_probe){ .look = { .resolved_ms = -1, .connected_ms = -1,
-					   .secured_ms = -1 } };
+	*p = (struct run_probe){
+		.look = { .resolved_ms = -1, .connected_ms = -1, .secured_ms = -1 }
+	};
 	if (!at)
 		return fault_no_memory(f);
 	*at = *b;

@@ -514,3 +514,20 @@ def test_doctor_readiness():
         assert get(server, "/health/claude-code/readiness").status == 401
         server.gateway.write(base_url="http://127.0.0.1:%d/v1" % closed_port())
         harness.wait_for(lambda: health("readiness").status in (200, 503), 10, "an answer")
+
+
+def test_doctor_untrusted_server():
+    """Clients refuse a certificate of our own, and so does the doctor."""
+    with tempfile.TemporaryDirectory() as folder:
+        upstream = TlsUpstream(*certificate(folder))
+        gateway = Gateway(upstream)
+        try:
+            found = of_web(findings(gateway, "https://127.0.0.1:%d" % upstream.port, status=1))
+            assert set(found) == {"web.unreachable"}, found
+            assert "not trusted" in found["web.unreachable"]["finding"], found
+            assert "NODE_EXTRA_CA_CERTS" in found["web.unreachable"]["do"], found
+            found = of_web(findings(gateway, "http://127.0.0.1:%d" % closed_port(), status=1))
+            assert "refused the connection" in found["web.unreachable"]["finding"], found
+        finally:
+            gateway.close()
+            upstream.close()
