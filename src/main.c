@@ -378,6 +378,8 @@ int main(int argc, char **argv)
 
 	tune_memory();
 	signal(SIGPIPE, SIG_IGN);
+	/* A log at the limit of a file's size is no reason to end. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (cgi && fd < 0) {
 		o.load.cgi = true;
 		return answer_cgi(&o.load);

@@ -29,11 +29,12 @@ struct access_client {
 	struct address address;
 	bool known;
 	bool forwarded;                 /* a trusted proxy said so */
-	bool vague;                     /* it named something that is no address; this is a proxy's */
+	bool vague;                     /* it named what is no address; this is a proxy's */
 };
 
 struct access_result {
 	const struct access_key *key;   /* of the config snapshot; NULL unless one matched */
+	const char *sha256;             /* that one of its two */
 	const char *key_name, *owner, *group; /* the same's */
 	const char *caller_key; /* passthrough: the caller's own, borrowed from the parameters */
 	bool caller_bearer;
@@ -63,15 +64,15 @@ bool access_backend(const struct access_key *k, const char *backend);
  * to be allowed. */
 bool access_model(const struct access_key *k, const char *asked, const char *backend,
 		  const char *model);
-/* Is this key of an earlier snapshot still good in that one? */
-bool access_still(const struct config *now, const struct access_key *k);
+/* Is what was let in with an earlier snapshot still good in this one? */
+bool access_still(const struct config *now, const struct access_result *was);
 
 /* ---- refused keys (access/throttle.c) ---- */
 
 /* Counts a refused key against the client's address and the key itself. When there were too many f
  * becomes a 429. Returns -1. */
-int access_refused(const struct config *c, const struct access_client *client, struct str presented,
-		   struct fault *f);
+int access_refused(const struct config *c, const struct access_client *client,
+		   struct str presented, struct fault *f);
 
 /* SHA-256 of a key as 64 lower-case hex digits. */
 void access_hash(const char *key, size_t n, char out[65]);

@@ -175,6 +175,10 @@ void limits_tell(struct api_call *c);
 void limits_count(struct api_call *c, int64_t tokens);
 /* At the end of every call. */
 void limits_leave(struct api_call *c);
+/* With access.end_streams: was the key taken away, disabled, or has it expired since the request
+ * came? */
+bool limits_key_gone(const struct api_call *c);
+int limits_key_fault(const struct api_call *c, struct fault *f);
 /* Leaves out of the chain what the key may not use. -1 with a 403 when nothing is left. */
 int limits_chain(const struct access_key *k, const char *asked, struct target_chain *chain,
 		 struct fault *f) MUST_CHECK;

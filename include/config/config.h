@@ -16,8 +16,8 @@
 enum environment { ENVIRONMENT_PRODUCTION, ENVIRONMENT_DEVELOPMENT };
 enum access_mode { ACCESS_UNSET, ACCESS_KEYS, ACCESS_LOCAL, ACCESS_PASSTHROUGH, ACCESS_OPEN };
 
-/* What a key may do; their names are config_rights. The first ones are the API's own, and what a key
- * may do that says nothing. */
+/* What a key may do; their names are config_rights. The first ones are the API's own, and what a
+ * key may do that says nothing. */
 enum access_right {
 	RIGHT_MESSAGES, RIGHT_COUNT_TOKENS, RIGHT_MODELS, RIGHT_HEALTH,
 	RIGHT_DEBUG, RIGHT_DOCTOR, RIGHT_CAPTURE,

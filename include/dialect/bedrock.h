@@ -12,6 +12,21 @@ extern const struct dialect dialect_bedrock, dialect_bedrock_anthropic, dialect_
 
 /* Is this id, inference profile or ARN one of Claude? */
 bool bedrock_claude(const char *model);
+/* Whose state a signature holds: one backend has models of several makers, and Claude refuses the
+ * others' state, as they do Claude's. */
+const char *bedrock_origin(struct arena *a, const struct target *t);
+
+/*
+ * Where Converse takes cache marks: a request with one that the model doesn't know is refused (403,
+ * "did not allow prompt caching"; for Nova's tools 400, "extraneous key"). What an ARN stands for is
+ * not known, and taken for Claude. docs.aws.amazon.com/bedrock, "Prompt caching".
+ */
+enum bedrock_cache {
+	BEDROCK_CACHES_NOT,
+	BEDROCK_CACHES_CONVERSATION,    /* system and messages; for five minutes */
+	BEDROCK_CACHES,
+};
+enum bedrock_cache bedrock_caches(const char *model);
 /* base_url, path_message or path_count with the model in it, and the action: "/{a|b}" as in
  * dialect_url. A model's ARN says its region, which the host then gets. A token count knows models
  * only, no inference profiles. NULL without memory. */

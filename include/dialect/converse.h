@@ -6,6 +6,7 @@
 #ifndef DIALECT_CONVERSE_H
 #define DIALECT_CONVERSE_H
 
+#include "dialect/bedrock.h"
 #include "dialect/openai_turns.h"
 
 /* e.context and so on as for openai-chat. */
@@ -14,6 +15,7 @@ struct converse {
 	struct backend backend; /* with what Converse knows no other way */
 	unsigned documents;     /* so far: their names must differ */
 	bool claude;
+	enum bedrock_cache caches;
 	bool tools;             /* the request's own went out */
 };
 

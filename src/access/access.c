@@ -112,7 +112,8 @@ static bool secret_matches(const struct access_key *k, const char hash[65])
 	return match;
 }
 
-static const struct access_key *find_key(const struct config *c, struct str secret)
+static const struct access_key *find_key(const struct config *c, struct str secret,
+					 const char **sha256)
 {
 	const struct access_key *found = NULL;
 	char hash[65];
@@ -123,6 +124,9 @@ static const struct access_key *find_key(const struct config *c, struct str secr
 	for (size_t i = 0; i < c->nkeys; i++)
 		if (secret_matches(&c->keys[i], hash) && (!found || found->disabled))
 			found = &c->keys[i];
+	for (int i = 0; found && i < 2; i++)
+		if (found->sha256[i] && strcmp(found->sha256[i], hash) == 0)
+			*sha256 = found->sha256[i];
 	return found;
 }
 
@@ -161,9 +165,9 @@ static int check_keys(const struct config *c, const struct http_request *r,
 
 	if (!presented.n)
 		return no_credential(r, f);
-	k = find_key(c, cred.api_key);
+	k = find_key(c, cred.api_key, &out->sha256);
 	if (!k)
-		k = find_key(c, cred.bearer);
+		k = find_key(c, cred.bearer, &out->sha256);
 	if (!k)
 		rc = unknown_key(f);
 	else if (k->disabled)

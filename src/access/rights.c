@@ -50,24 +50,17 @@ bool access_model(const struct access_key *k, const char *asked, const char *bac
 	       matches(k->models, str_of(both));
 }
 
-static bool same_secret(const struct access_key *a, const struct access_key *b)
+bool access_still(const struct config *now, const struct access_result *was)
 {
-	for (int i = 0; i < 2; i++)
-		for (int j = 0; j < 2; j++)
-			if (a->sha256[i] && b->sha256[j] &&
-			    strcmp(a->sha256[i], b->sha256[j]) == 0)
-				return true;
-	return false;
-}
-
-bool access_still(const struct config *now, const struct access_key *k)
-{
+	if (now->access_mode != ACCESS_KEYS)
+		return true;
 	for (size_t i = 0; i < now->nkeys; i++) {
-		const struct access_key *n = &now->keys[i];
+		const struct access_key *k = &now->keys[i];
 
-		if (strcmp(n->name, k->name) == 0)
-			return same_secret(n, k) && !n->disabled &&
-			       (!n->expires || clock_wall_ms() < n->expires);
+		for (int s = 0; s < 2; s++)
+			if (k->sha256[s] && strcmp(k->sha256[s], was->sha256) == 0 &&
+			    !k->disabled && (!k->expires || clock_wall_ms() < k->expires))
+				return true;
 	}
-	return now->access_mode != ACCESS_KEYS;
+	return false;
 }

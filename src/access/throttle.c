@@ -37,7 +37,7 @@ static int throttled(struct fault *f, int64_t wait_ms)
 {
 	int rc = fault_set(f, FAULT_RATE, 429, "rate_limit_error",
 			   "Too many requests with a refused key came from this address, or with "
-			   "this key (access.throttle_failures); a valid key is let in at any time.");
+			   "this key (access.throttle_failures); a valid key is always let in.");
 
 	f->scope = FAULT_OF_KEY;
 	f->retry_after = (int)((wait_ms + 999) / 1000);
@@ -46,8 +46,8 @@ static int throttled(struct fault *f, int64_t wait_ms)
 	return rc;
 }
 
-int access_refused(const struct config *c, const struct access_client *client, struct str presented,
-		   struct fault *f)
+int access_refused(const struct config *c, const struct access_client *client,
+		   struct str presented, struct fault *f)
 {
 	struct bucket_rule rule = { .limit = c->throttle_failures,
 				    .window_ms = c->throttle_window * 1000LL };
@@ -58,12 +58,13 @@ int access_refused(const struct config *c, const struct access_client *client, s
 		return -1;
 	find_ids(client, presented, &ids);
 	for (int k = 0; k < FAILURE_KINDS; k++) {
-		int64_t w = ids.known[k] ? failure_wait_ms((enum failure_kind)k, ids.of[k], &rule)
-					 : 0;
+		int64_t w = 0;
 
+		if (ids.known[k])
+			w = failure_wait_ms((enum failure_kind)k, ids.of[k], &rule);
 		wait = w > wait ? w : wait;
 	}
-	/* While it is refused so, nothing is counted: the time that is told is the time it takes. */
+	/* While it is refused so nothing is counted: the time that is told is what it takes. */
 	if (wait)
 		return throttled(f, wait);
 	for (int k = 0; k < FAILURE_KINDS; k++)

@@ -1,7 +1,8 @@
 /*
  * `messages.fcgi --route < request.json`: what the router makes of a request, rule by rule, without
- * a call to any backend. Headers that rules ask for are given with --header; `x-key: NAME` and
- * `x-group: NAME` stand for the client's access key, `x-path: NAME` for a path /b/NAME.
+ * a call to any backend. Headers that rules ask for are given with --header; `x-key: NAME` (with
+ * what that key may use) and `x-group: NAME` stand for the client's access key, `x-path: NAME` for
+ * a path /b/NAME.
  */
 #include <string.h>
 #include <strings.h>
@@ -86,6 +87,15 @@ static void print_chain(const struct target_chain *chain, struct arena *a, FILE 
 	}
 }
 
+/* The key of that name; NULL: none, and nothing is asked of it. */
+static const struct access_key *key_named(const struct config *c, const char *name)
+{
+	for (size_t i = 0; name && i < c->nkeys; i++)
+		if (strcmp(c->keys[i].name, name) == 0)
+			return &c->keys[i];
+	return NULL;
+}
+
 static int explain(const struct config *c, const struct message_request *r,
 		   const char *const *headers, struct arena *a, FILE *out)
 {
@@ -109,7 +119,8 @@ static int explain(const struct config *c, const struct message_request *r,
 		(long long)estimate_tokens(r, true));
 	if (c->nroutes)
 		fprintf(out, "routes:\n");
-	if (route_decide(c, &ask, a, &chain, &f)) {
+	if (route_decide(c, &ask, a, &chain, &f) ||
+	    limits_chain(key_named(c, ask.key), ask.model, &chain, &f)) {
 		fprintf(out, "refused: %d %s: %s\n", f.status, f.type, f.message);
 		return 1;
 	}

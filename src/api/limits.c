@@ -4,7 +4,6 @@
  * its input is estimated at is set aside at once, as far as it is left; the backend's own figures
  * take the estimate's place as soon as they are there, and what they exceed the limit by is owed.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -13,41 +12,31 @@
 /* An answer takes a while: who comes back at once comes back often. */
 #define STREAMS_RETRY_SECONDS 2
 
-static const char *const names[RATE_KINDS] = {
-	[RATE_REQUESTS] = "requests", [RATE_COUNTS] = "requests", [RATE_TOKENS] = "tokens",
+/* limit, remaining, reset */
+#define HEADERS(of) \
+	{ "anthropic-ratelimit-" of "-limit", "anthropic-ratelimit-" of "-remaining", \
+	  "anthropic-ratelimit-" of "-reset" }
+static const char *const headers[RATE_KINDS][3] = {
+	[RATE_REQUESTS] = HEADERS("requests"),
+	[RATE_COUNTS] = HEADERS("requests"),
+	[RATE_TOKENS] = HEADERS("tokens"),
 };
-
-static void put_header(struct answer *a, const char *of, const char *what, const char *value)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "anthropic-ratelimit-%s-%s", of, what);
-	answer_header(a, name, value);
-}
-
-static void put_number(struct answer *a, const char *of, const char *what, int64_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%lld", (long long)n);
-	put_header(a, of, what, text);
-}
 
 void limits_tell(struct api_call *c)
 {
-	int64_t now = clock_wall_ms();
+	int64_t now = c->access.key ? clock_wall_ms() : 0;
+	char when[32];
 
 	for (int k = 0; k < RATE_KINDS; k++) {
 		const struct rate *r = &c->limits.rate[k];
-		char when[32];
 
 		if (!r->limit)
 			continue;
 		c->limits.told = true;
-		put_number(c->answer, names[k], "limit", r->limit);
-		put_number(c->answer, names[k], "remaining", r->left > 0 ? r->left : 0);
+		answer_header_int(c->answer, headers[k][0], r->limit);
+		answer_header_int(c->answer, headers[k][1], r->left > 0 ? r->left : 0);
 		clock_rfc3339(when, sizeof(when), now + r->full_ms + 999, 0);
-		put_header(c->answer, names[k], "reset", when);
+		answer_header(c->answer, headers[k][2], when);
 	}
 }
 
@@ -57,8 +46,8 @@ static int refuse(struct api_call *c, int seconds, struct fault *f, const char *
 	const char *key = c->access.key->name;
 
 	fault_set(f, FAULT_RATE, 429, "rate_limit_error",
-		  "The key \"%s\" has reached its limit of %lld %s (%s in access.keys); try again in "
-		  "%d second%s.",
+		  "The key \"%s\" has reached its limit of %lld %s (%s in access.keys); try again "
+		  "in %d second%s.",
 		  key, (long long)limit, what, option, seconds, seconds == 1 ? "" : "s");
 	f->scope = FAULT_OF_KEY;
 	f->retry_after = seconds;
@@ -138,6 +127,34 @@ void limits_leave(struct api_call *c)
 	permit_give(&c->limits.permit);
 }
 
+/* ---- keys that are taken away ---- */
+
+bool limits_key_gone(const struct api_call *c)
+{
+	const struct access_key *k = c->access.key;
+	struct config *now;
+	bool gone;
+
+	if (!k)
+		return false;
+	now = config_current();
+	gone = now->end_streams && (now == c->config ? k->expires && clock_wall_ms() >= k->expires
+						     : !access_still(now, &c->access));
+	config_unref(now);
+	return gone;
+}
+
+int limits_key_fault(const struct api_call *c, struct fault *f)
+{
+	int rc = fault_set(f, FAULT_AUTH, 401, "authentication_error",
+			   "The key \"%s\" was taken away, disabled or expired while this answer "
+			   "was running.",
+			   c->access.key_name);
+
+	f->scope = FAULT_OF_KEY;
+	return rc;
+}
+
 /* ---- what it may use ---- */
 
 static int no_backend(const struct access_key *k, const char *backend, struct fault *f)
@@ -153,8 +170,8 @@ static int no_model(const struct access_key *k, const char *asked, struct fault 
 	struct str name = str_cut_utf8(str_of(asked), 200);
 
 	return fault_set(f, FAULT_AUTH, 403, "permission_error",
-			 "The key \"%s\" may not use the model \"%.*s\" (its `models` in access.keys); "
-			 "GET /v1/models lists those that it may.",
+			 "The key \"%s\" may not use the model \"%.*s\" (its `models` in "
+			 "access.keys); GET /v1/models lists those that it may.",
 			 k->name, STR_ARGS(str_utf8(name) ? name : STR("(not UTF-8)")));
 }
 

@@ -84,22 +84,6 @@ static int waiter_ready(struct waiter *w, int i)
 	return WAIT_GO;
 }
 
-/* Taken away, disabled or expired since the request came. */
-static bool key_is_gone(const struct api_call *c)
-{
-	const struct access_key *k = c->access.key;
-	struct config *now;
-	bool gone;
-
-	if (!k)
-		return false;
-	now = config_current();
-	gone = now->end_streams && (now == c->config ? k->expires && clock_wall_ms() >= k->expires
-						     : !access_still(now, k));
-	config_unref(now);
-	return gone;
-}
-
 /* Where access.end_streams is off nobody wakes up to look: it may have been switched on since. */
 static int64_t due(const struct exchange *x)
 {
@@ -115,7 +99,7 @@ static int waiter_tick(struct waiter *w, int64_t now)
 
 	if (now >= x->look_at) {
 		x->look_at = now + LOOK_MS;
-		x->revoked = key_is_gone(x->call);
+		x->revoked = limits_key_gone(x->call);
 		if (x->revoked)
 			return WAIT_CANCEL;
 	}
@@ -326,14 +310,6 @@ static void restarting(struct fault *f)
 	f->retry_after = 1;
 }
 
-static void key_was_taken(const struct api_call *c, struct fault *f)
-{
-	fault_set(f, FAULT_AUTH, 401, "authentication_error",
-		  "The key \"%s\" was taken away, disabled or expired while this answer was running.",
-		  c->access.key_name);
-	f->scope = FAULT_OF_KEY;
-}
-
 /* The writer has ended the answer itself, and the backend's call was cancelled for it. */
 static void trace_told(const struct exchange *x)
 {
@@ -350,7 +326,7 @@ static int end_with_fault(struct exchange *x, struct fault *f)
 	if (x->stopped)
 		restarting(f);
 	if (x->revoked)
-		key_was_taken(c, f);
+		limits_key_fault(c, f);
 	if (writer_gone(x->writer))
 		c->account.gone = true;
 	account_fault(&c->account, f);

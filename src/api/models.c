@@ -284,6 +284,14 @@ static const char *own_name(const struct listing *g, const struct backend *b, co
 	return NULL;
 }
 
+static bool allowed(const struct listing *g, const struct backend *b, const char *name,
+		    const char *model)
+{
+	const struct access_key *k = g->call->access.key;
+
+	return access_backend(k, b->name) && access_model(k, name, b->name, model);
+}
+
 /* A model as it is and, where clients would hide that, under a second id. */
 static void add_both(struct listing *g, struct model_info m, const char *name)
 {
@@ -294,14 +302,6 @@ static void add_both(struct listing *g, struct model_info m, const char *name)
 		       : NULL;
 	if (m.id)
 		append(g->out, &m);
-}
-
-static bool allowed(const struct listing *g, const struct backend *b, const char *name,
-		    const char *model)
-{
-	const struct access_key *k = g->call->access.key;
-
-	return access_backend(k, b->name) && access_model(k, name, b->name, model);
 }
 
 static void add_listed(struct listing *g, const struct backend *b, const struct model_list *list)

@@ -125,13 +125,45 @@ static void print_routes(FILE *out, const struct snapshot *s)
 	}
 }
 
+static void put_globs(struct buf *b, const char *what, const char *const *list)
+{
+	for (size_t i = 0; list && list[i]; i++)
+		buf_printf(b, "%s%s", i ? ", " : what, list[i]);
+	if (list)
+		buf_puts(b, "; ");
+}
+
+static void put_limit(struct buf *b, int64_t limit, const char *what)
+{
+	if (limit > 0)
+		buf_printf(b, "%lld %s; ", (long long)limit, what);
+}
+
+/* What a key is held to, in words. */
+static void put_key(struct buf *b, const struct access_key *k)
+{
+	buf_puts(b, k->disabled ? "disabled; " : k->expires ? "expires; " : "");
+	put_globs(b, "models ", k->models);
+	put_globs(b, "backends ", k->backends);
+	put_globs(b, "endpoints ", k->endpoints);
+	put_limit(b, k->requests, "requests a minute");
+	put_limit(b, k->tokens, "tokens a minute");
+	put_limit(b, k->streams, "answers at once");
+	if (b->n)
+		b->n -= 2;
+}
+
 static void print_keys(FILE *out, const struct snapshot *s)
 {
-	size_t i;
+	struct buf b;
 
-	for (i = 0; i < s->c.nkeys; i++)
-		print_row(out, "access key", s->c.keys[i].name, s->c.keys[i].disabled ? "disabled" :
-			  s->c.keys[i].expires ? "expires" : "");
+	buf_init(&b, 8192);
+	for (size_t i = 0; i < s->c.nkeys; i++) {
+		buf_reset(&b);
+		put_key(&b, &s->c.keys[i]);
+		print_row(out, "access key", s->c.keys[i].name, buf_cstr(&b));
+	}
+	buf_release(&b);
 }
 
 static void print_backend(FILE *out, const struct backend *b)
@@ -155,9 +187,11 @@ static void print_used(FILE *out, const struct snapshot *s)
 	if (c->backend)
 		print_backend(out, c->backend);
 	fprintf(out, "\nsettings, with where each comes from:\n");
-	if (s->globals.from)
+	/* A file that can't be read has none. */
+	if (s->globals.table) {
 		print_set(out, &s->globals, true);
-	print_rules(out, s);
+		print_rules(out, s);
+	}
 	print_routes(out, s);
 	print_keys(out, s);
 	for (i = 0; i < c->nbackends; i++) {

@@ -203,8 +203,27 @@ static void finish_key(struct loader *l, const struct config *c, struct access_k
 	warn_backends(l, c, k, at);
 }
 
+static void load_proxy(struct loader *l, const char *text, struct net *out, size_t *n,
+		       const struct origin *at)
+{
+	if (!net_parse(str_of(text), out)) {
+		report_error(l->report, at,
+			     "access.trusted_proxies: \"%s\" is no address or network "
+			     "(\"10.0.0.0/8\", \"2001:db8::/32\", \"127.0.0.1\")",
+			     text);
+		return;
+	}
+	if (out->bits == 0 || (out->bits == 96 && address_is_v4(&out->address)))
+		report_warn(l->report, at,
+			    "access.trusted_proxies: \"%s\" is everybody: each client says itself "
+			    "where it is",
+			    text);
+	(*n)++;
+}
+
 void load_proxies(struct loader *l, struct snapshot *s)
 {
+	const struct origin *at = option_from(&s->globals, "access.trusted_proxies");
 	const char *const *text = s->c.trusted_proxies;
 	struct net *nets;
 	size_t n = 0;
@@ -212,15 +231,8 @@ void load_proxies(struct loader *l, struct snapshot *s)
 	while (text && text[n])
 		n++;
 	nets = arena_alloc(l->arena, (n + 1) * sizeof(*nets));
-	for (size_t i = 0; nets && i < n; i++) {
-		if (net_parse(str_of(text[i]), &nets[s->c.nproxies]))
-			s->c.nproxies++;
-		else
-			report_error(l->report, option_from(&s->globals, "access.trusted_proxies"),
-				     "access.trusted_proxies: \"%s\" is no address or network "
-				     "(\"10.0.0.0/8\", \"2001:db8::/32\", \"127.0.0.1\")",
-				     text[i]);
-	}
+	for (size_t i = 0; nets && i < n; i++)
+		load_proxy(l, text[i], &nets[s->c.nproxies], &s->c.nproxies, at);
 	s->c.proxies = nets;
 }
 

@@ -174,6 +174,11 @@ static void decide_access(struct loader *l, struct snapshot *s)
 		report_warn(l->report, at,
 			    "access.keys are configured but not asked for: access.mode is not "
 			    "\"keys\"");
+	if (c->access_mode != ACCESS_KEYS &&
+	    (c->default_requests || c->default_tokens || c->default_streams))
+		report_warn(l->report, at,
+			    "access.default_… are limits of keys, and access.mode is not \"keys\": "
+			    "nobody is held to them");
 }
 
 static void load_all(struct loader *l, struct snapshot *s, const config_setting_t *root)

@@ -114,8 +114,8 @@ static const struct option global_rows[] = {
 		"MESSAGES_PASSTHROUGH_BACKEND", NULL,
 		"proxy_backend",
 		"The one backend that gets callers' own keys in mode `passthrough`." },
-	{ "access.default_requests_per_minute", TYPE_INT, GLOBAL(default_requests), "0", 0, 10000000,
-		"MESSAGES_REQUESTS_PER_MINUTE", NULL, NULL,
+	{ "access.default_requests_per_minute", TYPE_INT, GLOBAL(default_requests), "0", 0,
+		10000000, "MESSAGES_REQUESTS_PER_MINUTE", NULL, NULL,
 		"requests_per_minute of keys that do not say. 0: no limit." },
 	{ "access.default_tokens_per_minute", TYPE_COUNT, GLOBAL(default_tokens), "0", 0,
 		1000000000, "MESSAGES_TOKENS_PER_MINUTE", NULL, NULL,
@@ -189,8 +189,8 @@ static const struct option global_rows[] = {
 		"Where the log goes: stderr, syslog, none, or a file." },
 	{ "log.requests", TYPE_BOOL, GLOBAL(log_requests), "true", 0, 0, "MESSAGES_LOG_REQUESTS",
 		NULL, NULL,
-		"One line for each request: ids, models, status, tokens, times; never contents or "
-		"keys." },
+		"One line for each request: ids, the client's address, models, status, tokens, "
+		"times; never contents or keys." },
 
 	{ "log.dir", TYPE_PATH, GLOBAL(log_dir), NULL, 0, 0, "MESSAGES_LOG_DIR", NULL,
 		"errors are not recorded",

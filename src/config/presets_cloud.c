@@ -119,6 +119,8 @@ const struct preset_setting preset_vertex[] = {
 	{ "model_small", "gemini-3.8-flash" },
 	END
 };
+/* System entries in mid-conversation become the user's, as on Bedrock: only Anthropic's own API has
+ * them (platform.claude.com, "Mid-conversation system messages"). */
 const struct preset_setting preset_vertex_claude[] = {
 	{ "base_url", "https://{aiplatform}.googleapis.com/v1/projects/{project}"
 		"/locations/{region}/publishers/anthropic" },
@@ -126,7 +128,6 @@ const struct preset_setting preset_vertex_claude[] = {
 	{ "path_models", "/v1beta1/publishers/anthropic/models?pageSize=1000" },
 	{ "region", "global" },
 	{ "credential.kind", "google" },
-	{ "mid_system", "keep" },
 	{ "model_big", "claude-sonnet-5-5" },
 	{ "model_small", "claude-haiku-5-5" },
 	{ "drop_members", "container, mcp_servers, service_tier, thread, diagnostics, speed, "

@@ -13,6 +13,25 @@ bool bedrock_claude(const char *model)
 	       str_find_nocase(str_of(model), "claude");
 }
 
+const char *bedrock_origin(struct arena *a, const struct target *t)
+{
+	const char *origin = t->backend->origin;
+
+	return bedrock_claude(t->model) ? origin : arena_printf(a, "%s-others", origin);
+}
+
+enum bedrock_cache bedrock_caches(const char *model)
+{
+	struct str m = str_of(model);
+
+	if (bedrock_claude(model))
+		return BEDROCK_CACHES;
+	if (str_find_nocase(m, "nova"))
+		return BEDROCK_CACHES_CONVERSATION;
+	return str_find(m, ":application-inference-profile/") ||
+	       str_find(m, ":provisioned-model/") ? BEDROCK_CACHES : BEDROCK_CACHES_NOT;
+}
+
 /* ---- addresses ---- */
 
 /* "eu.anthropic.claude-…" is the inference profile of "anthropic.claude-…". */

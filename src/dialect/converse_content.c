@@ -165,9 +165,10 @@ static void put_document(struct converse *v, const struct block *b)
 /* A cache mark is a block behind what it marks. */
 void converse_put_cache_point(struct converse *v, struct span cache_control)
 {
-	if (!span_is_object(cache_control) || !v->backend.cache_control)
+	if (!span_is_object(cache_control) || v->caches == BEDROCK_CACHES_NOT)
 		return;
-	converse_put(v, span_is(json_get(cache_control, "ttl"), "1h") ?
+	converse_put(v, v->caches == BEDROCK_CACHES &&
+		     span_is(json_get(cache_control, "ttl"), "1h") ?
 	       ",{\"cachePoint\":{\"type\":\"default\",\"ttl\":\"1h\"}}" :
 	       ",{\"cachePoint\":{\"type\":\"default\"}}");
 }

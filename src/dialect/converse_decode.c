@@ -79,11 +79,12 @@ static enum flow start(struct decoder *d, struct sink *s)
 /* The state goes back to this backend only, in the form that it gave it. */
 static enum flow send_state(struct decoder *d, struct sink *s, enum event_type type)
 {
+	const char *origin = bedrock_origin(d->c->arena, d->c->target);
 	struct buf b;
 	enum flow flow;
 
 	buf_init(&b, 0);
-	if (opaque_put(&b, d->c->target->backend->origin, (struct str){ d->held.p, d->held.n }))
+	if (!origin || opaque_put(&b, origin, (struct str){ d->held.p, d->held.n }))
 		flow = no_memory(s);
 	else
 		flow = sink_text(s, type, span_utf8(buf_str(&b)));

@@ -279,6 +279,9 @@ static int encode_body(const struct encode_context *c, enum op op, struct outgoi
 	if (v->backend.mid_system == MID_SYSTEM_KEEP)
 		v->backend.mid_system = MID_SYSTEM_USER;
 	v->claude = bedrock_claude(c->target->model);
+	v->backend.origin = bedrock_origin(c->arena, c->target);
+	v->caches = v->backend.cache_control ? bedrock_caches(c->target->model) :
+					       BEDROCK_CACHES_NOT;
 	v->e = (struct openai_encoder){
 		.context = c, .request = c->request, .backend = &v->backend,
 		.model = openai_model_traits(c->target->model), .arena = c->arena, .out = out,

@@ -50,7 +50,8 @@ static void put_tool(struct converse *v, const struct tool *t, bool *first)
 		converse_put(v, "{\"type\":\"object\"}");
 	converse_put(v, span_true(t->strict) && !openai_leaves_out(&v->e, "tools.strict") ?
 		     "},\"strict\":true}}" : "}}}");
-	converse_put_cache_point(v, t->cache_control);
+	if (v->caches == BEDROCK_CACHES)
+		converse_put_cache_point(v, t->cache_control);
 }
 
 /* A conversation that holds calls is refused without tools: those that it names are declared. */

@@ -38,7 +38,8 @@ struct fcgi_front {
 	int64_t received;               /* body bytes so far */
 	bool body_done;                 /* the empty record that ends the body was read */
 	bool begun;                     /* something of the answer was written */
-	bool broken;                    /* reading or writing failed: it is worth nothing more */
+	bool cut;                       /* the body will never be whole: no more of it is read */
+	bool broken;                    /* writing failed: the connection is worth nothing more */
 	int64_t blocked_us;
 };
 
@@ -66,23 +67,33 @@ static int fcgi_break(struct fcgi_front *x)
 	return -1;
 }
 
+/*
+ * The client stalled, sent less than it said, or has left. No more is read, but the answer that
+ * says so is still written: a web server that finds the connection closed makes a page of its own.
+ */
+static int fcgi_cut(struct fcgi_front *x)
+{
+	x->cut = true;
+	return -1;
+}
+
 static ssize_t fcgi_read(struct front *f, void *p, size_t n)
 {
 	struct fcgi_front *x = of(f);
 	int got;
 
-	if (x->broken)
+	if (x->broken || x->cut)
 		return -1;
 	if (x->body_done || !n)
 		return 0;
 	got = FCGX_GetStr(p, n > INT32_MAX ? INT32_MAX : (int)n, x->request.in);
 	if (FCGX_GetError(x->request.in))
-		return fcgi_break(x);
+		return fcgi_cut(x);
 	x->received += got;
 	/* GetStr gives less than asked for at the end alone. */
 	x->body_done = (size_t)got < n && FCGX_HasSeenEOF(x->request.in);
 	if (x->body_done && x->received < x->announced)
-		return fcgi_break(x);
+		return fcgi_cut(x);
 	return got;
 }
 
@@ -102,8 +113,8 @@ static int fcgi_written(struct fcgi_front *x, int rc, int64_t since)
 /*
  * An answer that does not need the body (401, 529) is made before the web server has sent it all,
  * or got it all itself; told the end in the middle, lighttpd drops its client's connection and
- * nginx may make a 502 of the answer. So the answer waits a moment for a body that is no larger than a
- * usual one. Byte by byte, because a read of more would wait for all of it.
+ * nginx may make a 502 of the answer. So the answer waits a moment for a body that is no larger
+ * than a usual one. Byte by byte, because a read of more would wait for all of it.
  */
 static void fcgi_take_tail(struct fcgi_front *x)
 {
@@ -111,7 +122,7 @@ static void fcgi_take_tail(struct fcgi_front *x)
 	int64_t end = clock_ms() + TAIL_MS;
 	socklen_t size = sizeof(usual);
 
-	if (x->body_done || x->announced - x->received > TAIL_BYTES)
+	if (x->body_done || x->cut || x->announced - x->received > TAIL_BYTES)
 		return;
 	if (getsockopt(x->fd, SOL_SOCKET, SO_RCVTIMEO, &usual, &size))
 		return;
@@ -168,7 +179,7 @@ static bool fcgi_drained(struct fcgi_front *x)
 
 	if (!x->body_done && x->received >= x->announced)
 		(void)!fcgi_read(&x->front, &more, 1);
-	return x->body_done && !x->broken;
+	return x->body_done && !x->broken && !x->cut;
 }
 
 static int fcgi_watch_fd(struct front *f)

@@ -41,6 +41,7 @@
 #include "front/front.h"
 #include "kept.h"
 #include "listen.h"
+#include "parent.h"
 #include "pool.h"
 
 enum {
@@ -120,6 +121,8 @@ static int signals_setup(void)
 	sigaction(SIGNAL_ACCEPTOR, &sa, NULL);
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
+	/* Not the signal that mod_fcgid repeats: only that one's count means impatience. */
+	parent_follow(SIGUSR1);
 	return 0;
 }
 

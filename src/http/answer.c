@@ -72,12 +72,21 @@ void answer_release(struct answer *a)
  * Controls would end the line, and so let a value add headers; tab alone is allowed in one (RFC
  * 9110, 5.5).
  */
+static bool is_clean(unsigned char c)
+{
+	return (c >= ' ' || c == '\t') && c != 0x7f;
+}
+
 static void put_clean(struct buf *b, const char *value)
 {
-	for (; *value; value++) {
-		unsigned char c = (unsigned char)*value;
+	while (*value) {
+		const char *from = value;
 
-		buf_putc(b, (c < ' ' && c != '\t') || c == 0x7f ? ' ' : *value);
+		while (*value && is_clean((unsigned char)*value))
+			value++;
+		buf_put(b, from, (size_t)(value - from));
+		for (; *value && !is_clean((unsigned char)*value); value++)
+			buf_putc(b, ' ');
 	}
 }
 

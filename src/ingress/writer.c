@@ -15,7 +15,7 @@
 #include "json/scan.h"
 
 #define FLUSH_AT (16 * 1024)            /* bytes that do not wait for the end of a read */
-#define DELTA_FRAME 80                  /* bytes of an upstream's delta event that are not content */
+#define DELTA_FRAME 80                  /* bytes of a delta event that are not content */
 #define KEEP_BUFFER (32 * 1024)         /* a larger buffer is given back after it was sent */
 
 /* ---- out ---- */

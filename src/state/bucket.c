@@ -1,4 +1,4 @@
-/* Token buckets. Fractions are computed in double: 53 bits are exact to the nanosecond for a month. */
+/* Token buckets. Fractions are computed in double: 53 bits are exact to the nanosecond. */
 #include "state/bucket.h"
 
 #include "base/clock.h"

@@ -310,7 +310,7 @@ bool permit_take(uint64_t mark, int limit, struct permit *p)
 	bool ok;
 
 	*p = (struct permit){ 0, 0, 0 };
-	/* The dead are asked after only when there is no other way: that costs a system call each. */
+	/* Who has died is asked only when there is no other way: a system call each. */
 	ok = !self || take_any(t, mark, limit, self, NULL, p) ||
 	     take_any(t, mark, limit, self, &living, p);
 	leave();

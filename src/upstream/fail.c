@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "upstream/tls.h"
 
+#define HEAD_MAX (300 * 1024) /* bytes of an answer's head that libcurl takes */
 #define FAIL(f, ...) fault_set(f, FAULT_TRANSIENT, 502, "api_error", __VA_ARGS__)
 #define LATE(f, ...) fault_set(f, FAULT_TRANSIENT, 504, "timeout_error", __VA_ARGS__)
 #define FAIL_AS(code, f, ...) \
@@ -182,9 +184,23 @@ static void say_url(const struct failure *w, struct fault *f)
 	f->should_retry = 0;
 }
 
+static void say_head(const struct failure *w, struct fault *f)
+{
+	FAIL(f, "backend %s sent a head that is too large, or memory ran out while it was read.",
+	     name_of(w));
+}
+
+/* Until 8.6 libcurl calls a head that is too large by the same name. If there is memory, it was
+ * the head. */
 static void say_memory(const struct failure *w, struct fault *f)
 {
-	fault_no_memory(f);
+	void *probe = w->ready && !w->received ? malloc(HEAD_MAX) : NULL;
+
+	if (probe)
+		say_head(w, f);
+	else
+		fault_no_memory(f);
+	free(probe);
 }
 
 /* libcurl's result codes, who says what they mean, and how far the call was. */
@@ -197,7 +213,8 @@ static const struct {
 	{ CURLE_COULDNT_RESOLVE_PROXY, say_proxy, LOST_PROXY },
 	{ CURLE_PROXY, say_proxy, LOST_PROXY },
 	{ CURLE_COULDNT_CONNECT, say_connect, LOST_CONNECT },
-	{ CURLE_OPERATION_TIMEDOUT, say_connect_time, LOST_CONNECT_TIME }, /* the one time limit libcurl has */
+	/* The one time limit that libcurl has. */
+	{ CURLE_OPERATION_TIMEDOUT, say_connect_time, LOST_CONNECT_TIME },
 	{ CURLE_PEER_FAILED_VERIFICATION, say_verify, LOST_TRUST },
 	{ CURLE_SSL_ISSUER_ERROR, say_verify, LOST_TRUST },
 	{ CURLE_SSL_CACERT_BADFILE, say_anchors, LOST_ANCHORS },
@@ -213,6 +230,9 @@ static const struct {
 	{ CURLE_UNSUPPORTED_PROTOCOL, say_url, LOST_URL },
 	{ CURLE_URL_MALFORMAT, say_url, LOST_URL },
 	{ CURLE_OUT_OF_MEMORY, say_memory, LOST_OTHER },
+#if LIBCURL_VERSION_NUM >= 0x080600
+	{ CURLE_TOO_LARGE, say_head, LOST_ANSWER },
+#endif
 };
 
 static void say_curl(const struct failure *w, struct fault *f)

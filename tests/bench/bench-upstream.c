@@ -8,6 +8,8 @@
  * "@MICROSECONDS@" of the monotonic clock, which a client on the same machine compares with its
  * own. "bench-s503" is an answer with that status instead.
  *
+ * GET /count says how many connections there are, that one included, and how many streams run.
+ *
  * Usage: bench-upstream [--tls CERT KEY] [--save PREFIX]     prints its port; runs until a signal
  * ends it
  */
@@ -54,6 +56,7 @@ struct conn {
 static int epoll_fd;
 static SSL_CTX *tls;
 static struct conn *streams;
+static int nconns, nstreams;
 static const char *save;
 
 static int64_t now_us(void)
@@ -69,6 +72,7 @@ static void unlink_stream(struct conn *c)
 	if (!c->streaming)
 		return;
 	c->streaming = false;
+	nstreams--;
 	if (c->prev)
 		c->prev->next = c->next;
 	else
@@ -80,6 +84,7 @@ static void unlink_stream(struct conn *c)
 static void link_stream(struct conn *c)
 {
 	c->streaming = true;
+	nstreams++;
 	c->prev = NULL;
 	c->next = streams;
 	if (streams)
@@ -90,6 +95,7 @@ static void link_stream(struct conn *c)
 static void conn_free(struct conn *c)
 {
 	unlink_stream(c);
+	nconns--;
 	SSL_free(c->ssl);
 	close(c->fd);
 	free(c->head);
@@ -306,8 +312,21 @@ static void say(struct conn *c, int64_t now)
 	flush(c);
 }
 
+static void answer_count(struct conn *c)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "{\"connections\":%d,\"streams\":%d}", nconns, nstreams);
+	put_json(c, 200, text);
+	flush(c);
+}
+
 static void answer(struct conn *c)
 {
+	if (strncmp(c->head, "GET /count ", 11) == 0) {
+		answer_count(c);
+		return;
+	}
 	if (strncmp(c->head, "POST ", 5) != 0) {
 		put_json(c, 200, "{\"object\":\"list\",\"data\":[{\"id\":\"bench-e1-i0\","
 				 "\"object\":\"model\"}]}");
@@ -434,6 +453,7 @@ static void accept_all(int fd)
 		}
 		setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		c->fd = s;
+		nconns++;
 		if (tls) {
 			c->ssl = SSL_new(tls);
 			SSL_set_fd(c->ssl, s);

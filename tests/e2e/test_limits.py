@@ -110,6 +110,7 @@ def test_backends_of_a_key():
                 client.ask("GET", "/v1/universal/providers").body
             assert b"second" not in text and b'"first"' not in text, text
             assert client.ask("GET", "/v1/universal/providers/second").status == 404
+            assert client.ask("GET", "/b/second/v1/models").json["data"] == []
         second.close()
 
 
@@ -360,6 +361,23 @@ def test_streams_of_a_key_that_is_taken_away():
     assert name == "message_stop", "without end_streams it runs to its end"
     (name, _), _ = stream_until_taken(limited("streams = 7;") + end, more=end)
     assert name == "message_stop", "a key that is only changed stays"
+
+
+def test_a_whole_answer_of_a_key_that_is_taken_away():
+    """Nothing of it has gone out: it is refused as if the key had never been there."""
+    end = " end_streams = true;"
+    with Setup(Nginx, access=limited() + end) as s:
+        done = threading.Event()
+        s.upstream.reset(lambda call: done.wait(5))
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(ask(s)))
+        asking.start()
+        s.upstream.wait_call()
+        s.gateway.write(access=keys('name = "x"; sha256 = "%s";' % sha256("x")) + end)
+        asking.join(4)
+        done.set()
+        assert answers, "it was not ended"
+        refused(answers[0], 401, "authentication_error", '"limited"')
 
 
 # ---- whose address, and refused keys ----

@@ -93,6 +93,8 @@ class Upstream:
         self.port = self.listener.getsockname()[1]
         self.script = hello
         self.calls = []
+        self.connections = 0            # accepted so far
+        self.running = 0                # scripts that have not returned
         self.lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -120,6 +122,7 @@ class Upstream:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
+            self.connections += 1
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
@@ -151,6 +154,11 @@ class Upstream:
             return True
         with self.lock:
             self.calls.append(call)
+            self.running += 1
             script = self.script
-        script(call)
+        try:
+            script(call)
+        finally:
+            with self.lock:
+                self.running -= 1
         return call.keep

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "checker.h"
+#include "dialect/anthropic.h"
 #include "dialect/cohere.h"
 #include "dialect/openai.h"
 #include "dialect/responses.h"

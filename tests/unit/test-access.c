@@ -3,12 +3,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "access/access.h"
 #include "base/clock.h"
+#include "state/rates.h"
 
 #define LOCAL \
 	"REMOTE_ADDR=127.0.0.1", "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost:4000", \
@@ -272,12 +276,169 @@ static void test_open_and_cors(void **state)
 	assert_true(cors);
 }
 
+/* ---- what a key may use ---- */
+
+static void test_rights(void **state)
+{
+	static const char *const models[] = { "claude-haiku*", "lab/deep*", NULL };
+	static const char *const backends[] = { "la?", NULL };
+	const struct access_key all = { .rights = RIGHTS_DEFAULT };
+	const struct access_key some = { .models = models, .backends = backends,
+					 .rights = 1u << RIGHT_MODELS | 1u << RIGHT_DEBUG };
+
+	assert_true(access_may(NULL, RIGHT_HEALTH));
+	assert_false(access_may(NULL, RIGHT_DEBUG));
+	assert_true(access_may(&all, RIGHT_MESSAGES) && access_may(&all, RIGHT_COUNT_TOKENS));
+	assert_false(access_may(&all, RIGHT_DOCTOR) || access_may(&all, RIGHT_CAPTURE));
+	assert_true(access_may(&some, RIGHT_DEBUG) && !access_may(&some, RIGHT_MESSAGES));
+	assert_true(access_backend(NULL, "x") && access_backend(&all, "x"));
+	assert_true(access_backend(&some, "LAB") && !access_backend(&some, "labs"));
+	assert_true(access_model(NULL, "x", "lab", "y") && access_model(&all, "x", "lab", "y"));
+	assert_true(access_model(&some, "Claude-Haiku-4[1m]", "lab", "small"));
+	assert_true(access_model(&some, "small", "lab", "claude-haiku-4"));
+	assert_true(access_model(&some, "x", "lab", "deepseek"));
+	assert_false(access_model(&some, "x", "other", "deepseek"));
+	assert_false(access_model(&some, "claude-sonnet", "lab", "y"));
+	assert_false(access_model(&some, "", "lab", ""));
+}
+
+static void test_endpoints(void **state)
+{
+	struct access_key key = { .name = "laptop", .sha256 = { hash_a, NULL },
+				  .rights = 1u << RIGHT_MODELS };
+	struct config c = { .access_mode = ACCESS_KEYS, .keys = &key, .nkeys = 1 };
+	const char *const params[] = { "HTTP_X_API_KEY=key-a", NULL };
+	struct access_result out;
+	struct fault f;
+
+	assert_int_equal(ask(&c, params, NEED_MODELS, &out, &f, NULL), 0);
+	assert_ptr_equal(out.key, &key);
+	assert_string_equal(out.sha256, hash_a);
+	assert_int_equal(ask(&c, params, NEED_KEY, &out, &f, NULL), 0);
+	assert_int_equal(ask(&c, params, NEED_MESSAGES, &out, &f, NULL), -1);
+	assert_int_equal(f.status, 403);
+	assert_string_equal(f.type, "permission_error");
+	assert_non_null(strstr(f.message, "\"messages\""));
+	/* Without keys what has to be granted is nobody's. */
+	c.access_mode = ACCESS_OPEN;
+	assert_int_equal(ask(&c, params, NEED_MESSAGES, &out, &f, NULL), 0);
+	assert_int_equal(ask(&c, params, NEED_DEBUG, &out, &f, NULL), -1);
+	assert_int_equal(f.status, 403);
+}
+
+/* A key of a running request, and the configuration of now. */
+static void test_still_good(void **state)
+{
+	struct access_key now = { .name = "renamed", .sha256 = { hash_b, hash_a } };
+	struct config c = { .access_mode = ACCESS_KEYS, .keys = &now, .nkeys = 1 };
+	const struct access_result was = { .key = &keys[0], .sha256 = hash_a };
+
+	assert_true(access_still(&c, &was));
+	now.expires = 1000;
+	assert_false(access_still(&c, &was));
+	now.expires = INT64_MAX;
+	assert_true(access_still(&c, &was));
+	now.disabled = true;
+	assert_false(access_still(&c, &was));
+	now.disabled = false;
+	now.sha256[1] = NULL;
+	assert_false(access_still(&c, &was));
+	c.nkeys = 0;
+	assert_false(access_still(&c, &was));
+	c.access_mode = ACCESS_OPEN;
+	assert_true(access_still(&c, &was));
+}
+
+/* ---- whose request it is, and refused keys ---- */
+
+static void test_client(void **state)
+{
+	struct net nets[2];
+	struct config c = { .access_mode = ACCESS_OPEN, .proxies = nets, .nproxies = 2 };
+	/* REMOTE_ADDR, X-Forwarded-For, client ("" unknown), vague */
+	static const struct { const char *remote, *forwarded, *client; bool vague; } rows[] = {
+		{ "192.0.2.1", "HTTP_X_FORWARDED_FOR=10.0.0.1", "192.0.2.1", false },
+		{ "10.0.0.1", "HTTP_X_FORWARDED_FOR=192.0.2.1", "192.0.2.1", false },
+		{ "10.0.0.1", "HTTP_X_FORWARDED_FOR=192.0.2.9,192.0.2.1 , ::1", "192.0.2.1", false },
+		{ "10.0.0.1", "HTTP_X_FORWARDED_FOR=192.0.2.9, x, 10.2.2.2", "10.2.2.2", true },
+		{ "10.0.0.1", "HTTP_X_FORWARDED_FOR=", "10.0.0.1", false },
+		{ "10.0.0.1", "HTTP_X_FORWARDED_FOR=,", "10.0.0.1", true },
+		{ "10.0.0.1", "HTTP_VIA=1.1 x", "10.0.0.1", false },
+		{ "unix:", "HTTP_X_FORWARDED_FOR=192.0.2.1", "", false },
+	};
+
+	assert_true(net_parse(STR("10.0.0.0/8"), &nets[0]) && net_parse(STR("::1"), &nets[1]));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char remote[64], text[ADDRESS_TEXT] = "";
+		const char *const params[] = { remote, rows[i].forwarded, NULL };
+		struct access_result out;
+		struct fault f;
+
+		snprintf(remote, sizeof(remote), "REMOTE_ADDR=%s", rows[i].remote);
+		assert_int_equal(ask(&c, params, NEED_KEY, &out, &f, NULL), 0);
+		if (out.client.known)
+			address_text(&out.client.address, text);
+		if (strcmp(text, rows[i].client) != 0 || out.client.vague != rows[i].vague)
+			fail_msg("row %zu: %s", i, text);
+	}
+}
+
+static int status_of(const struct config *c, const char *key, const char *address)
+{
+	const char *const params[] = { key, address, NULL };
+	struct access_result out;
+	struct fault f;
+
+	if (ask(c, params, NEED_KEY, &out, &f, NULL) == 0)
+		return 200;
+	assert_true(f.status != 429 || f.retry_after >= 1);
+	return f.status;
+}
+
+static void test_throttle(void **state)
+{
+	const struct config c = { .access_mode = ACCESS_KEYS, .keys = keys, .nkeys = 3,
+				  .throttle_failures = 3, .throttle_window = 6000 };
+	char dir[] = "/tmp/test-access.XXXXXX", file[64];
+
+	assert_non_null(mkdtemp(dir));
+	rates_setup(dir, 0, true);
+	for (int i = 0; i < 3; i++) {
+		char key[40];
+
+		snprintf(key, sizeof(key), "HTTP_X_API_KEY=guess-%d", i);
+		assert_int_equal(status_of(&c, key, "REMOTE_ADDR=192.0.2.1"), 401);
+	}
+	assert_int_equal(status_of(&c, "HTTP_X_API_KEY=guess-4", "REMOTE_ADDR=192.0.2.1"), 429);
+	assert_int_equal(status_of(&c, "HTTP_X_API_KEY=key-a", "REMOTE_ADDR=192.0.2.1"), 200);
+	assert_int_equal(status_of(&c, "HTTP_X_API_KEY=key-off", "REMOTE_ADDR=192.0.2.1"), 429);
+	assert_int_equal(status_of(&c, "HTTP_VIA=none", "REMOTE_ADDR=192.0.2.1"), 401);
+	for (int i = 0; i < 3; i++) {
+		char address[40];
+
+		snprintf(address, sizeof(address), "REMOTE_ADDR=198.51.100.%d", i);
+		assert_int_equal(status_of(&c, "HTTP_AUTHORIZATION=Bearer key-old", address), 401);
+	}
+	assert_int_equal(status_of(&c, "HTTP_X_API_KEY=key-old", "REMOTE_ADDR=198.51.100.9"), 429);
+	assert_int_equal(status_of(&c, "HTTP_X_API_KEY=key-off", "REMOTE_ADDR=198.51.100.9"), 401);
+	/* No address is none to count by; the key still is. */
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(status_of(&c, "HTTP_X_API_KEY=blind", "REMOTE_ADDR="),
+				 i < 3 ? 401 : 429);
+	rates_close();
+	snprintf(file, sizeof(file), "%s/.htmessages-rates", dir);
+	assert_int_equal(unlink(file) || rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hash),         cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_keys_no_hint), cmocka_unit_test(test_local),
 		cmocka_unit_test(test_passthrough),  cmocka_unit_test(test_open_and_cors),
+		cmocka_unit_test(test_rights),       cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_still_good),   cmocka_unit_test(test_client),
+		cmocka_unit_test(test_throttle),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -641,6 +641,55 @@ static void test_keys_file(void **state)
 	assert_has(buf_cstr(&err), "keys:1: unknown \"ownr=x\"");
 }
 
+static void test_key_limits(void **state)
+{
+	static const char conf[] = LAB "}; };\naccess = { default_streams = 3; "
+		"default_tokens_per_minute = 500; trusted_proxies = ( \"10.0.0.0/8\", \"::1\" );\n"
+		"keys_file = \"keys\"; keys = ( { name = \"a\"; sha256 = \"" HASH_A "\";\n"
+		"models = ( \"m*\", \"n\" ); backends = \"la?\"; endpoints = [ \"models\", "
+		"\"DEBUG\" ];\nrequests_per_minute = 5; tokens_per_minute = 0; } ); };";
+	const struct access_key *k;
+	struct config *c;
+
+	put("keys", "b " HASH_B " models=x,y endpoints=messages streams=0\n");
+	c = must(load(conf));
+	k = &c->keys[0];
+	assert_string_equal(k->models[1], "n");
+	assert_string_equal(k->backends[0], "la?");
+	assert_int_equal(k->rights, 1u << RIGHT_MODELS | 1u << RIGHT_DEBUG);
+	assert_int_equal(k->requests, 5);
+	assert_int_equal(k->tokens, 0);
+	assert_int_equal(k->streams, 3);
+	k = &c->keys[1];
+	assert_string_equal(k->models[1], "y");
+	assert_null(k->backends);
+	assert_int_equal(k->rights, 1u << RIGHT_MESSAGES);
+	assert_int_equal(k->requests, 0);
+	assert_int_equal(k->tokens, 500);
+	assert_int_equal(k->streams, 0);
+	assert_true(k->mark && k->mark != c->keys[0].mark);
+	assert_int_equal(c->nproxies, 2);
+	assert_int_equal(c->throttle_failures, 20);
+	config_unref(c);
+
+	assert_int_equal(check(conf, NULL), 0);
+	assert_has(shown, "models m*, n; backends la?; endpoints models, debug; 5 requests a minute; "
+			  "3 answers at once");
+	assert_has(shown, "models x, y; endpoints messages; 500 tokens a minute");
+	assert_error("access = {\nkeys = ( { name = \"a\"; sha256 = \"" HASH_A
+		     "\"; endpoints = \"mesages\"; } ); };", 2,
+		     "access.keys[0].endpoints: \"mesages\" is none of messages, ");
+	assert_error("access = {\ntrusted_proxies = \"lan\"; };", 2,
+		     "access.trusted_proxies: \"lan\" is no address or network");
+	assert_error("access = {\ndefault_streams = -1; };", 2, "access.default_streams: -1");
+	check(LAB "}; };\naccess = { trusted_proxies = \"0.0.0.0/0\"; default_streams = 1; keys = ( "
+		  "{ name = \"a\"; sha256 = \"" HASH_A "\"; backends = \"other\"; } ); };", NULL);
+	assert_has(shown, "\"0.0.0.0/0\" is everybody");
+	assert_has(shown, "key \"a\": backends: there is no backend \"other\"");
+	check(LAB "}; };\naccess = { mode = \"open\"; default_streams = 1; };", NULL);
+	assert_has(shown, "nobody is held to them");
+}
+
 static void test_docroot(void **state)
 {
 	struct config_load how = { .path = NULL };
@@ -754,6 +803,9 @@ static void test_check(void **state)
 	assert_has(shown, "error: ");
 	assert_has(shown, "m.conf:1: unknown setting \"limts\"");
 	assert_has(shown, "1 error,");
+	/* Of a file that can't be read the error is all that is shown. */
+	assert_int_equal(check("foo\n", NULL), 1);
+	assert_has(shown, "syntax error");
 }
 
 static void test_world_readable(void **state)
@@ -1048,7 +1100,8 @@ int main(void)
 		TEST(test_errors),	TEST(test_all_errors), TEST(test_missing_files),
 		TEST(test_include),	TEST(test_env_wins),   TEST(test_client_variables),
 		TEST(test_table),	TEST(test_urls),       TEST(test_presets),
-		TEST(test_passthrough), TEST(test_keys_file),  TEST(test_docroot),
+		TEST(test_passthrough), TEST(test_keys_file),  TEST(test_key_limits),
+		  TEST(test_docroot),
 		TEST(test_search),	TEST(test_check),      TEST(test_world_readable),
 		TEST(test_print),	TEST(test_reload),     TEST(test_threads),
 		TEST(test_new_key),	TEST(test_import),     TEST(test_options),

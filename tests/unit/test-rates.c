@@ -1,10 +1,12 @@
 /*
- * Limits of keys: buckets as pure functions; the shared table with processes that fight for it, are
- * killed holding something, or come after a reboot; the same through a locked file.
+ * Limits of keys: the shared table with processes that fight for it or are killed holding
+ * something; the same through a locked file.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,62 +43,6 @@ static int teardown(void **state)
 	rates_close();
 	unlink(file);
 	return rmdir(dir);
-}
-
-/* ---- buckets ---- */
-
-static void test_bucket(void **state)
-{
-	const struct bucket_rule r = { .limit = 7, .window_ms = 60000 };
-	int64_t now = 1000 * SECOND, word = 0;
-
-	assert_int_equal(bucket_left(word, now, &r), 7);
-	for (int i = 6; i >= 0; i--) {
-		assert_int_equal(bucket_wait_ms(word, now, &r, 1), 0);
-		word = bucket_take(word, now, &r, 1);
-		assert_int_equal(bucket_left(word, now, &r), i);
-	}
-	assert_int_equal(bucket_wait_ms(word, now, &r, 1), 8572);
-	assert_int_equal(bucket_full_ms(word, now), 60000);
-	/* It fills evenly, and no further than full. */
-	now += 9 * SECOND;
-	assert_int_equal(bucket_left(word, now, &r), 1);
-	assert_int_equal(bucket_wait_ms(word, now, &r, 1), 0);
-	now += 1000 * SECOND;
-	assert_int_equal(bucket_left(word, now, &r), 7);
-	assert_int_equal(bucket_full_ms(word, now), 0);
-	/* More than there can ever be is asked for: a full one will do. */
-	assert_int_equal(bucket_wait_ms(word, now, &r, 100), 0);
-}
-
-static void test_bucket_debt(void **state)
-{
-	const struct bucket_rule r = { .limit = 1000, .window_ms = 60000 };
-	int64_t now = 5 * SECOND, word = bucket_take(0, now, &r, 3000);
-
-	assert_int_equal(bucket_left(word, now, &r), 0);
-	assert_int_equal(bucket_wait_ms(word, now, &r, 1), 120060);
-	/* Given back it is as it was. */
-	assert_int_equal(bucket_left(bucket_take(word, now, &r, -3000), now, &r), 1000);
-	/* What is owed has an end. */
-	word = bucket_take(0, now, &r, INT64_C(1) << 60);
-	assert_int_equal(bucket_full_ms(word, now), 60000 + BUCKET_DEBT_MAX_MS);
-	/* Giving back what was never taken makes it no more than full. */
-	word = bucket_take(0, now, &r, -(INT64_C(1) << 60));
-	assert_int_equal(bucket_left(word, now, &r), 1000);
-}
-
-/* After a reboot the clock is back at nothing, and the file still there. */
-static void test_bucket_of_an_earlier_boot(void **state)
-{
-	const struct bucket_rule r = { .limit = 10, .window_ms = 60000 };
-	int64_t word = bucket_take(0, 90000 * SECOND, &r, 10);
-
-	assert_int_equal(bucket_left(word, 90000 * SECOND, &r), 0);
-	assert_int_equal(bucket_left(word, 3 * SECOND, &r), 10);
-	assert_int_equal(bucket_wait_ms(word, 3 * SECOND, &r, 10), 0);
-	word = bucket_take(word, 3 * SECOND, &r, 4);
-	assert_int_equal(bucket_left(word, 3 * SECOND, &r), 6);
 }
 
 /* ---- processes ---- */
@@ -262,6 +208,95 @@ static void test_killed_holders(void **state)
 	}
 	assert_true(permit_take(81, 1, &p));
 	permit_give(&p);
+}
+
+static void take_and_give_for_ever(void)
+{
+	rates_setup(dir, 1, may_map);
+	for (;;) {
+		struct permit p;
+		struct rate r;
+
+		if (permit_take(83, 3, &p))
+			permit_give(&p);
+		rate_take(83, RATE_REQUESTS, 1000000, 1, &r);
+		failure_note(FAILURE_KEY, (uint64_t)r.left, &(struct bucket_rule){ 5, 1000 });
+	}
+}
+
+/* Killed at whatever they are doing, again and again: the limit is what it was. */
+static void test_kills_at_any_time(void **state)
+{
+	pid_t pids[4] = { 0 };
+	struct permit p[3], none;
+
+	for (int i = 0; i < 60; i++) {
+		pid_t *pid = &pids[i % 4];
+
+		if (*pid) {
+			assert_int_equal(kill(*pid, SIGKILL), 0);
+			assert_int_equal(waitpid(*pid, NULL, 0), *pid);
+		}
+		*pid = fork();
+		assert_true(*pid >= 0);
+		if (*pid == 0)
+			take_and_give_for_ever();
+		usleep(3000);
+	}
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(kill(pids[i], SIGKILL), 0);
+		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
+	}
+	for (int i = 0; i < 3; i++)
+		assert_true(permit_take(83, 3, &p[i]));
+	assert_false(permit_take(83, 3, &none));
+	for (int i = 0; i < 3; i++)
+		permit_give(&p[i]);
+}
+
+/* ---- threads ---- */
+
+#define THREADS 6
+#define THREAD_LIMIT 4
+
+static _Atomic int held, most, got;
+
+/* Never more than the limit at once, and no permit is lost. */
+static void *take_and_give(void *arg)
+{
+	for (int i = 0; i < 300; i++) {
+		struct permit p;
+		int now, seen;
+
+		if (!permit_take(82, THREAD_LIMIT, &p))
+			continue;
+		now = atomic_fetch_add(&held, 1) + 1;
+		seen = atomic_load(&most);
+		while (now > seen && !atomic_compare_exchange_weak(&most, &seen, now))
+			;
+		atomic_fetch_add(&got, 1);
+		atomic_fetch_sub(&held, 1);
+		permit_give(&p);
+	}
+	return NULL;
+}
+
+static void test_permits_of_threads(void **state)
+{
+	pthread_t threads[THREADS];
+	struct permit p[THREAD_LIMIT];
+
+	held = most = got = 0;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, NULL), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_in_range(most, 1, THREAD_LIMIT);
+	assert_true(got > 0);
+	for (int i = 0; i < THREAD_LIMIT; i++)
+		assert_true(permit_take(82, THREAD_LIMIT, &p[i]));
+	for (int i = 0; i < THREAD_LIMIT; i++)
+		permit_give(&p[i]);
 }
 
 /* ---- tokens ---- */
@@ -442,13 +477,12 @@ static void test_holders(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bucket),
-		cmocka_unit_test(test_bucket_debt),
-		cmocka_unit_test(test_bucket_of_an_earlier_boot),
 		BOTH(test_requests_of_all_processes),
 		BOTH(test_permits_of_ended_processes),
 		BOTH(test_permits_have_an_end),
 		BOTH(test_killed_holders),
+		BOTH(test_kills_at_any_time),
+		BOTH(test_permits_of_threads),
 		BOTH(test_tokens),
 		BOTH(test_many_keys),
 		BOTH(test_failures),
