@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -21,8 +20,6 @@
 #include "upstream/credential.h"
 
 #define STACK_BYTES (256 * 1024)
-#define FDS_PER_WORKER 4
-#define FDS_RESERVED 32
 #define KEEP_SECONDS 30                 /* so long a kept FastCGI connection may be quiet */
 #define EXIT_USAGE 2
 #define HEADERS_MAX 16
@@ -68,27 +65,6 @@ static void tune_memory(void)
 	mallopt(M_ARENA_MAX, 2);
 	mallopt(M_MMAP_THRESHOLD, 32 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 64 * 1024);
-}
-
-static int raise_descriptors(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return 1024;
-	lim.rlim_cur = lim.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &lim) < 0 && getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return 1024;
-	return lim.rlim_cur > 1 << 20 ? 1 << 20 : (int)lim.rlim_cur;
-}
-
-static int workers_max(const struct config *c)
-{
-	int most = (raise_descriptors() - FDS_RESERVED) / FDS_PER_WORKER;
-
-	if (most < 1)
-		most = 1;
-	return c->workers > 0 && c->workers < most ? c->workers : most;
 }
 
 static int fail(const char *what, const char *why)
@@ -158,7 +134,7 @@ static int serve(const struct config_load *load, int fd)
 	if (start(load))
 		return EXIT_FAILURE;
 	c = config_current();
-	o.workers_max = workers_max(c);
+	o.workers_max = c->workers;
 	o.idle_seconds = c->idle_worker;
 	o.idle = idle;
 	o.shutdown_grace = c->shutdown_grace;

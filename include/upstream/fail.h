@@ -38,8 +38,8 @@ struct failure {
 	size_t max_body;
 };
 
-/* Fills f. Always class transient and 502, or 504 for time; should_retry is false where trying
- * again can't help. */
+/* Fills f. Class transient and 502, or 504 for time; overloaded and 529 where this process has no
+ * memory or descriptor left. should_retry is false where trying again can't help. */
 void fail_fault(const struct failure *w, struct fault *f);
 enum upstream_lost fail_lost(const struct failure *w);
 

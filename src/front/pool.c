@@ -10,8 +10,11 @@
 
 #include "base/log.h"
 
-/* Connections that may wait for the refuser; it needs well under a millisecond for each. */
-enum { PENDING_MAX = 64 };
+/*
+ * Connections that may wait for the refuser; it needs well under a millisecond for each. Few,
+ * because each holds a descriptor that a stream may need; further ones wait with the kernel.
+ */
+enum { PENDING_MAX = 8 };
 
 struct pending {
 	struct pending *next;

@@ -24,7 +24,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -34,6 +33,7 @@
 #endif
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/memo.h"
 #include "base/spare.h"
@@ -47,9 +47,7 @@
 enum {
 	SIGNAL_ACCEPTOR = SIGUSR2,      /* ends a blocking accept(), nothing else */
 	WORKERS_MOST = 4096,
-	KEPT_LEAST = 256,               /* room for connections without a thread, at the least */
-	FILES_PER_WORKER = 4,           /* client, upstream, libcurl's wake-up, a spare */
-	FILES_RESERVED = 32,
+	KEPT_LEAST = 256,               /* room for connections without a thread, if files allow */
 	BUSY_READ_SECONDS = 2,          /* how long the refuser waits for a request */
 	EXIT_MS = 2000,                 /* after STOP_NOW */
 	IDLE_MS = 30000,                /* between two calls of the caller's idle function */
@@ -438,20 +436,22 @@ static void server_loop(struct server *s)
 /* As many descriptors as we may have, and the workers that fit into them. */
 static int workers_max(int wanted)
 {
-	struct rlimit files = { .rlim_cur = 1024 };
-	rlim_t fit;
+	int fit;
 
-	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < files.rlim_max) {
-		files.rlim_cur = files.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &files))
-			getrlimit(RLIMIT_NOFILE, &files);
-	}
-	if (files.rlim_cur < FILES_RESERVED + FILES_PER_WORKER)
-		files.rlim_cur = FILES_RESERVED + FILES_PER_WORKER;
-	fit = (files.rlim_cur - FILES_RESERVED) / FILES_PER_WORKER;
+	files_raise();
+	fit = files_streams();
 	if (fit > WORKERS_MOST)
 		fit = WORKERS_MOST;
-	return wanted > 0 && (rlim_t)wanted < fit ? wanted : (int)fit;
+	return wanted > 0 && wanted < fit ? wanted : fit;
+}
+
+/* Connections without a thread: as many as workers, and some more of those that only linger. */
+static size_t kept_max(int workers)
+{
+	int fit = files_streams();
+	int least = fit < KEPT_LEAST ? fit : KEPT_LEAST;
+
+	return (size_t)(workers > least ? workers : least);
 }
 
 static int server_setup(struct server *s)
@@ -482,7 +482,7 @@ static int server_setup(struct server *s)
 	s->until = CLOCK_NEVER;
 	s->idle_due = s->o->idle ? clock_ms() + IDLE_MS : CLOCK_NEVER;
 	pool_init(&s->pool, &p);
-	kept_init(&s->kept, (size_t)(p.workers_max > KEPT_LEAST ? p.workers_max : KEPT_LEAST));
+	kept_init(&s->kept, kept_max(p.workers_max));
 	return 0;
 }
 

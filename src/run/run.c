@@ -111,8 +111,9 @@ static void tell_kind(struct attempt *a, const char **p, size_t *n)
 static int too_large(struct attempt *a, const char *what, size_t max)
 {
 	a->faulted = true;
-	fault_set(a->fault, FAULT_TRANSIENT, 502, "api_error", "backend %s sent %s larger than %zu bytes",
-		  a->o->target->backend->name, what, max);
+	fault_set(a->fault, FAULT_TRANSIENT, 502, "api_error",
+		  "backend %s sent %s larger than %zu bytes", a->o->target->backend->name, what,
+		  max);
 	a->fault->should_retry = 0;
 	return -1;
 }
@@ -125,7 +126,7 @@ static int no_memory(struct attempt *a)
 
 static int bad_events(struct attempt *a)
 {
-	return a->sse.full ? too_large(a, "an event", a->o->max_event) : no_memory(a);
+	return a->sse.full ? too_large(a, "an event (see limits.max_event)", a->o->max_event) : no_memory(a);
 }
 
 /* An exception in the middle of a stream: the same as an error body. */

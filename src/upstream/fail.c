@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "upstream/tls.h"
 
 #define HEAD_MAX (300 * 1024) /* bytes of an answer's head that libcurl takes */
@@ -235,8 +236,23 @@ static const struct {
 #endif
 };
 
+/* libcurl has only "no connection" for it. No other backend can do better. */
+static void say_files(const struct failure *w, struct fault *f)
+{
+	fault_set(f, FAULT_OVERLOADED, 529, "overloaded_error",
+		  "The gateway has no file descriptor left for a connection to backend %s; try "
+		  "again.",
+		  name_of(w));
+	f->retry_after = 1;
+	f->ours = true;
+}
+
 static void say_curl(const struct failure *w, struct fault *f)
 {
+	if (!w->ready && files_used_up()) {
+		say_files(w, f);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
 		if (meanings[i].code == w->code) {
 			meanings[i].say(w, f);

@@ -2,7 +2,7 @@
  * The stock of connections. All idle slots of all origins stand in one list, newest first: the
  * first that fits is the one used last (its memory is warm, and its connection least likely to
  * have been closed by the other side), and those idle for too long stand at the end. The list is
- * short: it is capped per origin and swept by time at every change.
+ * short: it is capped per origin, by the number of descriptors, and swept by time at every change.
  *
  * Only the DNS cache is shared between slots. TLS sessions and connections are not: sharing them
  * across threads is a data race in libcurl releases that distributions still ship
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/files.h"
 
 /* Connections kept per origin; what is above is closed when its call ends. Each costs up to 90
  * KB with TLS. */
@@ -25,6 +26,7 @@
 static struct {
 	pthread_mutex_t lock;
 	struct slot *idle;
+	int slots;                      /* idle and in use */
 	CURLSH *share;
 	pthread_mutex_t share_lock[CURL_LOCK_DATA_LAST];
 } stock = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -55,10 +57,18 @@ int slots_setup(void)
 		       : -1;
 }
 
+static void count(int more)
+{
+	pthread_mutex_lock(&stock.lock);
+	stock.slots += more;
+	pthread_mutex_unlock(&stock.lock);
+}
+
 void slot_drop(struct slot *s)
 {
 	if (!s)
 		return;
+	count(-1);
 	if (s->easy)
 		curl_easy_cleanup(s->easy);
 	if (s->multi)
@@ -95,6 +105,7 @@ static struct slot *slot_new(const char *origin)
 
 	if (!s)
 		return NULL;
+	count(1);
 	s->origin = strdup(origin);
 	s->multi = curl_multi_init();
 	s->easy = curl_easy_init();
@@ -139,9 +150,27 @@ static struct slot *cut_surplus(const char *origin)
 	return s;
 }
 
+/*
+ * What has to go to make room for a new slot: the oldest idle one, whoever's it is, when there are
+ * as many slots as there may be streams. Else idle slots would hold the descriptors that streams to
+ * another origin need.
+ */
+static struct slot *cut_for_room(void)
+{
+	struct slot **last = &stock.idle, *s;
+
+	if (!*last || stock.slots < files_streams())
+		return NULL;
+	while ((*last)->next)
+		last = &(*last)->next;
+	s = *last;
+	*last = NULL;
+	return s;
+}
+
 struct slot *slot_take(const char *origin)
 {
-	struct slot *s = NULL, *old;
+	struct slot *s = NULL, *old, *room;
 
 	pthread_mutex_lock(&stock.lock);
 	old = cut_old(clock_ms());
@@ -153,8 +182,10 @@ struct slot *slot_take(const char *origin)
 			break;
 		}
 	}
+	room = s ? NULL : cut_for_room();
 	pthread_mutex_unlock(&stock.lock);
 	drop_list(old);
+	drop_list(room);
 	return s ? s : slot_new(origin);
 }
 

@@ -34,7 +34,7 @@
 /* ---- the handler ---- */
 
 struct seen {
-	atomic_int started, gone, stopped, busy, read_failed, write_failed;
+	atomic_int started, gone, stopped, busy, read_failed, write_failed, let_go;
 	atomic_long blocked_ms;
 };
 
@@ -133,13 +133,16 @@ static void do_flood(struct front *f)
 	atomic_fetch_add(&seen->write_failed, 1);
 }
 
-static void do_sleep(struct front *f)
+/* Keeps its worker until the test lets all of them go. */
+static void do_held(struct front *f)
 {
 	unsigned long sum;
 
 	take_body(f, &sum);
-	pause_ms(500);
-	say(f, "Status: 200 OK\r\n\r\nslept");
+	atomic_fetch_add(&seen->started, 1);
+	while (!atomic_load(&seen->let_go))
+		pause_ms(5);
+	say(f, "Status: 200 OK\r\n\r\nheld");
 }
 
 static void do_stubborn(struct front *f)
@@ -160,7 +163,7 @@ static void handle(void *ctx, struct front *f, bool busy)
 		{ "/watch", do_watch },
 		{ "/wait", do_wait },
 		{ "/flood", do_flood },
-		{ "/sleep", do_sleep },
+		{ "/held", do_held },
 		{ "/stubborn", do_stubborn },
 		{ "/early", do_early },
 	};
@@ -529,36 +532,47 @@ static void test_body_stalls(void **state)
 struct parallel {
 	pthread_t thread;
 	const struct server_under_test *s;
-	const char *uri;
 	struct buf out;
-	int64_t ms;
 };
 
 static void *parallel_main(void *arg)
 {
 	static const char body[100000];
 	struct parallel *x = arg;
-	int64_t since = clock_ms();
 	int fd = fcgi_client_connect(x->s->path);
 
 	buf_init(&x->out, 0);
 	if (fd >= 0) {
-		(void)!fcgi_client_post(fd, x->uri, body, sizeof(body), 0, &x->out);
+		(void)!fcgi_client_post(fd, "/held", body, sizeof(body), 0, &x->out);
 		close(fd);
 	}
-	x->ms = clock_ms() - since;
 	return NULL;
 }
 
-static void run_parallel(struct parallel *x, int n, const struct server_under_test *s,
-	const char *uri)
+/* n requests for /held, of which `served` get a worker. */
+static void start_parallel(struct parallel *x, int n, int served, const struct server_under_test *s)
 {
 	for (int i = 0; i < n; i++) {
-		x[i] = (struct parallel){ .s = s, .uri = uri };
+		x[i] = (struct parallel){ .s = s };
 		assert_int_equal(pthread_create(&x[i].thread, NULL, parallel_main, &x[i]), 0);
 	}
-	for (int i = 0; i < n; i++)
+	assert_true(becomes(&seen->started, served, 60000));
+	assert_true(becomes(&seen->busy, n - served, 60000));
+}
+
+/* Lets them go; how many were served. */
+static int end_parallel(struct parallel *x, int n)
+{
+	int served = 0;
+
+	atomic_store(&seen->let_go, 1);
+	for (int i = 0; i < n; i++) {
 		pthread_join(x[i].thread, NULL);
+		served += buf_has(&x[i].out, "held");
+		assert_true(buf_has(&x[i].out, "held") || buf_has(&x[i].out, "529 Overloaded"));
+		buf_release(&x[i].out);
+	}
+	return served;
 }
 
 static void test_busy(void **state)
@@ -566,20 +580,11 @@ static void test_busy(void **state)
 	struct server_options o = usual;
 	struct parallel x[40];
 	struct server_under_test s;
-	int served = 0, refused = 0;
 
 	o.workers_max = 4;
 	s = start(&o);
-	run_parallel(x, 40, &s, "/sleep");
-	for (int i = 0; i < 40; i++) {
-		served += buf_has(&x[i].out, "slept");
-		refused += buf_has(&x[i].out, "529 Overloaded");
-		buf_release(&x[i].out);
-	}
-	assert_true(served >= 4);
-	assert_int_equal(served + refused, 40);
-	assert_int_equal(refused, atomic_load(&seen->busy));
-	assert_true(refused >= 20);
+	start_parallel(x, 40, 4, &s);
+	assert_int_equal(end_parallel(x, 40), 4);
 	check_echo(&s, 10);
 	stop(&s);
 }
@@ -605,7 +610,7 @@ static void test_idle_workers_end(void **state)
 	struct server_options o = usual;
 	struct parallel x[12];
 	struct server_under_test s;
-	int before, busy;
+	int before;
 
 	o.idle_seconds = 1;
 	s = start(&o);
@@ -613,14 +618,11 @@ static void test_idle_workers_end(void **state)
 	before = threads_of(s.pid);
 	if (before < 0)
 		skip();
-	run_parallel(x, 12, &s, "/sleep");
-	busy = threads_of(s.pid);
-	for (int i = 0; i < 12; i++) {
-		assert_true(buf_has(&x[i].out, "slept"));
-		buf_release(&x[i].out);
-	}
-	assert_true(busy >= before + 11);
-	pause_ms(2500);
+	start_parallel(x, 12, 12, &s);
+	assert_true(threads_of(s.pid) >= before + 11);
+	assert_int_equal(end_parallel(x, 12), 12);
+	for (int i = 0; i < 3000 && threads_of(s.pid) >= before; i++)
+		pause_ms(20);
 	assert_true(threads_of(s.pid) < before);
 	check_echo(&s, 1);
 	stop(&s);
