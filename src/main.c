@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/capture.h"
 #include "base/log.h"
 #include "config.h"
 #include "front/front.h"
@@ -47,6 +48,7 @@ static const char usage[] =
 "  doctor [BASE_URL]   look for faults: configuration, machine, backends and, given the\n"
 "                      URL that clients use, the web server in front\n"
 "  --error-sites       every place of the program that reports an error, with its hash\n"
+"  replay FOLDER       play a captured request: does it still come out as it did?\n"
 "  --version, --help\n"
 "\n"
 "Options:\n"
@@ -247,6 +249,11 @@ static int run_error_sites(const struct options *o)
 	return api_error_sites(stdout);
 }
 
+static int run_replay(const struct options *o)
+{
+	return api_replay(&o->load, o->argument, stdout);
+}
+
 static int run_version(const struct options *o)
 {
 	printf("messages.fcgi %s (%s)\n", PACKAGE_VERSION, upstream_library());
@@ -276,6 +283,7 @@ static const struct command {
 	{ "errors", SEVERAL, run_errors },
 	{ "--error-sites", NONE, run_error_sites },
 	{ "doctor", SEVERAL, run_doctor },
+	{ "replay", ONE, run_replay },
 	{ "--version", NONE, run_version },
 	{ "--help", NONE, run_help },
 	{ "-h", NONE, run_help },

@@ -59,6 +59,10 @@ struct api_call {
 	int64_t estimate; /* of the request's tokens, 0: not made yet (api_estimate) */
 	const char *provider; /* backend that the body of an earlier system's client names; or NULL */
 	bool busy;
+	/* Calls go through this instead of upstream_perform: they are captured or replayed. */
+	enum upstream_result (*perform)(void *ctx, const struct upstream_call *c, struct fault *f);
+	void *perform_ctx;
+	struct capture *capture; /* NULL: none (api/capture.h) */
 };
 
 typedef int api_handler(struct api_call *c); /* 0, or -1 when the client has gone */
@@ -74,6 +78,8 @@ struct api_route {
 /* The doctor's tests in place of the endpoint, where they are asked for (api/probe.c). */
 const struct api_route *api_probe_route(const struct api_call *c, const struct api_route *rt);
 
+/* The one that serves the call's path, with c->rest set; NULL: none. */
+const struct api_route *api_find_route(struct api_call *c);
 const struct api_route *api_routes(void); /* ends with a row without a method */
 
 /* front_handler.handle: the whole way of one request. ctx unused. */

@@ -31,6 +31,7 @@ struct access_key {
 	const char *sha256[2];          /* lower-case hex; second for rotation, NULL if none */
 	int64_t expires;                /* wall ms, 0 never */
 	bool disabled;
+	bool capture;                   /* all its requests are captured */
 	/* What it may use; NULL: everything. Globs, NULL-terminated. */
 	const char *const *models;      /* as asked for, at the backend, or "BACKEND/model" there */
 	const char *const *backends;
@@ -145,6 +146,11 @@ struct config {
 	int log_retention_days, log_max_files;
 	int64_t log_max_bytes, log_contents;    /* bytes */
 	bool log_compress;
+	const char *capture_dir;        /* NULL: "capture" in log_dir */
+	int capture_max_requests;
+	int64_t capture_max_bytes;      /* of all */
+	int64_t capture_max_request;    /* of each part of one */
+	int64_t capture_base64;         /* longer runs of it are cut to that; 0: none is */
 	enum environment environment;
 
 	const char *state_dir;          /* NULL: none */

@@ -25,6 +25,11 @@ struct run_options {
 	 * Both are borrowed for the call. */
 	void (*on_head)(void *ctx, const struct upstream_head *h, const struct outgoing *out);
 	void *ctx;
+	/* Makes the calls in the place of upstream_perform, for those who record or play them; NULL:
+	 * that. */
+	enum upstream_result (*perform)(void *perform_ctx, const struct upstream_call *c,
+					struct fault *f);
+	void *perform_ctx;
 };
 
 /* What happened, for the log. */

@@ -127,7 +127,7 @@ static bool path_matches(const struct api_route *rt, struct str path, struct are
 	return *rest != NULL;
 }
 
-static const struct api_route *find_route(struct api_call *c)
+const struct api_route *api_find_route(struct api_call *c)
 {
 	struct str path = plain_path(c->request);
 
@@ -233,7 +233,7 @@ static void dispatch(struct api_call *c)
 	} else if (strcmp(c->request->method, "OPTIONS") == 0) {
 		preflight(c);
 	} else {
-		rt = api_probe_route(c, find_route(c));
+		rt = api_probe_route(c, api_find_route(c));
 		if (admitted(c, rt))
 			rt->handle(c);
 	}

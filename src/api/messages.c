@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/capture.h"
 #include "base/clock.h"
 #include "ingress/ingress.h"
 #include "run/filters.h"
@@ -367,6 +368,8 @@ static int run_and_finish(struct exchange *x, struct fault *f)
 		.content_sent = content_sent,
 		.on_head = note_head,
 		.ctx = x,
+		.perform = c->perform,
+		.perform_ctx = c->perform_ctx,
 	};
 	waiter_setup(x);
 	if (run_chain(&x->run, &x->observer, &c->account.run, f))
@@ -482,12 +485,16 @@ static int exchange_run(struct api_call *c, bool always_stream, bool universal)
 	}
 	x->call = c;
 	x->universal = universal;
-	if (prepare(x, always_stream, &f)) {
+	capture_begin(c);
+	rc = prepare(x, always_stream, &f);
+	capture_request(c, buf_str(&x->body.buf));
+	if (rc) {
 		limits_count(c, 0);
 		rc = api_fault(c, &f);
 	} else {
 		rc = run_and_finish(x, &f);
 	}
+	capture_end(c);
 	chain_release(x);
 	api_body_release(&x->body);
 	return rc;

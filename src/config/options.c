@@ -213,6 +213,24 @@ static const struct option global_rows[] = {
 		"Bytes of a request's body in the debug files that log.level \"debug\" adds to the "
 		"error files; 0: none." },
 
+	{ "capture.dir", TYPE_PATH, GLOBAL(capture_dir), NULL, 0, 0, "MESSAGES_CAPTURE_DIR", NULL,
+		"`capture` in log.dir",
+		"Folder of captures: what a client asks for with x-debug-capture, with a key that has "
+		"the right, and all requests of keys with `capture`." },
+	{ "capture.max_requests", TYPE_INT, GLOBAL(capture_max_requests), "50", 1, 10000,
+		"MESSAGES_CAPTURE_MAX_REQUESTS", NULL, NULL,
+		"Most captures that are kept; the oldest go first." },
+	{ "capture.max_bytes", TYPE_SIZE, GLOBAL(capture_max_bytes), "256M", 1 * MB,
+		1024 * 1024 * MB, "MESSAGES_CAPTURE_MAX_BYTES", NULL, NULL,
+		"Most bytes of all captures together; the oldest go first." },
+	{ "capture.max_request", TYPE_SIZE, GLOBAL(capture_max_request), "32M", 4096, 1024 * MB,
+		"MESSAGES_CAPTURE_MAX_REQUEST", NULL, NULL,
+		"Most bytes of each part of one capture, in memory until its request is over." },
+	{ "capture.base64", TYPE_SIZE, GLOBAL(capture_base64), "0", 0, 1024 * MB,
+		"MESSAGES_CAPTURE_BASE64", NULL, NULL,
+		"Longer runs of base64 in requests (images, documents) are cut to so many bytes; 0: "
+		"none is." },
+
 	{ "environment", TYPE_WORD, GLOBAL(environment), "production", 0, 0,
 		"MESSAGES_ENVIRONMENT", environments, NULL,
 		"`development` opens /debug to callers on this machine without a key." },
@@ -538,6 +556,8 @@ static const struct option key_rows[] = {
 		"output. 0: no limit." },
 	{ "streams", TYPE_INT, KEY(streams), NULL, 0, 4096, NULL, NULL, "access.default_streams",
 		"Answers that it may have at once, streamed or whole. 0: no limit." },
+	{ "capture", TYPE_BOOL, KEY(capture), "false", 0, 0, NULL, NULL, NULL,
+		"All its requests are captured (capture.dir)." },
 };
 const struct option_table options_key = { "access.keys.", "Members of each key.", ROWS(key_rows) };
 

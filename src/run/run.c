@@ -269,7 +269,8 @@ static int attempt_call(struct attempt *a, int64_t deadline)
 	call.on_head = on_head;
 	call.on_data = on_data;
 	call.ctx = a;
-	result = upstream_perform(&call, a->fault);
+	result = a->o->perform ? a->o->perform(a->o->perform_ctx, &call, a->fault) :
+				 upstream_perform(&call, a->fault);
 	if (result == UPSTREAM_CANCELLED)
 		return fault_gone(a->fault);
 	if (a->faulted)

@@ -1,0 +1,196 @@
+"""Captures: who may have one, what is in it and what never is, and whether it plays to the same."""
+import os
+import stat
+import subprocess
+import time
+
+import harness
+from client import Client, message, text_of
+from harness import KEY, clean_env
+from test_processes import Setup
+
+RIGHT_KEY, ALWAYS_KEY = "sk-capture-0123456789", "sk-always-0123456789"
+ACCESS = """mode = "keys"; keys = ( { name = "e2e"; sha256 = "%s"; },
+	{ name = "dev"; sha256 = "%s"; endpoints = [ "messages", "capture" ]; },
+	{ name = "all"; sha256 = "%s"; capture = true; } );""" % (
+    harness.sha256(KEY), harness.sha256(RIGHT_KEY), harness.sha256(ALWAYS_KEY))
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png",
+                                     "data": "iVBORw0KGgo" * 4000}}
+
+
+def until(condition):
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never came to be")
+
+
+class Captured(Setup):
+    def __init__(self, server_class=harness.Lighttpd, options="", **settings):
+        super().__init__(server_class, access=ACCESS, **settings)
+        self.dir = self.gateway.path("captures")
+        self.gateway.settings["more"] = 'capture = { dir = "%s"; %s };' % (self.dir, options)
+        self.gateway.write()
+
+    def ask(self, key=RIGHT_KEY, headers=(("x-debug-capture", "1"),), **more):
+        with Client(self.server.port, self.server.prefix, key) as client:
+            return client.ask("POST", "/v1/messages?beta=true", message(**more), dict(headers))
+
+    def folders(self):
+        found = os.listdir(self.dir) if os.path.isdir(self.dir) else []
+        return sorted(name for name in found if name[0] != ".")
+
+    def taken(self, answer):
+        """Its folder, which is written once the client has all of its answer."""
+        folder = answer.headers["x-messages-capture"]
+        until(lambda: os.path.isdir(os.path.join(self.dir, folder)))
+        return folder
+
+    def read(self, folder, name):
+        with open(os.path.join(self.dir, folder, name), "rb") as f:
+            return f.read()
+
+    def replay(self, folder):
+        done = subprocess.run([self.gateway.program, "--config", self.gateway.config, "replay",
+                               os.path.join(self.dir, folder)], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, env=clean_env())
+        return done.returncode, done.stdout
+
+
+def whole(call):
+    call.whole(200, {"id": "c1", "model": "real", "choices": [
+        {"index": 0, "finish_reason": "stop",
+         "message": {"role": "assistant", "content": "Hello upstream-secret"}}]})
+
+
+def plays(setup, folder):
+    code, out = setup.replay(folder)
+    assert code == 0 and "as captured" in out, (code, out)
+
+
+def test_whole_and_stream():
+    with Captured() as setup:
+        answer = setup.ask(stream=True)
+        assert answer.status == 200, answer.body
+        folder = setup.taken(answer)
+        assert setup.folders() == [folder] and answer.headers["request-id"] in folder, folder
+        assert sorted(os.listdir(os.path.join(setup.dir, folder))) == [
+            "1-answer", "1-sent", "1-times", "about", "answer", "answer-times", "request"]
+        assert setup.read(folder, "answer").endswith(answer.body), answer.body
+        assert b'"model":"claude-test"' in setup.read(folder, "request").replace(b": ", b":")
+        plays(setup, folder)
+        setup.upstream.reset(whole)
+        answer = setup.ask()
+        assert answer.status == 200, answer.body
+        plays(setup, setup.taken(answer))
+
+
+def test_errors_and_retries_play():
+    with Captured(backend="retries = 1;") as setup:
+        calls = []
+
+        def script(call):
+            calls.append(call)
+            if len(calls) == 1:
+                call.whole(500, {"error": {"message": "not now"}})
+            else:
+                call.whole(400, {"error": {"message": "temperature is odd"}})
+
+        setup.upstream.reset(script)
+        answer = setup.ask()
+        assert answer.status == 400 and len(calls) == 2, (answer.body, len(calls))
+        folder = setup.taken(answer)
+        assert b"not now" in setup.read(folder, "1-answer")
+        assert b"odd" in setup.read(folder, "2-answer")
+        plays(setup, folder)
+        answer = setup.ask(max_tokens="none")
+        assert answer.status == 400, answer.body
+        plays(setup, setup.taken(answer))
+
+
+def test_a_cut_stream_plays():
+    with Captured() as setup:
+        def script(call):
+            call.begin()
+            call.text("Hel")
+
+        setup.upstream.reset(script)
+        answer = setup.ask(stream=True)
+        assert b"event: error" in answer.body or answer.status == 502, answer.body
+        folder = setup.taken(answer)
+        plays(setup, folder)
+
+
+def test_nothing_secret():
+    with Captured() as setup:
+        setup.upstream.reset(whole)
+        answer = setup.ask(text="the key is %s" % RIGHT_KEY, headers=(
+            ("x-debug-capture", "1"), ("cookie", "session=cookie-secret"),
+            ("x-other-token", "other-secret")))
+        folder = setup.taken(answer)
+        path = os.path.join(setup.dir, folder)
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+        for name in os.listdir(path):
+            assert stat.S_IMODE(os.stat(os.path.join(path, name)).st_mode) == 0o600, name
+            text = setup.read(folder, name)
+            for secret in (RIGHT_KEY, "cookie-secret", "other-secret", "upstream-secret"):
+                assert secret.encode() not in text, (name, secret)
+        plays(setup, folder)
+
+
+def test_who_may():
+    with Captured() as setup:
+        answer = setup.ask(key=KEY)
+        assert answer.headers["x-messages-capture"].startswith("refused"), answer.headers
+        answer = setup.ask(headers=())
+        assert "x-messages-capture" not in answer.headers and setup.folders() == []
+        answer = setup.ask(headers=(("x-debug-capture", "0"),))
+        assert setup.folders() == []
+        answer = setup.ask(key=ALWAYS_KEY, headers=())
+        assert setup.folders() == [setup.taken(answer)]
+
+
+def test_bounds():
+    with Captured(options="max_requests = 2; base64 = \"64\"; max_request = \"16K\";") as setup:
+        first = setup.taken(setup.ask())
+        for _ in range(2):
+            last = setup.taken(setup.ask())
+        until(lambda: len(setup.folders()) == 2)
+        assert first not in setup.folders() and last in setup.folders(), setup.folders()
+        answer = setup.ask(messages=[{"role": "user", "content": [IMAGE]}])
+        folder = setup.taken(answer)
+        assert len(setup.read(folder, "request")) < 4096
+        plays(setup, folder)
+        answer = setup.ask(text="long " * 8000)
+        code, out = setup.replay(setup.taken(answer))
+        assert code == 2 and "not whole" in out, (code, out)
+
+
+def test_what_has_changed_is_told():
+    with Captured() as setup:
+        folder = setup.taken(setup.ask(stream=True))
+        path = os.path.join(setup.dir, folder, "answer")
+        text = setup.read(folder, "answer")
+        with open(path, "wb") as f:
+            f.write(text.replace(b"Hello", b"Hallo"))
+        code, out = setup.replay(folder)
+        assert code == 1 and "differs" in out and "Hallo" in out, (code, out)
+        with open(path, "wb") as f:
+            f.write(text)
+        plays(setup, folder)
+        setup.gateway.write(model="other")
+        code, out = setup.replay(folder)
+        assert code == 1 and "call 1: differs" in out, (code, out)
+        code, out = setup.replay("nowhere")
+        assert code == 2, (code, out)
+
+
+def test_behind_plain_cgi():
+    with Captured(harness.ApacheModCgi) as setup:
+        os.mkdir(setup.dir)
+        os.chmod(setup.dir, 0o777)
+        with Client(setup.server.port, setup.server.prefix, RIGHT_KEY) as client:
+            response, stream = client.stream(message(stream=True), headers={"x-debug-capture": "1"})
+            assert text_of(stream), response.status
+        until(lambda: len(setup.folders()) == 1)
