@@ -87,7 +87,7 @@ void api_handle(void *ctx, struct front *f, bool busy);
 
 api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api_model, api_root,
 	api_databricks_messages, api_databricks_stream, api_databricks_sonnet_4,
-	api_databricks_sonnet_3_7, api_hello, api_status, api_health, api_health_detailed, api_universal_stream,
+	api_databricks_sonnet_3_7, api_databricks_health, api_hello, api_status, api_health, api_health_detailed, api_universal_stream,
 	api_universal_providers, api_universal_provider, api_universal_health;
 
 api_handler api_doctor, api_readiness, api_capabilities, api_performance, api_compatibility;
@@ -106,8 +106,12 @@ int api_json(struct api_call *c, int status, struct cJSON *tree);
 void api_tree_begin(void);
 void api_tree_add(struct cJSON *list, struct cJSON *item);
 char *api_tree_print(const struct cJSON *tree);
-/* Backends, routes and targets with their breakers and last errors (api/members.c). */
-void api_add_members(struct cJSON *root, const struct config *c);
+/* Backends, routes and targets with their breakers and last errors (api/members.c). preset: only
+ * the backends that begin with it, NULL: all. */
+void api_add_members(struct cJSON *root, const struct config *c, const char *preset);
+bool api_is_of(const struct backend *b, const char *preset);
+/* /health/detailed of the backends that begin with this preset alone; NULL: of all. */
+int api_health_of(struct api_call *c, const char *preset);
 /* The models that one backend lists, under its own names. */
 int api_models_of(struct api_call *c, const struct backend *b);
 /* The backend that a client of an earlier system calls so; `name` itself when there is none. */

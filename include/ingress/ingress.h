@@ -10,7 +10,8 @@
 #include "message/event.h"
 #include "message/request.h"
 
-enum parse_for { PARSE_MESSAGE, PARSE_COUNT };
+/* PARSE_NAMED: a message whose path names the model, so that the body need not. */
+enum parse_for { PARSE_MESSAGE, PARSE_COUNT, PARSE_NAMED };
 
 /* Parses and validates a Messages body into r (zeroed here); spans borrow from body, the rest lives
  * in the arena. -1 with a fault that names the field ("messages.3.content.0.text: …") or the byte

@@ -168,8 +168,13 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 	if (b->buf.n >= LARGE_BODY)
 		arena_expect(&b->arena, b->buf.n);
 	if (anthropic_parse(&b->request, buf_str(&b->buf),
-			    op == OP_COUNT ? PARSE_COUNT : PARSE_MESSAGE, &b->arena, f))
+			    op == OP_COUNT ? PARSE_COUNT : c->model ? PARSE_NAMED : PARSE_MESSAGE,
+			    &b->arena, f))
 		return -1;
+	if (!span_given(b->request.model)) {
+		b->request.model = span_utf8(str_of(c->model));
+		b->request.model_name = c->model;
+	}
 	b->request.model_name =
 		arena_dup(c->arena, b->request.model_name, strlen(b->request.model_name));
 	if (!b->request.model_name)

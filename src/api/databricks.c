@@ -1,6 +1,6 @@
 /*
- * The paths under which an earlier system served Databricks alone: two of them name the model, all
- * go to that backend whatever the rules say.
+ * The paths under which an earlier system served Databricks alone: two of them name the model
+ * (whatever the body says, if it says anything), all go to that backend whatever the rules say.
  */
 #include "api/api.h"
 
@@ -31,4 +31,9 @@ int api_databricks_sonnet_4(struct api_call *c)
 int api_databricks_sonnet_3_7(struct api_call *c)
 {
 	return serve(c, "databricks-claude-3-7-sonnet", api_messages);
+}
+
+int api_databricks_health(struct api_call *c)
+{
+	return api_health_of(c, BACKEND);
 }

@@ -33,7 +33,7 @@ static const struct api_route routes[] = {
 	{ "POST", "/v1/databricks/messages/claude-3-7-sonnet", NEED_MESSAGES, false,
 		api_databricks_sonnet_3_7 },
 	{ "GET", "/v1/databricks/health", NEED_NOTHING, true, api_health },
-	{ "GET", "/v1/databricks/health/detailed", NEED_HEALTH, true, api_health_detailed },
+	{ "GET", "/v1/databricks/health/detailed", NEED_HEALTH, true, api_databricks_health },
 	{ "GET", "/v1/models", NEED_MODELS, false, api_models },
 	{ "GET", "/v1/models/*", NEED_MODELS, false, api_model },
 	{ "GET", "/", NEED_NOTHING, true, api_root },

@@ -88,9 +88,9 @@ static void add_reach(cJSON *o, const struct host_health *h)
 		cJSON_AddNumberToObject(o, "latency_ms", h->latency_ms);
 }
 
-static void add_backend(cJSON *root, const struct config *c, bool probe_now, bool *up)
+static void add_backend(cJSON *root, const struct config *c, const struct backend *b,
+			bool probe_now, bool *up)
 {
-	const struct backend *b = c->backend;
 	struct host_health h;
 	cJSON *o;
 
@@ -115,12 +115,13 @@ static void add_text(cJSON *o, const char *key, const char *text)
 		cJSON_AddNullToObject(o, key);
 }
 
-static void add_models(cJSON *root, const struct config *c)
+static void add_models(cJSON *root, const struct config *c, const struct backend *b)
 {
 	cJSON *o = cJSON_AddObjectToObject(root, "models"), *map;
+	bool other = b && b != c->backend;
 
-	add_text(o, "big", c->model_big);
-	add_text(o, "small", c->model_small);
+	add_text(o, "big", other ? b->model_big : c->model_big);
+	add_text(o, "small", other ? b->model_small : c->model_small);
 	add_text(o, "default", c->model_default);
 	map = cJSON_AddArrayToObject(o, "map");
 	for (size_t i = 0; map && i < c->nrules; i++) {
@@ -143,9 +144,8 @@ static const char *access_name(enum access_mode mode)
 	return names[mode];
 }
 
-static void add_features(cJSON *root, const struct config *c)
+static void add_features(cJSON *root, const struct backend *b)
 {
-	const struct backend *b = c->backend;
 	cJSON *o = cJSON_AddObjectToObject(root, "features");
 
 	cJSON_AddBoolToObject(o, "streaming", true);
@@ -156,14 +156,31 @@ static void add_features(cJSON *root, const struct config *c)
 	cJSON_AddBoolToObject(o, "message_threads", b && b->anthropic_host);
 }
 
-static cJSON *status_tree(const struct api_call *c, bool probe_now)
+/* The first that begins with the preset, the one of its name before others; NULL: any. */
+static const struct backend *first_of(const struct config *c, const char *preset)
 {
+	const struct backend *first = NULL;
+
+	if (!preset)
+		return c->backend;
+	for (size_t i = 0; i < c->nbackends; i++) {
+		const struct backend *b = &c->backends[i];
+
+		if (api_is_of(b, preset) && (!first || str_is_nocase(str_of(b->name), preset)))
+			first = b;
+	}
+	return first;
+}
+
+static cJSON *status_tree(const struct api_call *c, const char *preset, bool probe_now)
+{
+	const struct backend *b = first_of(c->config, preset);
 	cJSON *root = cJSON_CreateObject();
 	bool up = true;
 
 	if (!root)
 		return NULL;
-	add_backend(root, c->config, probe_now, &up);
+	add_backend(root, c->config, b, probe_now, &up);
 	cJSON_AddStringToObject(root, "status",
 				stop_get() != STOP_RUNNING ? "draining"
 				: up                       ? "ok"
@@ -175,9 +192,9 @@ static cJSON *status_tree(const struct api_call *c, bool probe_now)
 	cJSON_AddStringToObject(root, "access", access_name(c->config->access_mode));
 	add_text(root, "config", c->config->source);
 	cJSON_AddNumberToObject(root, "config_generation", (double)c->config->generation);
-	add_models(root, c->config);
-	api_add_members(root, c->config);
-	add_features(root, c->config);
+	add_models(root, c->config, b);
+	api_add_members(root, c->config, preset);
+	add_features(root, b);
 	/* Asking costs milliseconds: libcurl asks every library of its own. */
 	if (probe_now)
 		cJSON_AddStringToObject(root, "upstream_library", upstream_library());
@@ -186,12 +203,17 @@ static cJSON *status_tree(const struct api_call *c, bool probe_now)
 
 int api_status(struct api_call *c)
 {
-	return api_json(c, 200, status_tree(c, false));
+	return api_json(c, 200, status_tree(c, NULL, false));
+}
+
+int api_health_of(struct api_call *c, const char *preset)
+{
+	return api_json(c, stop_get() == STOP_RUNNING ? 200 : 503, status_tree(c, preset, true));
 }
 
 int api_health_detailed(struct api_call *c)
 {
-	return api_json(c, stop_get() == STOP_RUNNING ? 200 : 503, status_tree(c, true));
+	return api_health_of(c, NULL);
 }
 
 int api_health(struct api_call *c)

@@ -123,12 +123,20 @@ static void add_chain(cJSON *o, const struct route_target *t)
 	}
 }
 
-void api_add_members(struct cJSON *root, const struct config *c)
+bool api_is_of(const struct backend *b, const char *preset)
+{
+	return !preset || (b->preset && str_is_nocase(str_of(b->preset), preset));
+}
+
+void api_add_members(struct cJSON *root, const struct config *c, const char *preset)
 {
 	cJSON *list = cJSON_AddArrayToObject(root, "backends");
 
 	for (size_t i = 0; i < c->nbackends; i++)
-		api_tree_add(list, backend_tree(c, &c->backends[i]));
+		if (api_is_of(&c->backends[i], preset))
+			api_tree_add(list, backend_tree(c, &c->backends[i]));
+	if (preset)
+		return;
 	list = cJSON_AddArrayToObject(root, "routes");
 	for (size_t i = 0; i < c->nroutes; i++) {
 		cJSON *o = cJSON_CreateObject();

@@ -300,16 +300,25 @@ static void splice_thinking_member(const struct encode_context *c, struct splice
 		splice_member(c, s, "thinking", q->thinking);
 }
 
-static void splice_model(const struct encode_context *c, struct splices *s)
+/* A body may lack it where the path named the model, and null is as good as absent. */
+static void splice_model(const struct encode_context *c, struct splices *s,
+			 const struct anthropic_wrapped *w)
 {
-	const struct message_request *r = c->request;
+	struct span given = request_member(c->request, "model");
+	struct str model = str_of(c->target->model), with;
 	struct buf name;
 
-	if (str_is(str_of(c->target->model), r->model_name))
+	if (span_is_string(given) && str_is(model, c->request->model_name))
 		return;
 	buf_init(&name, 0);
-	span_put_content(&name, span_utf8(str_of(c->target->model)));
-	splice_add(s, r->model.p, r->model.n, arena_buf(c->arena, &name));
+	span_put_string(&name, span_utf8(model));
+	with = arena_buf(c->arena, &name);
+	if (span_is_string(given))
+		splice_add(s, given.p - 1, given.n + 2, with);
+	else if (given.n)
+		splice_add(s, given.p, given.n, with);
+	else if ((!w || w->model) && with.p)
+		splice_member(c, s, "model", with.p);
 	s->failed = s->failed || name.failed;
 	buf_release(&name);
 }
@@ -493,7 +502,7 @@ static int encode_body(const struct encode_context *c, enum op op,
 		return -1;
 	if (w)
 		splice_wrapped(c, w, &s);
-	splice_model(c, &s);
+	splice_model(c, &s, w);
 	splice_thinking_member(c, &s, &q);
 	splice_tools(c, &s, &q);
 	if (op == OP_MESSAGE) {

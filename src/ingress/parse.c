@@ -481,9 +481,9 @@ static const struct parse_field request_fields[] = {
 
 static int check_required(struct parser *p)
 {
-	if (!span_given(p->r->model))
+	if (p->what != PARSE_NAMED && !span_given(p->r->model))
 		return parse_bad_member(p, "model", PARSE_REQUIRED);
-	if (p->what == PARSE_MESSAGE && !p->has_max_tokens)
+	if (p->what != PARSE_COUNT && !p->has_max_tokens)
 		return parse_bad_member(p, "max_tokens", PARSE_REQUIRED);
 	if (!p->has_messages)
 		return parse_bad_member(p, "messages", PARSE_REQUIRED);

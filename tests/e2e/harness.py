@@ -161,7 +161,22 @@ state = { dir = "%(state)s"; };
         return path, process
 
     def close(self):
-        shutil.rmtree(self.dir, ignore_errors=True)
+        """Waits for the programs that a web server has left to end by themselves. A sanitizer looks
+        for leaks at their end, and what it finds is in the server's log where the server passes no
+        environment on."""
+        try:
+            wait_for(lambda: not processes_below(self.dir), 30, "every program has ended")
+            self.look_for_reports()
+        finally:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def look_for_reports(self):
+        for path in glob.glob(self.path("*.log")):
+            with open(path, errors="replace") as f:
+                text = f.read()
+            found = re.search(r"ERROR: \w+Sanitizer|runtime error:", text)
+            if found:
+                raise AssertionError(text[found.start():][:4000])
 
 
 def clean_env(**more):

@@ -36,6 +36,12 @@ backends = { %s = { %s %s retries = %d; %s }; };
             return client.ask("POST", path, body or message(**more))
 
 
+def unnamed():
+    body = message()
+    del body["model"]
+    return body
+
+
 def answer_of(reply):
     assert reply.status == 200, (reply.status, reply.body)
     return json.loads(reply.body)
@@ -194,12 +200,41 @@ def test_databricks_earlier_paths():
                             ("/claude-3-7-sonnet", "databricks-claude-3-7-sonnet")):
             answer_of(setup.ask(path="/v1/databricks/messages" + path))
             assert "/%s/" % model in setup.upstream.calls[-1].path, (path, model)
+        for body, model in ((unnamed(), "databricks-claude-sonnet-4"), (message(), "claude-test")):
+            said = answer_of(setup.ask(body, "/v1/databricks/messages/claude-sonnet-4"))
+            assert said["model"] == model, said
+            assert "/databricks-claude-sonnet-4/" in setup.upstream.calls[-1].path
+        assert error_of(setup.ask(unnamed(), "/v1/databricks/messages"), 400,
+                        "invalid_request_error") == "model: Field required"
         with setup.client(timeout=30) as client:
             _, stream = client.stream(message(), path="/v1/databricks/messages/stream")
             assert text_of(stream) == "hello"
         with setup.client() as client:
             assert client.ask("GET", "/v1/databricks/health").status == 200
             assert client.ask("GET", "/v1/databricks/health/detailed").status == 200
+    with Preset("AZURE_DATABRICKS", 'host = "URL"; dialect = "anthropic";', base=None) as setup:
+        setup.upstream.reset(anthropic)
+        for body in unnamed(), message(model=None), message():
+            answer_of(setup.ask(body, "/v1/databricks/messages/claude-3-7-sonnet"))
+            assert setup.upstream.calls[-1].json == \
+                message(model="databricks-claude-3-7-sonnet"), body
+
+
+def test_databricks_health_of_its_own():
+    """Beside others, where another is the first: only what is Databricks' is shown."""
+    others = """}; SECOND = { preset = "AZURE_DATABRICKS"; host = "URL"; api_key = "k";
+        }; AZURE_DATABRICKS = { host = "URL"; api_key = "k";"""
+    with Preset("OPENROUTER", others) as setup:
+        with setup.client() as client:
+            every = json.loads(client.ask("GET", "/health/detailed").body)
+            assert every["backend"]["name"] == "OPENROUTER", every
+            reply = client.ask("GET", "/v1/databricks/health/detailed")
+        shown = json.loads(reply.body)
+        assert reply.status == 200, shown
+        assert shown["backend"]["name"] == "AZURE_DATABRICKS", shown
+        assert [b["name"] for b in shown["backends"]] == ["SECOND", "AZURE_DATABRICKS"], shown
+        assert shown["models"]["big"] == "databricks-claude-sonnet-4-6", shown
+
 
 
 def test_signatures_of_clones():

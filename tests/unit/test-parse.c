@@ -462,6 +462,27 @@ static void test_count(void **state)
 	parsed_end(&p);
 }
 
+/* Where the path names the model the body need not; what it says there must be a name. */
+static void test_named(void **state)
+{
+	static const char *const bodies[] = { "{\"max_tokens\":1," ASK "}",
+					      "{\"model\":null,\"max_tokens\":1," ASK "}" };
+	static const char wrong[] = "{\"model\":7,\"max_tokens\":1," ASK "}";
+	static const char short_of[] = "{" ASK "}";
+	struct parsed p;
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(parse(&p, bodies[i], strlen(bodies[i]), PARSE_NAMED), 0);
+		assert_false(span_given(p.r.model));
+		parsed_end(&p);
+	}
+	assert_int_equal(parse(&p, wrong, strlen(wrong), PARSE_NAMED), -1);
+	parsed_end(&p);
+	assert_int_equal(parse(&p, short_of, strlen(short_of), PARSE_NAMED), -1);
+	assert_string_equal(p.f.message, "max_tokens: Field required");
+	parsed_end(&p);
+}
+
 /* Blocks in blocks are looked into to a bound; the rest stays raw and is no error. JSON itself has
  * a deeper one. */
 static void nest(struct buf *b, int depth, const char *open, const char *inner, const char *close)
@@ -540,7 +561,7 @@ int main(void)
 		cmocka_unit_test(test_blocks),	  cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_sources),	  cmocka_unit_test(test_count),
 		cmocka_unit_test(test_depth),	  cmocka_unit_test(test_many),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_memory),	  cmocka_unit_test(test_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,6 +366,46 @@ static void words_of_the_request_are_taken_out(void **state)
 	free(large);
 }
 
+/* Wherever in the body and the text it stands, at whatever distance from a multiple of anything. */
+static void words_are_found_at_any_place(void **state)
+{
+	char body[96], text[64];
+
+	for (size_t n = 11; n <= 13; n++)
+		for (size_t at = 0; at + n <= sizeof(body); at++)
+			for (size_t from = 0; from < 6; from++) {
+				struct redaction r = { .body = { body, sizeof(body) } };
+
+				memset(body, 'b', sizeof(body));
+				memcpy(body + at, "0 2 4 6 8 a c", n);
+				snprintf(text, sizeof(text), "%.*s%.*s<", (int)from, "ttttttt",
+					 (int)n, "0 2 4 6 8 a c");
+				if (n < 12) {
+					expect_redacted(text, &r, text);
+					continue;
+				}
+				snprintf(text + 32, 32, "%.*s[\xE2\x80\xA6]<", (int)from, "ttttttt");
+				expect_redacted(text, &r, text + 32);
+			}
+}
+
+/* Reading it all would take a while that somebody else waits for. */
+static void a_body_made_of_the_text_is_not_read_on(void **state)
+{
+	static const char words[] = "0123 5678 abcd", other[] = "xyz ";
+	struct buf b;
+	struct redaction r;
+
+	buf_init(&b, 0);
+	while (b.n < 6 << 20)
+		buf_puts(&b, b.n < 5 << 20 ? words : other);
+	r = (struct redaction){ .body = buf_str(&b) };
+	expect_redacted("kept: 0123 5678 abcd", &r, "[\xE2\x80\xA6]");
+	r.body.n = 64 << 10;
+	expect_redacted("kept: 0123 5678 abcd", &r, "kept: [\xE2\x80\xA6]");
+	buf_release(&b);
+}
+
 /* ---- entries ---- */
 
 static const char prompt[] =
@@ -673,6 +713,8 @@ int main(void)
 		TEST(what_cannot_be_written_harms_nothing),
 		TEST(credentials_are_taken_out),
 		TEST(words_of_the_request_are_taken_out),
+		TEST(words_are_found_at_any_place),
+		TEST(a_body_made_of_the_text_is_not_read_on),
 		TEST(entries_hold_no_contents),
 		TEST(without_the_request_the_pattern_stands),
 		TEST(debug_has_contents_without_keys),
