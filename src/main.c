@@ -45,12 +45,16 @@ static const char usage[] =
 "  env [--url BASE]    the line that starts Claude Code against this gateway\n"
 "  errors recent | show ID | search NAME=VALUE… | stats | cleanup [DAYS]\n"
 "                      the recorded errors of log.dir, as JSON\n"
+"  doctor [BASE_URL]   look for faults: configuration, machine, backends and, given the\n"
+"                      URL that clients use, the web server in front\n"
 "  --error-sites       every place of the program that reports an error, with its hash\n"
 "  replay FOLDER       play a captured request: does it still come out as it did?\n"
 "  --version, --help\n"
 "\n"
 "Options:\n"
 "  --header 'NAME: V'  a header of the request, for --route\n"
+"  --silence SECONDS   how long a silence the doctor tries, 0 for none\n"
+"  --json              the doctor's findings as JSON\n"
 "  --config FILE       the configuration (else MESSAGES_CONF, .htmessages.conf beside\n"
 "                      the program, the user's, the system's)\n";
 
@@ -188,6 +192,8 @@ static int answer_cgi(const struct config_load *load)
 struct options {
 	struct config_load load;
 	const char *url;
+	const char *silence;
+	bool json;
 	const char *argument;
 	const char *arguments[ARGUMENTS_MAX + 1]; /* of a command that takes several */
 	size_t narguments;
@@ -235,6 +241,11 @@ static int run_errors(const struct options *o)
 	return api_errors(&o->load, o->arguments, stdout);
 }
 
+static int run_doctor(const struct options *o)
+{
+	return api_doctor_command(&o->load, o->arguments, o->silence, o->json, stdout);
+}
+
 static int run_error_sites(const struct options *o)
 {
 	return api_error_sites(stdout);
@@ -273,6 +284,7 @@ static const struct command {
 	{ "env", NONE, run_env },
 	{ "errors", SEVERAL, run_errors },
 	{ "--error-sites", NONE, run_error_sites },
+	{ "doctor", SEVERAL, run_doctor },
 	{ "replay", ONE, run_replay },
 	{ "--version", NONE, run_version },
 	{ "--help", NONE, run_help },
@@ -318,6 +330,10 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 			o->load.path = value;
 		} else if ((value = option_value("--url", argc, argv, &i))) {
 			o->url = value;
+		} else if (strcmp(arg, "--json") == 0) {
+			o->json = true;
+		} else if ((value = option_value("--silence", argc, argv, &i))) {
+			o->silence = value;
 		} else if (o->nheaders < HEADERS_MAX &&
 			   (value = option_value("--header", argc, argv, &i))) {
 			o->headers[o->nheaders++] = value;

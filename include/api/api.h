@@ -75,6 +75,9 @@ struct api_route {
 	api_handler *handle;
 };
 
+/* The doctor's tests in place of the endpoint, where they are asked for (api/probe.c). */
+const struct api_route *api_probe_route(const struct api_call *c, const struct api_route *rt);
+
 /* The one that serves the call's path, with c->rest set; NULL: none. */
 const struct api_route *api_find_route(struct api_call *c);
 const struct api_route *api_routes(void); /* ends with a row without a method */
@@ -86,6 +89,8 @@ api_handler api_messages, api_messages_stream, api_count_tokens, api_models, api
 	api_databricks_messages, api_databricks_stream, api_databricks_sonnet_4,
 	api_databricks_sonnet_3_7, api_databricks_health, api_hello, api_status, api_health, api_health_detailed, api_universal_stream,
 	api_universal_providers, api_universal_provider, api_universal_health;
+
+api_handler api_doctor, api_readiness, api_capabilities, api_performance, api_compatibility;
 
 api_handler api_debug_recent, api_debug_enhanced_recent, api_debug_enhanced_stats, api_debug_stats,
 	api_debug_search, api_debug_hash, api_debug_show, api_debug_cleanup, api_debug_registry,
@@ -127,6 +132,11 @@ void api_trace_body(struct api_call *c, struct str body, const struct message_re
 /* `messages.fcgi errors …` (args: NULL-terminated) and --error-sites (api/errors.c). */
 int api_errors(const struct config_load *load, const char *const *args, FILE *out);
 int api_error_sites(FILE *out);
+
+/* `messages.fcgi doctor [BASE_URL]` (api/doctor.c). args: NULL-terminated; silence: seconds as they
+ * were written, or NULL. Returns the exit status: 0, 1 when something is wrong, 2 for usage. */
+int api_doctor_command(const struct config_load *load, const char *const *args,
+		       const char *silence, bool json, FILE *out);
 
 /* A Messages body, read through the gate and parsed (api/body.c). */
 struct gate_ticket {

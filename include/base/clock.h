@@ -16,4 +16,8 @@ void clock_rfc3339(char *out, size_t size, int64_t wall_ms, int with_ms);
 /* The same with microseconds: "2026-11-22T12:00:00.000000Z". */
 void clock_rfc3339_us(char *out, size_t size, int64_t wall_us);
 
+/* When this version was made, wall seconds (configure, or SOURCE_DATE_EPOCH while it runs): a clock
+ * that is before it is wrong. */
+int64_t clock_build(void);
+
 #endif

@@ -156,6 +156,8 @@ struct config {
 
 	const char *state_dir;          /* NULL: none */
 	int health_interval;            /* seconds */
+	const char *doctor_word;        /* lets one in to /doctor while there are no keys; NULL: none */
+	int64_t changed;                /* wall seconds: of the file's last change, 0: no file */
 
 	bool core_dumps;
 	enum sandbox_wish no_new_privs, seccomp, landlock;
@@ -182,6 +184,8 @@ struct config *config_current(void);
 void config_stop(void);
 /* The files whose change makes the current snapshot old, those that aren't there too. */
 void config_watched(void (*see)(void *ctx, const char *path), void *ctx);
+/* How the current one was found; valid until config_stop. */
+const struct config_load *config_how(void);
 
 /* NULL when unknown */
 const struct backend *config_backend(const struct config *c, const char *name);
@@ -204,6 +208,11 @@ uint64_t config_mark(const struct config *c);
  * more says what follows from the configuration. Either NULL: not asked. */
 int config_check(const struct config_load *l, bool (*feature)(const char *name),
 		 void (*more)(const struct config *c, FILE *out), FILE *out);
+/* What --check says, for who shows it otherwise: problems in r (an initialised config/report.h), what
+ * will be used in `used` (NULL: not wanted; no secret is in it). True when there is no error. */
+struct report;
+bool config_report(const struct config_load *l, bool (*feature)(const char *name),
+		   void (*more)(const struct config *c, FILE *out), struct report *r, FILE *used);
 /* --print-config (config/check.c): what will be used, as a config file, with each value's source.
  * Secrets are never in it. */
 int config_print(const struct config_load *l, FILE *out);

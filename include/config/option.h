@@ -13,6 +13,7 @@
 
 enum option_type {
 	TYPE_TEXT,      /* const char *; one of `words` where there are any */
+	TYPE_HIDDEN,    /* const char *; a text that is never shown */
 	TYPE_URL,       /* const char *; http or https, checked */
 	TYPE_PROXY,     /* const char *; "" for none, or a proxy's URL */
 	/* const char *; a file or folder, relative ones to the config's folder; kept out of

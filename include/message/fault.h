@@ -68,6 +68,9 @@ int fault_no_memory_at(const struct error_site *site, struct fault *f);
 const char *fault_id(const struct fault *f, char out[SITE_ID_SIZE]);
 /* "transient", "rate" …, for logs. */
 const char *fault_class_name(enum fault_class class);
+/* Where wall_ms, this machine's clock, is before the time of the build: adds a sentence that says so.
+ * For failures of what holds a time: certificates, signatures. */
+void fault_note_clock(struct fault *f, int64_t wall_ms);
 /* The API's error type for an HTTP status ("api_error" for unknown ones). */
 const char *fault_type_of_status(int status);
 /* May the same call be tried again (before any content)? */

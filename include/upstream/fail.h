@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include "message/fault.h"
 #include "message/target.h"
+#include "upstream/upstream.h"
 
 enum failed_by {
 	FAILED_CURL,            /* code says why */
@@ -40,5 +41,6 @@ struct failure {
 /* Fills f. Class transient and 502, or 504 for time; overloaded and 529 where this process has no
  * memory or descriptor left. should_retry is false where trying again can't help. */
 void fail_fault(const struct failure *w, struct fault *f);
+enum upstream_lost fail_lost(const struct failure *w);
 
 #endif

@@ -29,10 +29,39 @@ struct upstream_head {
 	char request_id[128];           /* request-id, x-request-id or x-generation-id; "" */
 	char error_type[80];            /* x-amzn-errortype as it came; "" */
 	char cost[32];                  /* x-litellm-response-cost, in dollars, as it came; "" */
+	char server[64];                /* "" */
 	/* Headers that pass to the client as they are ("anthropic-*"), names in lower case, one
 	 * after the other as "name: value\n"; borrowed like all of this. (A fixed table would
 	 * cost every stream 15 KB.) */
 	struct str pass;
+};
+
+/* How far a call came that has failed. */
+enum upstream_lost {
+	LOST_NOT,
+	LOST_CREDENTIAL,     /* there was none to be had: the fault says why */
+	LOST_URL,
+	LOST_NAME,           /* the host's name is not known */
+	LOST_PROXY,
+	LOST_CONNECT,        /* refused, or no way there */
+	LOST_CONNECT_TIME,
+	LOST_TRUST,          /* the certificate is not trusted */
+	LOST_ANCHORS,        /* what is trusted can't be read */
+	LOST_TLS,
+	LOST_SENDING,        /* the connection broke while the request was sent */
+	LOST_ANSWER,         /* broken, cut, or no HTTP */
+	LOST_TIME,           /* no answer, or not all of it, in time */
+	LOST_OTHER,
+};
+
+/* What is to be seen of the connection itself, for who looks for faults in it. Times are
+ * milliseconds from the call's start, -1: not so far. */
+struct upstream_look {
+	int64_t resolved_ms, connected_ms, secured_ms;
+	char address[64];               /* of the peer (or the proxy), "" */
+	int64_t certificate_expires;    /* the peer's own, wall seconds; 0: not known */
+	char issuer[128];               /* of it, "" */
+	char anchors[256];              /* where the trusted certificates come from, "" not known */
 };
 
 /* What became of a call, for the log and for deciding on a retry. Times count from the call's
@@ -43,6 +72,7 @@ struct upstream_report {
 	uint64_t received;              /* bytes of the body, as on_data got them */
 	bool sent;                      /* the request may have reached the backend */
 	bool reused;                    /* a kept connection was used */
+	enum upstream_lost lost;
 };
 
 struct upstream_call {
@@ -67,6 +97,7 @@ struct upstream_call {
 	int (*on_data)(void *ctx, const char *p, size_t n);
 	void *ctx;
 	struct upstream_report *report; /* filled if not NULL */
+	struct upstream_look *look;     /* not NULL: a connection of its own, that is looked at */
 };
 
 enum upstream_result {

@@ -41,6 +41,11 @@ static const struct api_route routes[] = {
 	{ "GET", "/status", NEED_HEALTH, true, api_status },
 	{ "GET", "/health", NEED_NOTHING, true, api_health },
 	{ "GET", "/health/detailed", NEED_HEALTH, true, api_health_detailed },
+	{ "GET", "/health/claude-code/readiness", NEED_HEALTH, true, api_readiness },
+	{ "GET", "/health/claude-code/capabilities", NEED_HEALTH, true, api_capabilities },
+	{ "GET", "/health/claude-code/performance", NEED_HEALTH, true, api_performance },
+	{ "GET", "/health/claude-code/compatibility/*", NEED_HEALTH, false, api_compatibility },
+	{ "GET", "/doctor", NEED_NOTHING, false, api_doctor },
 	{ "GET", "/debug/errors/recent", NEED_DEBUG, false, api_debug_recent },
 	{ "GET", "/debug/errors/enhanced/recent", NEED_DEBUG, false, api_debug_enhanced_recent },
 	{ "GET", "/debug/errors/enhanced/stats", NEED_DEBUG, false, api_debug_enhanced_stats },
@@ -228,7 +233,7 @@ static void dispatch(struct api_call *c)
 	} else if (strcmp(c->request->method, "OPTIONS") == 0) {
 		preflight(c);
 	} else {
-		rt = api_find_route(c);
+		rt = api_probe_route(c, api_find_route(c));
 		if (admitted(c, rt))
 			rt->handle(c);
 	}

@@ -3,6 +3,8 @@
  */
 #include "base/clock.h"
 
+#include "config.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -89,4 +91,9 @@ void clock_rfc3339_us(char *out, size_t size, int64_t wall_us)
 	clock_rfc3339(ms, sizeof(ms), (wall_us - us) / 1000, 1);
 	/* "….123Z": three digits more before the Z. */
 	snprintf(out, size, "%.*s%03dZ", (int)strlen(ms) - 1, ms, (int)us);
+}
+
+int64_t clock_build(void)
+{
+	return BUILD_EPOCH;
 }

@@ -201,31 +201,45 @@ static void print_used(FILE *out, const struct snapshot *s)
 	}
 }
 
+bool config_report(const struct config_load *how, bool (*feature)(const char *name),
+		   void (*more)(const struct config *c, FILE *out), struct report *r, FILE *used)
+{
+	struct watch w = { NULL, 0, 0 };
+	struct snapshot *s = snapshot_try(how, r, &w);
+	bool good;
+
+	if (s && feature)
+		warn_features(r, s, feature);
+	if (s && used)
+		print_used(used, s);
+	if (s && used && more)
+		more(&s->c, used);
+	good = s && !r->nerrors;
+	snapshot_free(s);
+	watch_release(&w);
+	return good;
+}
+
 int config_check(const struct config_load *how, bool (*feature)(const char *name),
 		 void (*more)(const struct config *c, FILE *out), FILE *out)
 {
-	struct watch w = { NULL, 0, 0 };
+	char *used = NULL;
+	size_t size = 0;
+	FILE *kept = open_memstream(&used, &size);
 	struct report r;
-	struct snapshot *s;
-	int rc;
+	bool good;
 
 	report_init(&r);
-	s = snapshot_try(how, &r, &w);
-	if (s && feature)
-		warn_features(&r, s, feature);
+	good = config_report(how, feature, more, &r, kept);
 	print_lines(out, "error", buf_str(&r.errors));
 	print_lines(out, "warning", buf_str(&r.warnings));
-	if (s)
-		print_used(out, s);
-	if (s && more)
-		more(&s->c, out);
+	if (kept && fclose(kept) == 0)
+		fwrite(used, 1, size, out);
+	free(used);
 	fprintf(out, "\n%u error%s, %u warning%s\n", r.nerrors, r.nerrors == 1 ? "" : "s",
 		r.nwarnings, r.nwarnings == 1 ? "" : "s");
-	rc = !s || r.nerrors ? 1 : 0;
-	snapshot_free(s);
 	report_release(&r);
-	watch_release(&w);
-	return rc;
+	return good ? 0 : 1;
 }
 
 static void emit_set(struct emit *e, const struct option_set *s)

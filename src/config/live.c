@@ -92,6 +92,11 @@ int config_start(const struct config_load *how, struct buf *err)
 	return live.now ? 0 : -1;
 }
 
+const struct config_load *config_how(void)
+{
+	return &live.how;
+}
+
 void config_stop(void)
 {
 	config_unref(live.now);

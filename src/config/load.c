@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/spare.h"
@@ -21,6 +22,7 @@
 static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 
 #define MB (1024 * 1024LL)
+#define DOCTOR_WORD_MIN 16
 
 static int64_t clamp(int64_t n, int64_t least, int64_t most)
 {
@@ -68,6 +70,21 @@ void load_limits(struct loader *l, struct snapshot *s)
 			     "limits.memory (%lld) is less than limits.max_body (%lld): no request "
 			     "of that size could pass",
 			     (long long)c->memory, (long long)c->max_body);
+}
+
+/* What lets one in has to be more than a guess. ctime is when the file came to be here as it is, which
+ * nobody who uploads it can set back. */
+static void load_doctor(struct loader *l, struct snapshot *s)
+{
+	const char *word = s->c.doctor_word;
+	struct stat st;
+
+	if (s->c.source && stat(s->c.source, &st) == 0)
+		s->c.changed = st.st_ctim.tv_sec;
+	if (word && strlen(word) < DOCTOR_WORD_MIN)
+		report_error(l->report, option_from(&s->globals, "doctor.word"),
+			     "doctor.word is too short: it needs %d characters or more",
+			     DOCTOR_WORD_MIN);
 }
 
 static bool load_rule(struct loader *l, const config_setting_t *row, int i, struct model_rule *out)
@@ -179,6 +196,7 @@ static void load_all(struct loader *l, struct snapshot *s, const config_setting_
 	load_proxies(l, s);
 	decide_access(l, s);
 	load_limits(l, s);
+	load_doctor(l, s);
 }
 
 static void load_file(struct loader *l, struct snapshot *s, const struct config_load *how)

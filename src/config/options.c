@@ -239,6 +239,10 @@ static const struct option global_rows[] = {
 	{ "state.dir", TYPE_PATH, GLOBAL(state_dir), NULL, 0, 0, "MESSAGES_STATE_DIR", NULL,
 		"each process keeps its own",
 		"Folder of what all processes of this host share." },
+	{ "doctor.word", TYPE_HIDDEN, GLOBAL(doctor_word), NULL, 0, 0, "MESSAGES_DOCTOR_WORD", NULL,
+		NULL,
+		"Word of 16 characters or more that opens /doctor once, for half an hour after the "
+		"configuration was changed, while there are no keys." },
 	{ "health.interval", TYPE_INT, GLOBAL(health_interval), "30", 1, DAY,
 		"MESSAGES_HEALTH_INTERVAL", NULL, NULL,
 		"Seconds between probes of a backend, for all processes together." },

@@ -197,6 +197,7 @@ static void (*const shows[])(struct buf *b, const struct option *o, const void *
 	[TYPE_BOOL] = show_bool,
 	[TYPE_WORD] = show_word,
 	[TYPE_LIST] = show_list,
+	[TYPE_HIDDEN] = show_secret,
 	[TYPE_SECRET] = show_secret,
 	[TYPE_HEADERS] = show_headers,
 	[TYPE_BODY] = show_body,

@@ -506,6 +506,7 @@ static const struct {
 	bool (*put)(struct loader *l, const struct option *o, void *base, struct value *v);
 } types[] = {
 	[TYPE_TEXT] = { "text", put_text },
+	[TYPE_HIDDEN] = { "text", put_text },
 	[TYPE_URL] = { "URL", put_url },
 	[TYPE_PROXY] = { "URL", put_proxy },
 	[TYPE_PATH] = { "path", put_path },

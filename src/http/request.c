@@ -27,8 +27,10 @@ static const char *param(const struct http_request *r, const char *name)
 
 /* ---- the path ---- */
 
-/* Paths that are served as a whole; all others begin with /v1/. */
-static const char *const whole_paths[] = { "/health", "/health/detailed", "/status", "/api/hello" };
+/* Paths that are served as a whole, and what all others begin with. */
+static const char *const whole_paths[] = { "/health", "/health/detailed", "/status", "/api/hello",
+					   "/doctor" };
+static const char *const trees[] = { "/v1/", "/debug/", "/health/claude-code/" };
 
 static bool is_own(const char *path)
 {
@@ -39,7 +41,10 @@ static bool is_own(const char *path)
 	for (size_t i = 0; i < sizeof(whole_paths) / sizeof(*whole_paths); i++)
 		if (str_is(s, whole_paths[i]))
 			return true;
-	return !strncmp(path, "/v1/", 4);
+	for (size_t i = 0; i < sizeof(trees) / sizeof(*trees); i++)
+		if (!strncmp(path, trees[i], strlen(trees[i])))
+			return true;
+	return false;
 }
 
 static const char *find_own(const char *path)

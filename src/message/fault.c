@@ -5,6 +5,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
 
 static void fault_set_text(struct fault *f, const char *fmt, va_list ap)
 {
@@ -18,6 +21,19 @@ static void fault_set_text(struct fault *f, const char *fmt, va_list ap)
 	struct str cut = str_cut_utf8((struct str){ f->message, sizeof(f->message) - 1 },
 				      sizeof(f->message) - 4);
 	f->message[cut.n] = '\0';
+}
+
+void fault_note_clock(struct fault *f, int64_t wall_ms)
+{
+	size_t n = strlen(f->message);
+	char now[32];
+
+	if (wall_ms / 1000 >= clock_build())
+		return;
+	clock_rfc3339(now, sizeof(now), wall_ms, 0);
+	snprintf(f->message + n, sizeof(f->message) - n,
+		 " This machine's clock says %s, which is before this program was made: set the "
+		 "clock.", now);
 }
 
 int fault_set_at(const struct error_site *site, struct fault *f, enum fault_class class, int status,

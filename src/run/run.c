@@ -263,6 +263,8 @@ static int attempt_error(struct attempt *a)
 	if (a->fault->should_retry < 0)
 		a->fault->should_retry = a->should_retry;
 	a->fault->upstream_status = a->status;
+	if (a->fault->class == FAULT_AUTH && a->o->target->backend->auth == AUTH_SIGV4)
+		fault_note_clock(a->fault, clock_wall_ms());
 	trace_upstream_error(a->o->arena, buf_str(&a->body));
 	return -1;
 }

@@ -13,6 +13,7 @@
 
 #include <curl/curl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -283,7 +284,9 @@ static void set_connection(struct call *c, CURL *e)
 			 (long)(b->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
 	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
-	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, c->fresh ? 1L : 0L);
+	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, c->fresh || c->ask->look ? 1L : 0L);
+	if (c->ask->look)
+		curl_easy_setopt(e, CURLOPT_CERTINFO, 1L);
 	/* Both said, so that libcurl does not ask the environment. */
 	curl_easy_setopt(e, CURLOPT_PROXY, c->proxy);
 	curl_easy_setopt(e, CURLOPT_NOPROXY, "");
@@ -380,6 +383,8 @@ static enum upstream_result failed(struct call *c, enum failed_by by, CURLcode c
 	else if (code == CURLE_WRITE_ERROR && c->t.rest.failed)
 		code = CURLE_OUT_OF_MEMORY;
 	w = failure_of(c, by, code);
+	if (c->ask->report)
+		c->ask->report->lost = fail_lost(&w);
 	fail_fault(&w, f);
 	return UPSTREAM_FAILED;
 }
@@ -552,6 +557,49 @@ static enum upstream_result drive(struct call *c, struct fault *f, CURLcode *cod
 	}
 }
 
+static int64_t milliseconds(CURL *e, CURLINFO which)
+{
+	curl_off_t us = 0;
+
+	curl_easy_getinfo(e, which, &us);
+	return us > 0 ? us / 1000 : -1;
+}
+
+/* "Expire date:Jan  1 00:00:00 2027 GMT", of the first certificate: the peer's own. */
+static void look_at_certificate(CURL *e, struct upstream_look *l)
+{
+	struct curl_certinfo *info = NULL;
+
+	if (curl_easy_getinfo(e, CURLINFO_CERTINFO, &info) != CURLE_OK || !info ||
+	    info->num_of_certs < 1)
+		return;
+	for (struct curl_slist *i = info->certinfo[0]; i; i = i->next) {
+		if (strncmp(i->data, "Expire date:", 12) == 0)
+			l->certificate_expires = curl_getdate(i->data + 12, NULL);
+		else if (strncmp(i->data, "Issuer:", 7) == 0)
+			snprintf(l->issuer, sizeof(l->issuer), "%s", i->data + 7);
+	}
+	if (l->certificate_expires < 0)
+		l->certificate_expires = 0;
+}
+
+static void look(const struct call *c)
+{
+	struct upstream_look *l = c->ask->look;
+	CURL *e = c->slot->easy;
+	char *address = NULL;
+
+	*l = (struct upstream_look){
+		.resolved_ms = milliseconds(e, CURLINFO_NAMELOOKUP_TIME_T),
+		.connected_ms = milliseconds(e, CURLINFO_CONNECT_TIME_T),
+		.secured_ms = milliseconds(e, CURLINFO_APPCONNECT_TIME_T),
+	};
+	if (curl_easy_getinfo(e, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address)
+		snprintf(l->address, sizeof(l->address), "%s", address);
+	snprintf(l->anchors, sizeof(l->anchors), "%s", tls_anchors(c->ask->backend));
+	look_at_certificate(e, l);
+}
+
 /* One try on one slot. *again: a kept connection broke before it had taken the whole request. */
 static enum upstream_result try_once(struct call *c, struct fault *f, bool *again)
 {
@@ -576,6 +624,8 @@ static enum upstream_result try_once(struct call *c, struct fault *f, bool *agai
 	if (c->ask->report)
 		c->ask->report->reused = connects == 0 && c->t.stage > STAGE_CONNECT;
 	*again = code == CURLE_SEND_ERROR && connects == 0 && c->t.stage < STAGE_HEAD;
+	if (c->ask->look)
+		look(c);
 	curl_multi_remove_handle(c->slot->multi, c->slot->easy);
 	if (result == UPSTREAM_DONE)
 		slot_give(c->slot);

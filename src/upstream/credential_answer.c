@@ -165,6 +165,8 @@ int credential_refusal(const struct backend *b, const char *from, int status, st
 	credential_fault_at(ERROR_SITE("credential/refused", "\"was refused by %s with %d: %s\""),
 		now ? FAULT_TRANSIENT : FAULT_AUTH, b, f, "was refused%s%s with %d%s%s", from ? " by " : "", from ? from : "", status,
 		text.n ? ": " : "", text.n ? buf_cstr(&text) : "");
+	if (!now)
+		fault_note_clock(f, clock_wall_ms());
 	buf_release(&text);
 	return -1;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "upstream/tls.h"
 
@@ -113,6 +114,7 @@ static void say_verify(const struct failure *w, struct fault *f)
 	     "certificates in %s "
 	     "(backends.%s.ca_file).",
 	     name_of(w), w->host, w->text, *anchors ? anchors : "the system's store", name_of(w));
+	fault_note_clock(f, clock_wall_ms());
 	f->should_retry = 0;
 }
 
@@ -202,33 +204,35 @@ static void say_memory(const struct failure *w, struct fault *f)
 	free(probe);
 }
 
-/* libcurl's result codes and who says what they mean. */
+/* libcurl's result codes, who says what they mean, and how far the call was. */
 static const struct {
 	CURLcode code;
 	void (*say)(const struct failure *w, struct fault *f);
+	enum upstream_lost lost;
 } meanings[] = {
-	{ CURLE_COULDNT_RESOLVE_HOST, say_resolve },
-	{ CURLE_COULDNT_RESOLVE_PROXY, say_proxy },
-	{ CURLE_PROXY, say_proxy },
-	{ CURLE_COULDNT_CONNECT, say_connect },
-	{ CURLE_OPERATION_TIMEDOUT, say_connect_time }, /* the one time limit libcurl has */
-	{ CURLE_PEER_FAILED_VERIFICATION, say_verify },
-	{ CURLE_SSL_ISSUER_ERROR, say_verify },
-	{ CURLE_SSL_CACERT_BADFILE, say_anchors },
-	{ CURLE_SSL_CONNECT_ERROR, say_tls },
-	{ CURLE_SEND_ERROR, say_send },
-	{ CURLE_GOT_NOTHING, say_broken },
-	{ CURLE_RECV_ERROR, say_broken },
-	{ CURLE_HTTP2, say_broken },
-	{ CURLE_HTTP2_STREAM, say_broken },
-	{ CURLE_PARTIAL_FILE, say_cut },
-	{ CURLE_BAD_CONTENT_ENCODING, say_encoding },
-	{ CURLE_WEIRD_SERVER_REPLY, say_not_http },
-	{ CURLE_UNSUPPORTED_PROTOCOL, say_url },
-	{ CURLE_URL_MALFORMAT, say_url },
-	{ CURLE_OUT_OF_MEMORY, say_memory },
+	{ CURLE_COULDNT_RESOLVE_HOST, say_resolve, LOST_NAME },
+	{ CURLE_COULDNT_RESOLVE_PROXY, say_proxy, LOST_PROXY },
+	{ CURLE_PROXY, say_proxy, LOST_PROXY },
+	{ CURLE_COULDNT_CONNECT, say_connect, LOST_CONNECT },
+	/* The one time limit that libcurl has. */
+	{ CURLE_OPERATION_TIMEDOUT, say_connect_time, LOST_CONNECT_TIME },
+	{ CURLE_PEER_FAILED_VERIFICATION, say_verify, LOST_TRUST },
+	{ CURLE_SSL_ISSUER_ERROR, say_verify, LOST_TRUST },
+	{ CURLE_SSL_CACERT_BADFILE, say_anchors, LOST_ANCHORS },
+	{ CURLE_SSL_CONNECT_ERROR, say_tls, LOST_TLS },
+	{ CURLE_SEND_ERROR, say_send, LOST_SENDING },
+	{ CURLE_GOT_NOTHING, say_broken, LOST_ANSWER },
+	{ CURLE_RECV_ERROR, say_broken, LOST_ANSWER },
+	{ CURLE_HTTP2, say_broken, LOST_ANSWER },
+	{ CURLE_HTTP2_STREAM, say_broken, LOST_ANSWER },
+	{ CURLE_PARTIAL_FILE, say_cut, LOST_ANSWER },
+	{ CURLE_BAD_CONTENT_ENCODING, say_encoding, LOST_ANSWER },
+	{ CURLE_WEIRD_SERVER_REPLY, say_not_http, LOST_ANSWER },
+	{ CURLE_UNSUPPORTED_PROTOCOL, say_url, LOST_URL },
+	{ CURLE_URL_MALFORMAT, say_url, LOST_URL },
+	{ CURLE_OUT_OF_MEMORY, say_memory, LOST_OTHER },
 #if LIBCURL_VERSION_NUM >= 0x080600
-	{ CURLE_TOO_LARGE, say_head },
+	{ CURLE_TOO_LARGE, say_head, LOST_ANSWER },
 #endif
 };
 
@@ -269,6 +273,20 @@ static void say_first_byte(const struct failure *w, struct fault *f)
 	else
 		LATE(f, "backend %s sent no answer within %d s (backends.%s.first_byte_timeout).",
 		     name_of(w), w->backend->first_byte_timeout, name_of(w));
+}
+
+enum upstream_lost fail_lost(const struct failure *w)
+{
+	if (w->by == FAILED_SIZE)
+		return LOST_ANSWER;
+	if (w->by != FAILED_CURL)
+		return LOST_TIME;
+	if (w->tunnel_status >= 300)
+		return LOST_PROXY;
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
+		if (meanings[i].code == w->code)
+			return meanings[i].lost;
+	return LOST_OTHER;
 }
 
 void fail_fault(const struct failure *w, struct fault *f)

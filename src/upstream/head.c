@@ -130,6 +130,11 @@ static void set_error_type(struct upstream_head *h, struct str v, int64_t wall_m
 	copy(h->error_type, sizeof(h->error_type), v, false);
 }
 
+static void set_server(struct upstream_head *h, struct str v, int64_t wall_ms)
+{
+	copy(h->server, sizeof(h->server), v, false);
+}
+
 static void set_cost(struct upstream_head *h, struct str v, int64_t wall_ms)
 {
 	copy(h->cost, sizeof(h->cost), v, false);
@@ -151,6 +156,7 @@ static const struct {
 	{ "x-litellm-call-id", set_request_id },
 	{ RELAYED "retry-after", set_retry_after },
 	{ "x-litellm-response-cost", set_cost },
+	{ "server", set_server },
 };
 
 /* A header that has no room any more is left out whole: half of one would say something else. */

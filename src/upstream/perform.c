@@ -90,8 +90,11 @@ static enum upstream_result perform_once(const struct upstream_call *a, bool las
 
 	*again = false;
 	if (!a->caller_key && a->backend->auth != AUTH_NONE &&
-	    credential_get(a->backend, a->waiter, a->deadline, &own, f))
+	    credential_get(a->backend, a->waiter, a->deadline, &own, f)) {
+		if (a->report)
+			a->report->lost = LOST_CREDENTIAL;
 		return f->class == FAULT_CANCELLED ? UPSTREAM_CANCELLED : UPSTREAM_FAILED;
+	}
 	if (last || a->caller_key || !credential_renewable(a->backend))
 		result = call_perform(a, &own, f);
 	else

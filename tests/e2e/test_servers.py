@@ -1,9 +1,12 @@
 """What must be right through every web server. Each test gets a started server and its upstream."""
 import base64
+import json
 import socket
+import subprocess
 import threading
 import time
 
+import harness
 from client import Client, message, text_of
 from harness import KEY, ORIGIN
 from upstream import hello
@@ -336,3 +339,18 @@ def test_chunked_request(server, upstream):
             answer += got
     status = int(answer.split(b" ", 2)[1])
     assert status in (200, 411), answer[:300]
+
+
+def test_doctor(server, upstream):
+    """Each sample is in order, and the doctor says so."""
+    done = subprocess.run([server.gateway.program, "doctor", "--json", "--silence", "2", "--config",
+                           server.gateway.config,
+                           "http://127.0.0.1:%d%s" % (server.port, server.prefix)],
+                          capture_output=True, text=True, env=harness.clean_env(), timeout=240)
+    found = [f for f in json.loads(done.stdout) if f["area"] == "web server"]
+    wrong = [f for f in found if f["level"] in ("error", "warning")]
+    assert not wrong and done.returncode == 0, (done.returncode, wrong, done.stderr)
+    ids = {f["id"] for f in found}
+    assert {"web.answers", "web.headers_pass", "web.streams", "web.contents", "web.sizes",
+            "web.errors", "web.head", "web.silence"} <= ids, ids
+    assert ("web.slashes" not in ids) == server.encoded_slashes, ids

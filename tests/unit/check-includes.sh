@@ -21,7 +21,8 @@ allowed() {
 	access) echo base json message front http config state access ;;
 	route) echo base json message config route ;;
 	run) echo base json message dialect upstream state trace run ;;
-	api) echo base json message config front http access ingress route dialect upstream state trace run api ;;
+	doctor) echo base json message config upstream run doctor ;;
+	api) echo base json message config front http access ingress route dialect upstream state trace run doctor api ;;
 	demo) echo base demo ;;
 	*) echo "unknown stage: $1" >&2; exit 1 ;;
 	esac

@@ -72,6 +72,11 @@ static const struct path_case path_cases[] = {
 		"/v1/messages", "/ai" },
 	{ "Apache ProxyPass /, root", "/", "/", NULL, "/", "" },
 	/* nginx with its own fastcgi_params, and with fastcgi_split_path_info. */
+	{ "nginx /ai/, doctor", "/ai/doctor?web=1", "/ai/doctor", NULL, "/doctor", "/ai" },
+	{ "nginx /ai/, debug", "/ai/debug/errors/recent", "/ai/debug/errors/recent", NULL,
+		"/debug/errors/recent", "/ai" },
+	{ "nginx /ai/, readiness", "/ai/health/claude-code/readiness",
+		"/ai/health/claude-code/readiness", NULL, "/health/claude-code/readiness", "/ai" },
 	{ "nginx /", "/v1/messages?beta=true", "/v1/messages", NULL, "/v1/messages", "" },
 	{ "nginx /, unknown", "/nothing", "/nothing", NULL, "/nothing", "" },
 	{ "nginx /ai/", "/ai/v1/messages", "/ai/v1/messages", "", "/v1/messages", "/ai" },
