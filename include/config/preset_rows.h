@@ -37,8 +37,8 @@ extern const struct preset_env preset_databricks_env[], preset_bedrock_env[], pr
 
 /*
  * Members of the Messages API and its betas that no clone knows; what drops a member drops its beta
- * with it. Foreign signatures stay: DeepSeek, Kimi and MiniMax demand the thinking of earlier turns
- * and look at nothing but its text.
+ * with it. DeepSeek, Kimi and MiniMax demand the thinking of earlier turns; without a signature all
+ * take it, and MiniMax refuses another's (NousResearch/hermes-agent#17510, #75779).
  */
 #define CLONE_MEMBERS \
 	"safeguards, diagnostics, thread, context_management, container, mcp_servers, speed, " \

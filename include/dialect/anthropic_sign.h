@@ -11,9 +11,11 @@
  * backend's state, in the arena. -1 when memory ends. */
 int anthropic_sign(const struct decode_context *c, struct span *doc) MUST_CHECK;
 
-/* Is it this backend's state? */
-bool anthropic_signed(const struct backend *b, struct span signature);
-/* The content of a JSON string: what this backend gave; empty for another's. */
+/* Is it another's? What a clone signs comes back as its state, so that all else is of Claude, or of
+ * a conversation that began elsewhere; where signatures travel as they came, only another's state
+ * is known to be foreign. */
+bool anthropic_foreign(const struct backend *b, struct span signature);
+/* The content of a JSON string: what this backend gave. */
 int anthropic_unsign(struct arena *a, const struct backend *b, struct span signature,
 		     struct str *made) MUST_CHECK;
 

@@ -38,6 +38,13 @@ enum forced_tool {
 	FORCED_REFUSED,         /* the choice is left open */
 };
 
+/* What another provider signed, at a backend that verifies no signatures. */
+enum foreign_thinking {
+	FOREIGN_UNSIGNED,       /* without its signature */
+	FOREIGN_BLANK,          /* with an empty one */
+	FOREIGN_DROPPED,        /* left out */
+};
+
 /* Where a backend's credential comes from; rows of upstream/credential.c. */
 enum credential_kind {
 	CREDENTIAL_KEY,         /* api_key as it stands */
@@ -155,6 +162,7 @@ struct backend {
 	const char *temperature_zero;   /* what 0 becomes where that is refused; NULL: 0 */
 	const char *const *pass_members;/* openai-chat: members of the client's body that go on as they are; NULL-terminated */
 	bool plain_thinking;            /* anthropic: knows thinking on and off, not adaptive; no effort beside "disabled" */
+	enum foreign_thinking foreign_thinking; /* anthropic: of another provider's thinking */
 	bool drop_server_tools;         /* anthropic: tools that only the API itself runs are left out */
 	const char *auth_user;          /* Basic: the user where the key is only a password ("token") */
 	const char *host;               /* what base_url is made from where it is not set: "adb-123.4" */

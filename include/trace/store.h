@@ -54,6 +54,7 @@ struct trace_files {
 	size_t n;
 	int64_t bytes;
 	bool more;                      /* there are more than are kept here */
+	int problem;                    /* errno of a folder that could not be read, 0 */
 };
 
 /* Lists them, newest first; only names of this program's own. kinds: bits 1 << kind. */

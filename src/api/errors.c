@@ -250,20 +250,21 @@ static int usage_error(const char *what, const char *arg)
 	return 2;
 }
 
-/* "limit=5"; a bare word is what its question is about: an id, a hash or a number of days. */
+/* "limit=5"; a bare word is a number of days. The first of `show` is the id, whatever it looks
+ * like: clients make up their own. */
 static int take_argument(struct errors_ask *a, const char *arg)
 {
 	const char *eq = strchr(arg, '=');
 	char err[256];
 
+	if (a->question == ERRORS_SHOW && !a->query.filter.id) {
+		a->query.filter.id = arg;
+		return 0;
+	}
 	if (eq) {
 		if (errors_ask_param(a, (struct str){ arg, (size_t)(eq - arg) }, eq + 1, err,
 				     sizeof(err)))
 			return usage_error(err, "");
-		return 0;
-	}
-	if (a->question == ERRORS_SHOW && !a->query.filter.id) {
-		a->query.filter.id = arg;
 		return 0;
 	}
 	if (a->question == ERRORS_CLEANUP) {

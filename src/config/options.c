@@ -40,6 +40,7 @@ static const char *const reasonings[] = { "none", "effort", "openrouter", "think
 static const char *const replays[] = { "drop", "tools", "all", "details", "parts", "summary",
 	"blocks", NULL };
 static const char *const forced_tools[] = { "taken", "unthinking", "refused", NULL };
+static const char *const foreign_thinkings[] = { "unsigned", "blank", "dropped", NULL };
 static const char *const required_words[] = { "required", "any", NULL };
 static const char *const prefill_members[] = { "prefix", "partial", NULL };
 static const char *const temperatures[] = { "0.01", "0.001", NULL };
@@ -528,6 +529,10 @@ static const struct option backend_rows[] = {
 	{ "plain_thinking", TYPE_BOOL, BACKEND(plain_thinking), "false", 0, 0, NULL, NULL, NULL,
 		"Thinking is on or off, never adaptive, and has no effort where it is off "
 		"(anthropic)." },
+	{ "foreign_thinking", TYPE_WORD, BACKEND(foreign_thinking), "unsigned", 0, 0, NULL,
+		foreign_thinkings, NULL,
+		"Thinking that another provider signed goes without its signature, with an empty "
+		"one, or not at all, where Claude does not verify it (anthropic)." },
 	{ "drop_server_tools", TYPE_BOOL, BACKEND(drop_server_tools), "false", 0, 0, NULL, NULL,
 		NULL,
 		"Leave tools out that only the API itself runs (anthropic)." },

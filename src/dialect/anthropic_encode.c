@@ -61,22 +61,50 @@ static bool thinking_goes(const struct encode_context *c, const struct splices *
 	/* Refused where signatures are verified; and nothing can be read of redacted thinking. */
 	if (s->verified)
 		return opaque_ours(b->signature) || span_blank(b->signature);
-	return b->type == BLOCK_REDACTED_THINKING && opaque_ours(b->signature) &&
-	       !anthropic_signed(c->target->backend, b->signature);
+	return anthropic_foreign(c->target->backend, b->signature) &&
+	       (b->type == BLOCK_REDACTED_THINKING ||
+		c->target->backend->foreign_thinking == FOREIGN_DROPPED);
 }
 
-/* A clone's signature goes back as it gave it; of another provider's thinking the text stays. */
+static enum edit_action drop_signature(void *ctx, const struct span *path, unsigned depth,
+				       const struct scan *at, struct str *with)
+{
+	return span_is(path[depth], "signature") ? EDIT_DROP : EDIT_WHOLE;
+}
+
+/* Of another provider's thinking the text stays. */
+static void splice_foreign(const struct encode_context *c, struct splices *s,
+			   const struct block *b)
+{
+	const struct edit_rule rule = { .member = drop_signature };
+	struct edits found = { .arena = s->arena };
+
+	if (c->target->backend->foreign_thinking == FOREIGN_BLANK) {
+		splice_add(s, b->signature.p, b->signature.n, STR(""));
+		return;
+	}
+	if (edit_find(&found, (struct str){ b->raw.p, b->raw.n }, &rule, NULL, 0))
+		s->failed = true;
+	for (size_t i = 0; i < found.n; i++)
+		splice_add(s, b->raw.p + found.v[i].at, found.v[i].n, found.v[i].with);
+}
+
+/* A clone's signature goes back as it gave it. */
 static void splice_signature(const struct encode_context *c, struct splices *s,
 			     const struct block *b)
 {
 	struct str with;
 
 	if ((b->type != BLOCK_THINKING && b->type != BLOCK_REDACTED_THINKING) ||
-	    thinking_goes(c, s, b) || !opaque_ours(b->signature))
+	    thinking_goes(c, s, b))
 		return;
-	if (anthropic_unsign(s->arena, c->target->backend, b->signature, &with))
-		s->failed = true;
-	splice_add(s, b->signature.p, b->signature.n, with);
+	if (!s->verified && anthropic_foreign(c->target->backend, b->signature)) {
+		splice_foreign(c, s, b);
+	} else if (opaque_ours(b->signature)) {
+		if (anthropic_unsign(s->arena, c->target->backend, b->signature, &with))
+			s->failed = true;
+		splice_add(s, b->signature.p, b->signature.n, with);
+	}
 }
 
 /* Vectors for splice_elements; NULL (and the splices failed) when memory ends. */

@@ -68,15 +68,19 @@ int anthropic_sign(const struct decode_context *c, struct span *doc)
 	return rc;
 }
 
-bool anthropic_signed(const struct backend *b, struct span signature)
+bool anthropic_foreign(const struct backend *b, struct span signature)
 {
 	struct buf state;
 	bool own;
 
+	if (span_blank(signature))
+		return false;
+	if (!opaque_ours(signature))
+		return b->plain_thinking;
 	buf_init(&state, 0);
 	own = opaque_get(&state, b->origin, signature) == 1;
 	buf_release(&state);
-	return own;
+	return !own;
 }
 
 int anthropic_unsign(struct arena *a, const struct backend *b, struct span signature,

@@ -1,6 +1,7 @@
 /* Entries found and counted. */
 #include "trace/query.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct reader {
 	size_t left;                    /* bytes that may still be read */
 	int64_t until;                  /* clock_ms */
 	bool cut;                       /* a bound was met */
+	int problem;                    /* errno of what could not be read, 0 */
 };
 
 static bool in_bounds(struct reader *r)
@@ -71,6 +73,13 @@ static bool read_plain(struct reader *r, int fd, char *room)
 	return at > 0 || !carry || r->line(r, (struct str){ room, carry });
 }
 
+/* What was tidied away meanwhile is none. */
+static void note_problem(struct reader *r)
+{
+	if (errno != ENOENT)
+		r->problem = errno;
+}
+
 static bool read_packed(struct reader *r, const char *path)
 {
 	struct buf b;
@@ -78,7 +87,11 @@ static bool read_packed(struct reader *r, const char *path)
 	bool more = true;
 
 	buf_init(&b, UNPACK_MAX);
-	if (in_bounds(r) && store_unpack(path, UNPACK_MAX, &b) == 0) {
+	if (!in_bounds(r))
+		return true;
+	if (store_unpack(path, UNPACK_MAX, &b)) {
+		note_problem(r);
+	} else {
 		r->left = r->left > b.n ? r->left - b.n : 0;
 		r->cut = r->cut || b.n == UNPACK_MAX;
 		more = lines_of(r, buf_str(&b), &rest) &&
@@ -100,8 +113,10 @@ static bool read_file(struct reader *r, const struct trace_place *p, const struc
 	if (f->packed)
 		return read_packed(r, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
+	if (fd < 0) {
+		note_problem(r);
 		return true;
+	}
 	more = read_plain(r, fd, room);
 	close(fd);
 	return more;
@@ -132,9 +147,21 @@ static int read_all(struct reader *r, const struct trace_place *p, const struct 
 		read_file(r, p, f, room);
 	}
 	r->cut = r->cut || files.more;
+	if (files.problem)
+		r->problem = files.problem;
 	store_list_release(&files);
 	free(room);
 	return 0;
+}
+
+/* How far the answer reaches. */
+static void put_end(struct buf *b, const struct reader *r)
+{
+	buf_printf(b, ",\"complete\":%s", r->cut || r->problem ? "false" : "true");
+	if (r->problem)
+		buf_printf(b, ",\"problem\":\"not all files can be read: %s\"",
+			   strerror(r->problem));
+	buf_putc(b, '}');
 }
 
 /* ---- what a line says ---- */
@@ -144,6 +171,16 @@ struct entry {
 	struct span json, site;
 	struct span time;
 };
+
+static bool is_time(struct span s)
+{
+	if (s.form != SPAN_STR || s.n < 20 || s.n > 31)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!s.p[i] || !strchr("0123456789-:.TZ", s.p[i]))
+			return false;
+	return true;
+}
 
 /* A line whose writer ran out of space has the next one behind it. */
 static bool entry_read(struct entry *e, struct str line)
@@ -167,7 +204,7 @@ static bool entry_read(struct entry *e, struct str line)
 	e->json = span_json(line);
 	e->site = json_get(e->json, "site");
 	e->time = json_get(e->json, "time");
-	return e->time.form == SPAN_STR && e->time.n >= 20;
+	return is_time(e->time);
 }
 
 static bool ends_with(struct span s, const char *text)
@@ -327,7 +364,8 @@ int query_errors(const struct trace_place *p, const struct trace_query *q, struc
 			buf_put(out, f.v[i].p, f.v[i].n);
 		free(f.v[i].p);
 	}
-	buf_printf(out, "],\"count\":%zu,\"complete\":%s}", f.n, f.reader.cut ? "false" : "true");
+	buf_printf(out, "],\"count\":%zu", f.n);
+	put_end(out, &f.reader);
 	free(f.v);
 	*found = f.n;
 	return rc || f.failed || out->failed ? -1 : 0;
@@ -335,8 +373,10 @@ int query_errors(const struct trace_place *p, const struct trace_query *q, struc
 
 /* ---- counting ---- */
 
+#define NAME_SIZE 96
+
 struct group {
-	char name[96], first[32], last[32];
+	char name[NAME_SIZE], first[32], last[32];
 	size_t n;
 };
 
@@ -386,6 +426,26 @@ static struct group *group_of(struct tally *t, size_t kind, const char *name)
 	return &t->v[kind][GROUPS_MAX - 1];
 }
 
+/* As many bytes of a string's content as are at most max, no escape or character cut in two. */
+static size_t cut_content(struct span s, size_t max)
+{
+	size_t n = 0;
+
+	while (n < s.n) {
+		size_t more = s.p[n] != '\\' ? 1 : s.p[n + 1] == 'u' ? 6 : 2;
+
+		if (n + more > max)
+			break;
+		n += more;
+	}
+	return n < s.n ? str_cut_utf8((struct str){ s.p, s.n }, n).n : n;
+}
+
+static bool is_number(struct span s)
+{
+	return s.form == SPAN_JSON && s.n && (s.p[0] == '-' || (s.p[0] >= '0' && s.p[0] <= '9'));
+}
+
 static bool count_line(struct reader *r, struct str line)
 {
 	struct tally *t = (struct tally *)r;
@@ -401,13 +461,14 @@ static bool count_line(struct reader *r, struct str line)
 		struct span outer = counted[i].outer ? json_get(e.json, counted[i].outer) : e.json;
 		struct span v = json_get(outer, counted[i].member);
 		bool hour = strcmp(counted[i].by, "by_hour") == 0;
-		char name[96];
+		char name[NAME_SIZE];
 		struct group *g;
 
-		if (!span_given(v))
+		if (v.form != SPAN_STR && !is_number(v))
 			continue;
 		/* Of the time the hour: "2026-11-22T15". */
-		snprintf(name, sizeof(name), "%.*s", hour ? 13 : v.n < 95 ? (int)v.n : 95, v.p);
+		snprintf(name, sizeof(name), "%.*s", hour ? 13 : (int)cut_content(v, NAME_SIZE - 1),
+			 v.p);
 		g = group_of(t, i, name);
 		g->n++;
 		note_time(g->first, g->last, time);
@@ -453,7 +514,7 @@ int query_stats(const struct trace_place *p, const struct trace_query *q, struct
 		put_groups(out, t->v[i], t->n[i]);
 		buf_putc(out, ']');
 	}
-	buf_printf(out, ",\"complete\":%s}", t->reader.cut ? "false" : "true");
+	put_end(out, &t->reader);
 	free(t);
 	return rc || out->failed ? -1 : 0;
 }
@@ -471,6 +532,12 @@ static int64_t unit_ms(char c)
 	}
 }
 
+/* Where they stand in a time: month, day, hour, minute, second. */
+static const struct { size_t at; char least[3], most[3]; } parts[] = {
+	{ 5, "01", "12" }, { 8, "01", "31" }, { 11, "00", "23" }, { 14, "00", "59" },
+	{ 17, "00", "60" },
+};
+
 int query_since(const char *text, int64_t wall_ms, char out[32])
 {
 	struct str s = str_of(text);
@@ -486,6 +553,10 @@ int query_since(const char *text, int64_t wall_ms, char out[32])
 		return -1;
 	for (size_t i = 0; i < s.n && i < 19; i++)
 		if (like[i] == '0' ? s.p[i] < '0' || s.p[i] > '9' : s.p[i] != like[i])
+			return -1;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && parts[i].at < s.n; i++)
+		if (memcmp(s.p + parts[i].at, parts[i].least, 2) < 0 ||
+		    memcmp(s.p + parts[i].at, parts[i].most, 2) > 0)
 			return -1;
 	snprintf(out, 32, "%.*s", s.n < 19 ? 10 : 19, s.p);
 	return 0;

@@ -29,6 +29,25 @@ static const struct kind {
 	[TRACE_MCP] = { "mcp", false, "mcp_" },
 };
 
+/* log.dir itself may be a link; below it none is followed, so that who may write there can't have
+ * files made or deleted elsewhere. */
+static bool has_link(const struct trace_place *p, char *path)
+{
+	char *at = path + strlen(p->dir);
+	struct stat st;
+	bool link = false;
+
+	while (at && !link) {
+		at = strchr(at + 1, '/');
+		if (at)
+			*at = '\0';
+		link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+		if (at)
+			*at = '/';
+	}
+	return link;
+}
+
 /* "DIR/errors" or "DIR/debug/server_ID" */
 static int folder_path(const struct trace_place *p, enum trace_kind kind, const char *instance,
 		       char out[TRACE_PATH_MAX])
@@ -40,6 +59,10 @@ static int folder_path(const struct trace_place *p, enum trace_kind kind, const 
 
 	if (n < 0 || n >= TRACE_PATH_MAX - 64) {
 		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (has_link(p, out)) {
+		errno = ELOOP;
 		return -1;
 	}
 	return n;
@@ -258,6 +281,8 @@ static void list_folder(const struct trace_place *p, enum trace_kind kind, const
 	struct dirent *e;
 	DIR *d = folder_path(p, kind, instance, path) < 0 ? NULL : opendir(path);
 
+	if (!d && errno != ENOENT)
+		out->problem = errno;
 	while (d && (e = readdir(d))) {
 		struct trace_file f = { 0 };
 		struct stat st;
@@ -284,7 +309,9 @@ static void list_instances(const struct trace_place *p, unsigned wanted, struct 
 	int seen = 0;
 
 	snprintf(path, sizeof(path), "%s/debug", p->dir);
-	d = opendir(path);
+	d = has_link(p, path) ? (errno = ELOOP, NULL) : opendir(path);
+	if (!d && errno != ENOENT)
+		out->problem = errno;
 	while (d && seen < FOLDERS_MAX && (e = readdir(d))) {
 		char id[TRACE_ID_SIZE];
 

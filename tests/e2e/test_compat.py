@@ -258,3 +258,11 @@ def test_signatures_of_clones():
             s.upstream.calls.clear()
             answer_of(s.ask(model=model, tools=[TOOL], messages=turns, max_tokens=2000))
             assert s.upstream.calls[0].json["messages"][1]["content"] == sent, model
+
+        claudes = {"type": "thinking", "thinking": "hm", "signature": "EqoBCkYIBxgC"}
+        turns[1]["content"] = [claudes, content[1]]
+        for model, thinking in (("DEEPSEEK/deepseek-v4-pro", {"type": "thinking", "thinking": "hm"}),
+                                ("ANTHROPIC/claude-sonnet-4-5", claudes)):
+            s.upstream.calls.clear()
+            answer_of(s.ask(model=model, tools=[TOOL], messages=turns, max_tokens=2000))
+            assert s.upstream.calls[0].json["messages"][1]["content"][0] == thinking, model

@@ -302,6 +302,8 @@ def test_errors_on_the_command_line():
         recent = json.loads(setup.command("errors", "recent").stdout)
         assert recent["count"] == 1, recent
         shown = json.loads(setup.command("errors", "show", answer.headers["request-id"]).stdout)
+        # A client's own id may look like a parameter.
+        assert setup.command("errors", "show", "limit=5").returncode == 1
         check_entry(shown["errors"][0], answer)
         found = setup.command("errors", "search", "hash=" + answer.json["error_id"], "since=1h")
         assert json.loads(found.stdout)["count"] == 1, found

@@ -16,6 +16,7 @@ static const char *const reasoning[] = { "none", "effort", "openrouter", "thinki
 					 "switch", "parsed", NULL };
 static const char *const replay_names[] = { "drop", "tools", "all", "details", "parts", "summary",
 					    "blocks", NULL };
+static const char *const foreign_thinking[] = { "unsigned", "blank", "dropped", NULL };
 static const char *const forced_tool[] = { "taken", "unthinking", "refused", NULL };
 
 /* key | how its value reads | where it goes | ENUM: its words, in the order of the enum */
@@ -66,6 +67,7 @@ static const struct {
 	{ "forced_tool", ENUM, AT(forced_tool), forced_tool },
 	{ "temperature_zero", TEXT, AT(temperature_zero), NULL },
 	{ "pass_members", LIST, AT(pass_members), NULL },
+	{ "foreign_thinking", ENUM, AT(foreign_thinking), foreign_thinking },
 	{ "plain_thinking", YES, AT(plain_thinking), NULL },
 	{ "drop_server_tools", YES, AT(drop_server_tools), NULL },
 	{ "model_prefix", TEXT, AT(model_prefix), NULL },

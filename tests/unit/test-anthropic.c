@@ -127,12 +127,13 @@ static void our_state_never_reaches_anthropic(void **state)
 		    BODY("\"messages\":[" USER("a") ",{\"role\":\"assistant\",\"content\":[" THINK("mf1.lab.")
 			 "," THINK("mf1.lab.") "]}," USER("b") "]"),
 		    false, false, BODY("\"messages\":[" USER("a") "," USER("b") "]"));
-	/* Clones check no signatures, and some demand the blocks: their text stays. */
+	/* Where nothing is verified the text stays. */
 	expect_body(&clone, "m",
 		    BODY("\"messages\":[" USER("a") ",{\"role\":\"assistant\",\"content\":[" THINK("mf1.lab.")
 			 "," TEXT("x") "]}," USER("b") "]"), false, false,
-		    BODY("\"messages\":[" USER("a") ",{\"role\":\"assistant\",\"content\":[" THINK("")
-			 "," TEXT("x") "]}," USER("b") "]"));
+		    BODY("\"messages\":[" USER("a") ",{\"role\":\"assistant\",\"content\":["
+			 "{\"type\":\"thinking\",\"thinking\":\"t\"}," TEXT("x") "]}," USER("b")
+			 "]"));
 }
 
 static void stripped_for_a_retry(void **state)

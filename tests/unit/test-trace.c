@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -302,6 +303,43 @@ static void what_cannot_be_written_harms_nothing(void **state)
 	snprintf(p.dir, sizeof(p.dir), "%s/no/such", dir);
 	assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON), -1);
 	assert_false(exists("no"));
+}
+
+/* A folder that is a link is somebody else's: nothing is made, listed or deleted behind it. */
+static void folders_that_are_links(void **state)
+{
+	struct trace_place p = place(1 << 20, 100), behind = p;
+	struct trace_files files;
+	struct trace_tidied t;
+
+	snprintf(behind.dir, sizeof(behind.dir), "%s/behind", dir);
+	assert_int_equal(mkdir(behind.dir, 0700), 0);
+	assert_int_equal(put(&behind, TRACE_ERRORS, "{}\n", NOON), 0);
+	assert_int_equal(put(&behind, TRACE_OWN, "{}\n", NOON), 0);
+	assert_int_equal(symlink("behind/errors", path_of("errors")), 0);
+	assert_int_equal(symlink("behind/debug", path_of("debug")), 0);
+	assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON + DAY), -1);
+	assert_int_equal(errno, ELOOP);
+	assert_int_equal(put(&p, TRACE_OWN, "{}\n", NOON + DAY), -1);
+	assert_int_equal(store_list(&p, 3, &files), 0);
+	assert_int_equal(files.n, 0);
+	assert_int_equal(files.problem, ELOOP);
+	store_list_release(&files);
+	assert_int_equal(store_tidy(&p, 0, NOON + 9 * DAY, 5000, &t), 0);
+	assert_int_equal(t.deleted, 0);
+	/* One of an instance. */
+	assert_int_equal(unlink(path_of("debug")), 0);
+	assert_int_equal(mkdir(path_of("debug"), 0700), 0);
+	assert_int_equal(symlink("../behind/errors", path_of("debug/server_0123456789ab")), 0);
+	assert_int_equal(put(&p, TRACE_OWN, "{}\n", NOON + DAY), -1);
+	assert_int_equal(store_tidy(&p, 0, NOON + 9 * DAY, 5000, &t), 0);
+	assert_int_equal(t.deleted, 0);
+	assert_false(exists("behind/errors/errors_2026-11-23.jsonl"));
+	/* log.dir itself may be one. */
+	assert_int_equal(symlink("behind", path_of("link")), 0);
+	snprintf(p.dir, sizeof(p.dir), "%s/link", dir);
+	assert_int_equal(put(&p, TRACE_ERRORS, "{}\n", NOON + DAY), 0);
+	assert_true(exists("behind/errors/errors_2026-11-23.jsonl"));
 }
 
 /* ---- redaction ---- */
@@ -650,6 +688,58 @@ static void statistics(void **state)
 	buf_release(&b);
 }
 
+/* No errors, and errors that one may not see, are not the same answer. */
+static void what_cannot_be_read_is_said(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { .budget_ms = 5000, .limit = 10 };
+	size_t found;
+	struct buf b;
+
+	buf_init(&b, 0);
+	assert_int_equal(query_errors(&p, &q, &b, &found), 0);
+	assert_non_null(str_find(buf_str(&b), "\"complete\":true}"));
+	buf_reset(&b);
+	fclose(fopen(path_of("errors"), "w"));
+	assert_int_equal(query_errors(&p, &q, &b, &found), 0);
+	assert_int_equal(json_check(buf_str(&b), NULL, NULL), 0);
+	assert_non_null(str_find(buf_str(&b), "\"complete\":false,\"problem\":\"not all"));
+	buf_reset(&b);
+	assert_int_equal(query_stats(&p, &q, &b), 0);
+	assert_non_null(str_find(buf_str(&b), "\"complete\":false,\"problem\":\"not all"));
+	buf_release(&b);
+}
+
+/* Whatever stands in a file, the answer is JSON. */
+static void statistics_of_odd_entries(void **state)
+{
+	static const char *const odd[] = {
+		"{\"time\":\"2026-11-22T12:00:00.000000Z\",\"type\":{\"a\":\"b\"},\"status\":[\"\"]}\n",
+		"{\"time\":\"2026-11-22T12:00:00\\\"000000Z\",\"type\":\"never\"}\n",
+		"{\"time\":7,\"type\":\"never\"}\n",
+	};
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { .budget_ms = 5000 };
+	char line[1024], name[512];
+	struct buf b;
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++)
+		assert_int_equal(put(&p, TRACE_ERRORS, odd[i], NOON), 0);
+	for (int i = 88; i < 100; i++) {
+		memset(name, 'n', sizeof(name));
+		snprintf(name + i, 200, "\\u00e9\\\"\xc3\xa9%s", "\\\\\\\\ and more of it");
+		snprintf(line, sizeof(line), "{\"time\":\"2026-11-22T12:00:00.000000Z\","
+			 "\"type\":\"%s\"}\n", name);
+		assert_int_equal(put(&p, TRACE_ERRORS, line, NOON), 0);
+	}
+	buf_init(&b, 0);
+	assert_int_equal(query_stats(&p, &q, &b), 0);
+	assert_int_equal(json_check(buf_str(&b), NULL, NULL), 0);
+	assert_non_null(str_find(buf_str(&b), "{\"total\":13,"));
+	assert_null(str_find(buf_str(&b), "never"));
+	buf_release(&b);
+}
+
 /* A line without an end, longer than any entry, in a file larger than a block. */
 static void a_long_line_is_skipped(void **state)
 {
@@ -672,7 +762,9 @@ static void a_long_line_is_skipped(void **state)
 static void since_is_read(void **state)
 {
 	static const char *const bad[] = { "", "yesterday", "5x", "-3h", "2026-11", "2026-11-22T1",
-					   "2026/11/22", "2026-11-22 10:00:00" };
+					   "2026/11/22", "2026-11-22 10:00:00", "2026-13-01",
+					   "2026-00-10", "2026-11-32", "2026-11-22T24:00:00Z",
+					   "2026-11-22T10:60:00Z" };
 	char out[32];
 
 	assert_int_equal(query_since("2026-11-22", NOON, out), 0);
@@ -711,6 +803,7 @@ int main(void)
 		TEST(bounds_hold),
 		TEST(what_is_over_is_compressed),
 		TEST(what_cannot_be_written_harms_nothing),
+		TEST(folders_that_are_links),
 		TEST(credentials_are_taken_out),
 		TEST(words_of_the_request_are_taken_out),
 		TEST(words_are_found_at_any_place),
@@ -722,6 +815,8 @@ int main(void)
 		TEST(instances),
 		TEST(questions_are_answered),
 		TEST(statistics),
+		TEST(what_cannot_be_read_is_said),
+		TEST(statistics_of_odd_entries),
 		TEST(a_long_line_is_skipped),
 		TEST(since_is_read),
 		TEST(registry),
