@@ -127,6 +127,8 @@ void account_fault(struct account *a, const struct fault *f);
  * call, from its begin on; its body while it is held (r: parsed, or NULL). */
 void api_trace_options(const struct config *c, struct trace_options *o);
 void api_trace_setup(const struct config *c);
+/* A fault that the caller is told goes into the error files; of callers without a key a few. */
+void api_trace_answered(struct api_call *c, const struct fault *f);
 void api_trace_begin(struct api_call *c);
 void api_trace_body(struct api_call *c, struct str body, const struct message_request *r);
 /* `messages.fcgi errors …` (args: NULL-terminated) and --error-sites (api/errors.c). */

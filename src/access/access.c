@@ -219,8 +219,12 @@ static bool host_is_local(const struct config *c, const struct http_request *r)
  * that is trusted has told the client's.) */
 static const char *forwarding_header(const struct http_request *r)
 {
-	static const char *const marks[] = { "HTTP_FORWARDED=", "HTTP_X_FORWARDED",
-					     "HTTP_X_REAL_IP=", "HTTP_VIA=" };
+	static const char *const marks[] = {
+		"HTTP_FORWARDED=", "HTTP_X_FORWARDED", "HTTP_X_ORIGINAL_FORWARDED",
+		"HTTP_X_REAL_IP=", "HTTP_X_CLIENT_IP=", "HTTP_X_CLUSTER_CLIENT_IP=",
+		"HTTP_TRUE_CLIENT_IP=", "HTTP_FASTLY_CLIENT_IP=", "HTTP_CF_CONNECTING_IP=",
+		"HTTP_CDN_LOOP=", "HTTP_VIA=",
+	};
 	const char *const *params = r->front->ops->params(r->front);
 
 	for (; params && *params; params++)
@@ -253,7 +257,7 @@ static const char *not_here(const struct config *c, const struct http_request *r
 		return "the Host header names another host; further names go into access.hosts";
 	if (!client->forwarded && forwarding_header(r))
 		return "a proxy has passed the request on (it holds a Forwarded, X-Forwarded-*, "
-		       "X-Real-IP or Via header)";
+		       "X-Real-IP or Via header, or one like them)";
 	if (http_header(r, "origin") && !r->cors_origin)
 		return "a web page sent it whose Origin is not listed in access.origins";
 	return NULL;

@@ -68,7 +68,7 @@ int api_fault(struct api_call *c, const struct fault *f)
 {
 	account_fault(&c->account, f);
 	/* First, so that whoever reads the id in the answer finds it recorded. */
-	trace_fault(f, TRACE_ANSWERED);
+	api_trace_answered(c, f);
 	return anthropic_error_answer(c->answer, f);
 }
 

@@ -4,6 +4,11 @@
 
 #include "api/api.h"
 #include "base/log.h"
+#include "state/rates.h"
+
+/* A minute, over all processes; the mark is even, as no key's is. */
+#define STRANGERS 60
+#define STRANGERS_MARK UINT64_C(0x73726e6567727474)
 
 void api_trace_options(const struct config *c, struct trace_options *o)
 {
@@ -85,6 +90,24 @@ void api_trace_begin(struct api_call *c)
 	c->trace.started_us = c->answer->started_us;
 	c->trace.fill = fill;
 	trace_begin(&c->trace);
+}
+
+/* Anybody can be refused as often as he likes: recorded each time, it would be what is kept, and
+ * the errors of who may be here what has to go. */
+static bool is_one_too_many(const struct api_call *c, const struct fault *f)
+{
+	bool stranger = !c->access.key && !c->busy &&
+			(c->config->access_mode == ACCESS_KEYS || f->scope == FAULT_OF_KEY);
+	struct rate r;
+
+	return stranger && trace_on() &&
+	       !rate_take(STRANGERS_MARK, RATE_REQUESTS, STRANGERS, 1, &r);
+}
+
+void api_trace_answered(struct api_call *c, const struct fault *f)
+{
+	if (!is_one_too_many(c, f))
+		trace_fault(f, TRACE_ANSWERED);
 }
 
 void api_trace_body(struct api_call *c, struct str body, const struct message_request *r)

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import time
 
 import harness
 from client import Client, message
@@ -266,6 +267,21 @@ def test_debug_where_one_develops():
                             ("Host", "evil.example"), ("Origin", "https://evil.example")):
             answer = setup.debug("/debug/errors/recent", key=None, **{name: value})
             assert answer.status == 401, (name, answer.status)
+
+
+def test_strangers_do_not_fill_the_files():
+    """Errors of who may be here stay, however many are refused beside them."""
+    with Traced(harness.Lighttpd) as setup:
+        setup.upstream.reset(refuse)
+        start = time.monotonic()
+        for i in range(130):
+            answer = setup.debug("/v1/models", key=None)
+            assert answer.status == 401 and answer.headers["x-error-id"], answer.body
+        told = len(setup.entries("errors/*.jsonl"))
+        assert 60 <= told <= 61 + time.monotonic() - start, told
+        for i in range(70):
+            assert fail(setup).status == 400
+        assert len(setup.entries("errors/*.jsonl")) >= told + 70
 
 
 def test_nothing_is_recorded_without_a_folder():
