@@ -7,6 +7,8 @@
 
 /* Is the member with this path ("tools.strict") left out, by its name or with its beta? */
 bool anthropic_member_refused(const struct backend *b, struct str path);
+/* A tool that only the API itself runs, and this backend does not. */
+bool anthropic_tool_refused(const struct backend *b, const struct tool *t);
 /* Edits of the request's body: what is refused goes, what the config or a quirk says of a member
  * takes its place. w: NULL for the API itself. -1 when memory ends. */
 int anthropic_find_refused(const struct encode_context *c, const struct anthropic_wrapped *w,

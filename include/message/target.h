@@ -164,6 +164,7 @@ struct backend {
 	bool plain_thinking;            /* anthropic: knows thinking on and off, not adaptive; no effort beside "disabled" */
 	enum foreign_thinking foreign_thinking; /* anthropic: of another provider's thinking */
 	bool drop_server_tools;         /* anthropic: tools that only the API itself runs are left out */
+	const char *const *pass_server_tools; /* of these the types that stay; NULL-terminated */
 	const char *auth_user;          /* Basic: the user where the key is only a password ("token") */
 	const char *host;               /* what base_url is made from where it is not set: "adb-123.4" */
 	const char *api_version;        /* Azure OpenAI: "2024-10-21", "preview"; NULL: the API without dates */

@@ -536,6 +536,8 @@ static const struct option backend_rows[] = {
 	{ "drop_server_tools", TYPE_BOOL, BACKEND(drop_server_tools), "false", 0, 0, NULL, NULL,
 		NULL,
 		"Leave tools out that only the API itself runs (anthropic)." },
+	{ "pass_server_tools", TYPE_LIST, BACKEND(pass_server_tools), NULL, 0, 0, NULL, NULL, NULL,
+		"The types of such tools that stay; `*` and `?` match (anthropic)." },
 };
 const struct option_table options_backend = { "backends.NAME.",
 	"Settings of one backend. Variables here are for all of them.",

@@ -60,7 +60,8 @@ const struct preset_env preset_databricks_env[] = {
 /*
  * Claude's models on Bedrock are reached through inference profiles alone. One beta that is not
  * known there fails the whole request, so only those pass that have been seen to be taken; no API
- * lists them.
+ * lists them. Of the tools that are the API's own it has those that clients run, and tool search; any
+ * other fails the request (code.claude.com, "Feature availability").
  */
 const struct preset_setting preset_bedrock[] = {
 	{ "base_url", "https://bedrock-runtime.{region}.amazonaws.com" },
@@ -73,6 +74,8 @@ const struct preset_setting preset_bedrock[] = {
 	{ "model_small", "global.anthropic.claude-haiku-5-5" },
 	{ "drop_members", "metadata, cache_control, container, mcp_servers, service_tier, thread, "
 		"diagnostics, speed, fallbacks, inference_geo" },
+	{ "drop_server_tools", "true" },
+	{ "pass_server_tools", "bash_*, text_editor_*, computer_*, memory_*, tool_search_tool_*" },
 	{ "pass_betas", "claude-code-*, interleaved-thinking-*, thinking-token-count-*, "
 		"context-management-2025-06-27, mid-conversation-system-2026-04-07, "
 		"per-turn-control-2026-07-01, mid-conversation-tool-changes-2026-07-01, "

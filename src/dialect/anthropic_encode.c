@@ -259,6 +259,30 @@ static void splice_billing(const struct encode_context *c, struct splices *s)
 		splice_elements(s, l.elements, l.gone, r->nsystem);
 }
 
+/* For the log and the client: what is left out, by its type. */
+static void note_dropped(const struct encode_context *c, struct outgoing *out)
+{
+	const struct message_request *r = c->request;
+	const char **v = NULL;
+	size_t n = 0, cap = 0;
+	struct buf type;
+
+	buf_init(&type, 0);
+	for (size_t i = 0; i < r->ntools; i++) {
+		if (!anthropic_tool_refused(c->target->backend, &r->tools[i]))
+			continue;
+		v = arena_grow(c->arena, v, n, &cap, sizeof(*v));
+		buf_reset(&type);
+		if (!v || span_put_text(&type, r->tools[i].type))
+			break;
+		v[n] = arena_buf(c->arena, &type).p;
+		n += v[n] != NULL;
+	}
+	buf_release(&type);
+	out->dropped = v;
+	out->ndropped = v ? n : 0;
+}
+
 /* Tools that only the API itself runs. */
 static void splice_server_tools(const struct encode_context *c, struct splices *s)
 {
@@ -267,7 +291,7 @@ static void splice_server_tools(const struct encode_context *c, struct splices *
 
 	for (size_t i = 0; !s->failed && i < r->ntools; i++) {
 		l.elements[i] = r->tools[i].raw;
-		l.gone[i] = r->tools[i].server;
+		l.gone[i] = anthropic_tool_refused(c->target->backend, &r->tools[i]);
 	}
 	if (!s->failed)
 		splice_elements(s, l.elements, l.gone, r->ntools);
@@ -470,7 +494,7 @@ static void splice_tool_list(const struct encode_context *c, struct splices *s,
 	for (size_t i = 0; i < c->request->ntools; i++) {
 		const struct tool *t = &c->request->tools[i];
 
-		if (t->server && c->target->backend->drop_server_tools)
+		if (anthropic_tool_refused(c->target->backend, t))
 			continue;
 		buf_puts(&b, n++ ? "," : "");
 		put_tool(c, &b, t);
@@ -534,6 +558,7 @@ static int encode_body(const struct encode_context *c, enum op op,
 	splice_model(c, &s, w);
 	splice_thinking_member(c, &s, &q);
 	splice_tools(c, &s, &q);
+	note_dropped(c, out);
 	if (op == OP_MESSAGE) {
 		if (!w || w->stream)
 			splice_stream(c, &s);
@@ -611,12 +636,26 @@ static void encode_headers(const struct encode_context *c, enum op op, struct ou
 	out->nheaders = h.n;
 }
 
+/* The choice demands a tool that is left out. */
+static bool demands_refused(const struct encode_context *c)
+{
+	const struct message_request *r = c->request;
+
+	for (size_t i = 0; i < r->ntools; i++)
+		if (anthropic_tool_refused(c->target->backend, &r->tools[i]) &&
+		    span_eq(r->tools[i].name, r->tool_choice_name))
+			return true;
+	return false;
+}
+
 int anthropic_encode_wrapped(const struct encode_context *c, enum op op,
 			     const struct anthropic_wrapped *w, struct outgoing *out,
 			     struct fault *f)
 {
 	struct header_list h = { .arena = c->arena };
 
+	if (demands_refused(c) && demand_server_tool(c, op, f))
+		return -1;
 	out->method = "POST";
 	out->stream = op == OP_MESSAGE && c->want_stream;
 	header_add(&h, "Content-Type: application/json");
@@ -647,7 +686,7 @@ int anthropic_encode(const struct encode_context *c, enum op op, struct outgoing
 				op == OP_MODELS ? "?limit=1000" : "");
 	out->stream = op == OP_MESSAGE && c->want_stream;
 	encode_headers(c, op, out);
-	if (op != OP_MODELS && b->drop_server_tools && demand_server_tool(c, op, f))
+	if (op != OP_MODELS && demands_refused(c) && demand_server_tool(c, op, f))
 		return -1;
 	if (op != OP_MODELS && encode_body(c, op, NULL, out))
 		return fault_no_memory(f);

@@ -5,6 +5,7 @@
  */
 #include "dialect/anthropic_quirks.h"
 
+#include "dialect/anthropic_refuse.h"
 #include "dialect/openai_encode.h"
 #include "json/scan.h"
 
@@ -68,7 +69,7 @@ void anthropic_quirks_read(const struct encode_context *c, struct anthropic_quir
 	if (b->temperature_zero && span_double(r->temperature, &t) && t <= 0)
 		q->temperature = b->temperature_zero;
 	for (size_t i = 0; b->drop_server_tools && i < r->ntools; i++)
-		gone += r->tools[i].server;
+		gone += anthropic_tool_refused(b, &r->tools[i]);
 	q->tools_gone = gone && gone == r->ntools;
 	q->any = q->thinking || q->effort_gone || q->tool_choice || q->temperature ||
 		 q->tools_gone;

@@ -80,6 +80,12 @@ bool anthropic_member_refused(const struct backend *b, struct str path)
 	return false;
 }
 
+bool anthropic_tool_refused(const struct backend *b, const struct tool *t)
+{
+	return b->drop_server_tools && t->server &&
+	       !listed(b->pass_server_tools, (struct str){ t->type.p, t->type.n });
+}
+
 /* ---- the walk ---- */
 
 struct refusal {

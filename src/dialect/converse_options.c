@@ -306,12 +306,13 @@ static const char *effort_word(const struct converse *v)
 	return r->thinking == THINKING_NOT_GIVEN ? NULL : "medium";
 }
 
-/* Amazon's own: docs.aws.amazon.com/nova, "Extended thinking"; topK has a place of its own. */
+/* Amazon's own: only the second generation reasons (docs.aws.amazon.com/nova, "Reasoning
+ * capabilities"); topK has a place of its own. */
 static void nova_fields(struct converse *v, bool *first)
 {
 	const char *effort = effort_word(v);
 
-	if (effort) {
+	if (effort && str_find_nocase(str_of(v->e.context->target->model), "nova-2")) {
 		segs_key(v->e.body, first, "reasoningConfig");
 		converse_put(v, "{\"type\":\"enabled\",\"maxReasoningEffort\":\"");
 		converse_put(v, effort);

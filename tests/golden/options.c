@@ -74,6 +74,7 @@ static const struct {
 	{ "session_member", TEXT, AT(session_member), NULL },
 	{ "beta_header", TEXT, AT(beta_header), NULL },
 	{ "pass_betas", LIST, AT(pass_betas), NULL },
+	{ "pass_server_tools", LIST, AT(pass_server_tools), NULL },
 	{ "max_tokens_member", TEXT, AT(max_tokens_member), NULL },
 	{ "max_tokens_min", LONG, AT(max_tokens_min), NULL },
 	{ "max_tokens_max", LONG, AT(max_tokens_max), NULL },
