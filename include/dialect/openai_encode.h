@@ -49,6 +49,9 @@ bool openai_member(struct openai_encoder *e, const char *key);
 /* Notes something that this backend can't have; what: a name or type. */
 void openai_dropped(struct openai_encoder *e, struct span what);
 void openai_put_name(struct openai_encoder *e, struct span name); /* short form, as a JSON string */
+/* As opaque_get, of this backend's own state and into the scratch buffer, which is emptied before;
+ * without memory for it the encoding fails. */
+int openai_own_state(struct openai_encoder *e, struct span signature);
 void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat);
 /* openai_ids.c: an id in the backend's call_id_length characters; STR_NONE when memory ends. */
 struct str openai_short_id(struct openai_encoder *e, struct str id);

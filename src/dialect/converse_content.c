@@ -49,8 +49,8 @@ static const char *document_name(struct converse *v, struct span title)
 	size_t n = 0, end;
 
 	buf_reset(text);
-	if (span_given(title))
-		span_put_text(text, title);
+	if (span_given(title) && span_put_text(text, title))
+		v->e.body->failed = true;
 	for (end = text->n; end > 0 && text->n - end < 5 && text->p[end - 1] != '.'; end--)
 		;
 	end = end > 1 && text->p[end - 1] == '.' && text->n - end < 5 ? end - 1 : text->n;

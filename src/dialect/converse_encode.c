@@ -26,10 +26,9 @@ static bool own_state(struct converse *v, const struct block *b)
 	struct buf *state = &v->e.scratch;
 	int rc;
 
-	buf_reset(state);
 	if (v->e.context->strip_thinking || !span_is_string(b->signature) || !b->signature.n)
 		return false;
-	rc = opaque_get(state, v->backend.origin, b->signature);
+	rc = openai_own_state(&v->e, b->signature);
 	/* Claude's own signatures are the same wherever it runs. */
 	if (rc == 0 && v->claude)
 		rc = span_put_text(state, b->signature) ? -1 : 1;

@@ -121,9 +121,8 @@ static void put_thinking(struct content *c, const struct block *b, struct pendin
 	struct openai_encoder *e = &c->g->e;
 	struct str state;
 
-	buf_reset(&e->scratch);
 	if (e->context->strip_thinking || b->type != BLOCK_THINKING ||
-	    opaque_get(&e->scratch, e->backend->origin, b->signature) != 1)
+	    openai_own_state(e, b->signature) != 1)
 		return;
 	state = arena_buf(e->arena, &e->scratch);
 	if (state.n > 1 && str_utf8(state))
@@ -149,13 +148,17 @@ static void put_id(struct gemini_encoder *g, const struct call *call)
 	struct str text;
 
 	buf_reset(id);
-	if (!(g->model->flags & GEMINI_SIGNED) || call->repeat ||
-	    id_to_upstream(id, call->use->id))
+	if (!(g->model->flags & GEMINI_SIGNED) || call->repeat)
 		return;
-	text = buf_str(id);
-	if (!str_starts(text, GEMINI_ID_MARK))
+	if (id_to_upstream(id, call->use->id)) {
+		g->e.body->failed = true;
 		return;
-	text = arena_str(g->e.arena, text);
+	}
+	if (!str_starts(buf_str(id), GEMINI_ID_MARK))
+		return;
+	text = arena_buf(g->e.arena, id);
+	if (!text.p)
+		return;
 	segs_puts(g->e.body, "\"id\":");
 	segs_string(g->e.body, span_utf8((struct str){ text.p + strlen(GEMINI_ID_MARK),
 						       text.n - strlen(GEMINI_ID_MARK) }));

@@ -67,6 +67,17 @@ void openai_put_name(struct openai_encoder *e, struct span name)
 	put_scratch(e);
 }
 
+int openai_own_state(struct openai_encoder *e, struct span signature)
+{
+	int rc;
+
+	buf_reset(&e->scratch);
+	rc = opaque_get(&e->scratch, e->backend->origin, signature);
+	if (e->scratch.failed)
+		e->body->failed = true;
+	return rc;
+}
+
 void openai_put_id(struct openai_encoder *e, struct span id, unsigned repeat)
 {
 	buf_reset(&e->scratch);

@@ -23,8 +23,7 @@ static bool has_text(const struct block *const *blocks, size_t n)
 /* The backend gave its reasoning as one text; what cut it into blocks was other content between. */
 static bool own_piece(struct openai_encoder *e, const struct block *b)
 {
-	buf_reset(&e->scratch);
-	return opaque_get(&e->scratch, e->backend->origin, b->signature) == 1;
+	return openai_own_state(e, b->signature) == 1;
 }
 
 static void put_text(struct openai_encoder *e, const char *member,
@@ -105,8 +104,7 @@ static void put_state(struct openai_encoder *e, const struct block *b, size_t *i
 	struct span all;
 	struct scan it;
 
-	buf_reset(state);
-	if (opaque_get(state, e->backend->origin, b->signature) != 1 ||
+	if (openai_own_state(e, b->signature) != 1 ||
 	    json_check(buf_str(state), NULL, NULL))
 		return;
 	all = span_json(str_trim(arena_buf(e->arena, state)));
@@ -157,8 +155,7 @@ static struct span signed_items(struct openai_encoder *e, const struct block *b,
 			       ? claude_item(e, b, form)
 			       : SPAN_ABSENT;
 	}
-	buf_reset(state);
-	if (opaque_get(state, e->backend->origin, b->signature) != 1 ||
+	if (openai_own_state(e, b->signature) != 1 ||
 	    json_check(buf_str(state), NULL, NULL))
 		return SPAN_ABSENT;
 	all = str_trim(arena_buf(e->arena, state));

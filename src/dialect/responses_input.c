@@ -102,8 +102,7 @@ static void put_thought(struct input *in, const struct block *b)
 	struct openai_encoder *e = in->e;
 	struct str state;
 
-	buf_reset(&e->scratch);
-	if (opaque_get(&e->scratch, e->backend->origin, b->signature) != 1)
+	if (openai_own_state(e, b->signature) != 1)
 		return;
 	state = arena_str(e->arena, str_trim(buf_str(&e->scratch)));
 	if (!state.n || json_check(state, NULL, NULL) || !span_is_object(span_json(state)) ||

@@ -52,15 +52,21 @@ static const char tools_body[] =
 	"\"additionalProperties\":false}},{\"name\":\"a_name_that_is_longer_than_sixty_four_characters_"
 	"and_so_has_to_be_shortened\",\"input_schema\":{\"type\":\"object\"}}]}";
 
-/* path: below the gateway. answer: a golden case whose upstream's bytes are sent, or the bytes. */
+/* path: below the gateway. answer: a golden case whose upstream's bytes are sent, or the bytes.
+ * request: a golden case whose request is asked; NULL: tools_body. */
 struct row {
 	const char *name, *method, *path, *status, *content_type, *answer;
 	bool stream;
+	const char *request;
 };
 
 #define CASES "tests/golden/cases/"
 #define POST(name, backend, type, answer, stream)                                             \
-	{ name, "POST", "/b/" backend "/v1/messages", "200 OK", type, CASES answer ".case", stream }
+	{ name, "POST", "/b/" backend "/v1/messages", "200 OK", type, CASES answer ".case", stream, \
+	  NULL }
+#define TURN(name, backend, type, answer, request)                                            \
+	{ name, "POST", "/b/" backend "/v1/messages", "200 OK", type, CASES answer ".case", true, \
+	  CASES request ".case" }
 
 static const struct row rows[] = {
 	POST("chat, stream", "OPENROUTER", SSE, "openai-chat/answer-reasoning-then-call", true),
@@ -75,17 +81,31 @@ static const struct row rows[] = {
 	POST("converse, whole", "BEDROCK", JSON, "bedrock/converse-answer-body", false),
 	POST("cohere, stream", "COHERE", SSE, "cohere/stream-calls", true),
 	POST("cohere, whole", "COHERE", JSON, "cohere/whole-citations", false),
+	TURN("chat, thoughts given back", "OPENROUTER", SSE, "openai-chat/answer-text",
+	     "openai-chat/claude-code-turn"),
+	TURN("chat, documents", "OPENROUTER", SSE, "openai-chat/answer-text",
+	     "openai-chat/result-document-and-search"),
+	TURN("messages, blocks taken out", "ANTHROPIC", SSE, "anthropic/events-mapped",
+	     "anthropic/signature-foreign"),
+	TURN("gemini, a schema of references", "GEMINI", SSE, "gemini/answer-text",
+	     "gemini/schema-recursive"),
+	TURN("gemini, thoughts given back", "GEMINI", SSE, "gemini/answer-text",
+	     "gemini/request-signature-steps"),
+	TURN("responses, thoughts given back", "OPENAI", SSE, "openai-responses/answer-text",
+	     "openai-responses/round-trip"),
+	TURN("converse, documents", "BEDROCK", FRAMES, "bedrock/converse-answer",
+	     "bedrock/converse-media"),
 	{ "an error of the backend's", "POST", "/b/OPENROUTER/v1/messages", "429 Too Many", JSON,
-	  "{\"error\":{\"message\":\"slower\",\"metadata\":{\"raw\":\"really\"}}}", true },
+	  "{\"error\":{\"message\":\"slower\",\"metadata\":{\"raw\":\"really\"}}}", true, NULL },
 	{ "a chain of two", "POST", "/b/both/v1/messages", "200 OK", SSE,
-	  CASES "openai-chat/answer-text.case", true },
+	  CASES "openai-chat/answer-text.case", true, NULL },
 	{ "count", "POST", "/v1/messages/count_tokens", "200 OK", JSON, "{\"input_tokens\":9}",
-	  false },
+	  false, NULL },
 	{ "models", "GET", "/b/OPENROUTER/v1/models", "200 OK", JSON,
 	  "{\"data\":[{\"id\":\"vendor/one\",\"created\":1700000000,\"context_length\":9000}]}",
-	  false },
-	{ "health", "GET", "/health/detailed", "200 OK", JSON, "{\"data\":[]}", false },
-	{ "an unknown path", "GET", "/v1/nothing", "200 OK", JSON, "{}", false },
+	  false, NULL },
+	{ "health", "GET", "/health/detailed", "200 OK", JSON, "{\"data\":[]}", false, NULL },
+	{ "an unknown path", "GET", "/v1/nothing", "200 OK", JSON, "{}", false, NULL },
 };
 
 /* ---- the gateway ---- */
@@ -190,10 +210,12 @@ static int write_well(struct front *f, const void *p, size_t n)
 	return rc;
 }
 
+static struct str request_body; /* of the row */
+
 /* fail: which allocation does, 0: none. True when there were so many. */
 static bool ask(const struct row *r, struct got *g, size_t fail, bool rest)
 {
-	char body[sizeof(tools_body) + 32], method[32], uri[128], length[64];
+	char method[32], uri[128], length[64];
 	const char *params[] = { method, uri, length, "SCRIPT_NAME=", "REMOTE_ADDR=127.0.0.1",
 				 "SERVER_ADDR=127.0.0.1", "HTTP_HOST=localhost",
 				 "CONTENT_TYPE=application/json", "HTTP_ANTHROPIC_BETA=x-1,y-2",
@@ -204,11 +226,10 @@ static bool ask(const struct row *r, struct got *g, size_t fail, bool rest)
 	struct front_ops ops;
 	struct str out;
 
-	snprintf(body, sizeof(body), tools_body, r->stream ? "\"stream\":true," : "");
 	snprintf(method, sizeof(method), "REQUEST_METHOD=%s", r->method);
 	snprintf(uri, sizeof(uri), "REQUEST_URI=%s", r->path);
-	snprintf(length, sizeof(length), "CONTENT_LENGTH=%zu", post ? strlen(body) : 0);
-	m = memory_front_new(params, post ? str_of(body) : STR_NONE, 300);
+	snprintf(length, sizeof(length), "CONTENT_LENGTH=%zu", post ? request_body.n : 0);
+	m = memory_front_new(params, post ? request_body : STR_NONE, 300);
 	assert_non_null(m);
 	memory_ops = memory_front(m)->ops;
 	ops = *memory_ops;
@@ -357,19 +378,32 @@ static const char *check_asked(const struct asked *well)
 
 /* ---- all of them ---- */
 
-static void set_answer(const struct row *r)
+static void read_case(struct golden_case *c, const char *name)
+{
+	const char *top = getenv("srcdir");
+	const char *path = arena_printf(&cases, "%s/%s", top ? top : ".", name);
+
+	if (case_read(c, path, &cases))
+		fail_msg("%s can't be read", path);
+}
+
+static void set_row(const struct row *r)
 {
 	struct str bytes = str_of(r->answer);
 	struct golden_case c;
-	const char *top = getenv("srcdir");
 
 	if (str_starts(bytes, CASES)) {
-		const char *path = arena_printf(&cases, "%s/%s", top ? top : ".", r->answer);
-
-		if (case_read(&c, path, &cases) || case_upstream(&c, NULL, &cases, &bytes))
-			fail_msg("%s can't be read", path);
+		read_case(&c, r->answer);
+		assert_int_equal(case_upstream(&c, NULL, &cases, &bytes), 0);
 	}
 	backend_answers(r->status, r->content_type, bytes);
+	if (r->request) {
+		read_case(&c, r->request);
+		request_body = case_text(&c, "request");
+	} else {
+		request_body = str_of(arena_printf(&cases, tools_body,
+						   r->stream ? "\"stream\":true," : ""));
+	}
 }
 
 /* All are shown, so that one run tells what there is to do. */
@@ -420,7 +454,7 @@ static void test_row(void **state)
 	size_t n;
 
 	wrong = 0;
-	set_answer(r);
+	set_row(r);
 	ask(r, &well, 0, false);
 	assert_null(split(&well));
 	note_asked(&asked);

@@ -37,7 +37,8 @@ static struct config *load(const char *access)
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
 	require(f);
-	fprintf(f, "proxy_backend = \"lab\"; access = { %s };\n"
+	fprintf(f, "proxy_backend = \"lab\"; access = { %s "
+		"trusted_proxies = ( \"127.0.0.1\", \"10.0.0.0/8\", \"fd00::/8\" ); };\n"
 		"backends = { lab = { dialect = \"openai-chat\"; base_url = \"http://x.test\"; "
 		"api_key = \"s\"; }; };\n", access);
 	require(fclose(f) == 0);

@@ -37,7 +37,10 @@ static void write_config(FILE *f)
 {
 	fputs("proxy_backend = \"lab0\";\n"
 	      "access = { mode = \"keys\"; origins = ( \"http://ok.example\" );\n"
-	      "  keys = ( { name = \"k\"; group = \"g\"; sha256 = \"" KEY_HASH "\"; } ); };\n"
+	      "  keys = ( { name = \"k\"; group = \"g\"; sha256 = \"" KEY_HASH "\";\n"
+	      "    endpoints = ( \"messages\", \"count_tokens\", \"models\", \"health\", "
+	      "\"debug\" ); } );\n"
+	      "  trusted_proxies = ( \"127.0.0.1\" ); };\n"
 	      "models = { big = \"m-big\"; small = \"m-small\"; };\n"
 	      "targets = { chain = ( \"lab0/one\", \"lab10/two\", \"lab2/claude-x\" ); };\n"
 	      "routes = ( { name = \"first\"; when = { model = \"first*\"; }; to = \"chain\"; },\n"

@@ -1,16 +1,18 @@
 /*
  * The small readers: state in signatures, call ids, tool names, what is hidden in texts, when a
- * tool's input is complete, no_proxy lists. What goes through a codec comes back as it was; what
+ * tool's input is complete, no_proxy lists, addresses and networks, times of a search. What goes through a codec comes back as it was; what
  * is fed in pieces gives the same as whole.
  */
 #include <ctype.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/redact.h"
 #include "checker.h"
 #include "dialect/dialect.h"
 #include "json/progress.h"
 #include "json/scan.h"
+#include "trace/query.h"
 #include "upstream/proxy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -42,7 +44,8 @@ static void check_id(struct str text)
 	for (size_t i = 0; i < there.n; i++)
 		require(isalnum((unsigned char)there.p[i]) || there.p[i] == '_' || there.p[i] == '-');
 	require(id_to_upstream(&back, span_utf8(buf_str(&there))) == 0);
-	if (text.n && !str_starts(text, "toolu_mf1_"))
+	/* "null" is an id that a backend has not: it gets a new one. */
+	if (text.n && !str_starts(text, "toolu_mf1_") && !str_is(text, "null"))
 		require(str_eq(buf_str(&back), text));
 	buf_release(&there);
 	buf_release(&back);
@@ -97,6 +100,29 @@ static void check_proxy(struct str text)
 	proxy_excluded(text, "2001:db8::1", 80);
 }
 
+static void check_address(struct str text)
+{
+	struct address a, again;
+	char back[ADDRESS_TEXT];
+	struct net net;
+
+	if (address_parse(text, &a)) {
+		address_text(&a, back);
+		require(address_parse(str_of(back), &again) && !memcmp(&a, &again, sizeof(a)));
+		require(net_parse(str_of(back), &net) && net_has(&net, &a));
+	}
+	if (net_parse(text, &net))
+		require(net.bits >= 0 && net.bits <= 128 && net_has(&net, &net.address));
+}
+
+static void check_since(const char *text)
+{
+	char out[32] = "";
+
+	if (query_since(text, INT64_C(1795348800000), out) == 0)
+		require(strlen(out) >= 10 && strlen(out) < sizeof(out));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str text = { (const char *)data, size };
@@ -105,6 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	arena_init(&a, 0);
 	check_progress(text);
 	check_proxy(text);
+	check_address(text);
+	check_since(arena_str(&a, text).p);
 	check_redact(arena_str(&a, text).p);
 	if (str_utf8(text)) {
 		proxy_loopback(arena_str(&a, text).p);
