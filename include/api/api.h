@@ -106,9 +106,9 @@ int api_json(struct api_call *c, int status, struct cJSON *tree);
 void api_tree_begin(void);
 void api_tree_add(struct cJSON *list, struct cJSON *item);
 char *api_tree_print(const struct cJSON *tree);
-/* Backends, routes and targets with their breakers and last errors (api/members.c). preset: only
- * the backends that begin with it, NULL: all. */
-void api_add_members(struct cJSON *root, const struct config *c, const char *preset);
+/* Backends that the caller may use, routes and targets with their breakers and last errors
+ * (api/members.c). preset: only the backends that begin with it, NULL: all. */
+void api_add_members(struct cJSON *root, const struct api_call *c, const char *preset);
 bool api_is_of(const struct backend *b, const char *preset);
 /* /health/detailed of the backends that begin with this preset alone; NULL: of all. */
 int api_health_of(struct api_call *c, const char *preset);

@@ -193,7 +193,7 @@ static cJSON *status_tree(const struct api_call *c, const char *preset, bool pro
 	add_text(root, "config", c->config->source);
 	cJSON_AddNumberToObject(root, "config_generation", (double)c->config->generation);
 	add_models(root, c->config, b);
-	api_add_members(root, c->config, preset);
+	api_add_members(root, c, preset);
 	add_features(root, b);
 	/* Asking costs milliseconds: libcurl asks every library of its own. */
 	if (probe_now)

@@ -31,7 +31,7 @@ static const char *kind_name(int32_t kind)
 }
 
 /* state: "closed", "open" until a time, "probing" (one request is finding out). */
-static void put_breaker(cJSON *o, const struct breaker *b, const struct host_error *e)
+static void put_breaker(cJSON *o, const struct breaker *b, const struct host_error *e, bool words)
 {
 	static const char *const phases[] = { "closed", "open", "probing" };
 	cJSON *error;
@@ -48,34 +48,46 @@ static void put_breaker(cJSON *o, const struct breaker *b, const struct host_err
 	cJSON_AddStringToObject(error, "kind", kind_name(e->kind));
 	if (e->status)
 		cJSON_AddNumberToObject(error, "status", e->status);
-	if (e->text[0])
+	if (e->text[0] && words)
 		cJSON_AddStringToObject(error, "message", e->text);
 	cJSON_AddNumberToObject(error, "count", e->count);
 }
 
-static void add_breaker(cJSON *o, const char *name)
+static void add_breaker(cJSON *o, const char *name, bool words)
 {
 	struct host_error e;
 	struct breaker b;
 
 	host_breaker_get(name, &b, &e);
-	put_breaker(o, &b, &e);
+	put_breaker(o, &b, &e, words);
 }
 
 /* A model that has a rate limit of its own has been at it. */
-static void add_model(void *ctx, const char *label, const struct breaker *b,
-		      const struct host_error *e)
+static void put_model(cJSON *to, const char *label, const struct breaker *b,
+		      const struct host_error *e, bool words)
 {
-	cJSON *o = cJSON_CreateObject(), *list = cJSON_GetObjectItem(ctx, "models");
+	cJSON *o = cJSON_CreateObject(), *list = cJSON_GetObjectItem(to, "models");
 
 	if (!list)
-		list = cJSON_AddArrayToObject(ctx, "models");
+		list = cJSON_AddArrayToObject(to, "models");
 	cJSON_AddStringToObject(o, "model", label);
-	put_breaker(o, b, e);
+	put_breaker(o, b, e, words);
 	api_tree_add(list, o);
 }
 
-static void add_key(cJSON *list, const struct backend *b)
+static void add_model(void *ctx, const char *label, const struct breaker *b,
+		      const struct host_error *e)
+{
+	put_model(ctx, label, b, e, false);
+}
+
+static void add_model_with_words(void *ctx, const char *label, const struct breaker *b,
+				 const struct host_error *e)
+{
+	put_model(ctx, label, b, e, true);
+}
+
+static void add_key(cJSON *list, const struct backend *b, bool words)
 {
 	cJSON *o = cJSON_CreateObject();
 
@@ -85,35 +97,38 @@ static void add_key(cJSON *list, const struct backend *b)
 	}
 	if (b->api_key_from)
 		cJSON_AddStringToObject(o, "from", b->api_key_from);
-	add_breaker(o, b->key_mark);
-	host_breaker_each(b->key_mark, add_model, o);
+	add_breaker(o, b->key_mark, words);
+	host_breaker_each(b->key_mark, words ? add_model_with_words : add_model, o);
 	api_tree_add(list, o);
 }
 
-static cJSON *backend_tree(const struct config *c, const struct backend *b)
+static cJSON *backend_tree(const struct config *c, const struct backend *b, bool words)
 {
 	cJSON *o = cJSON_CreateObject(), *keys;
 
 	cJSON_AddStringToObject(o, "name", b->name);
 	cJSON_AddStringToObject(o, "dialect", b->dialect);
 	cJSON_AddBoolToObject(o, "in_use", b == c->backend);
-	add_breaker(o, b->name);
-	host_breaker_each(b->name, add_model, o);
+	add_breaker(o, b->name, words);
+	host_breaker_each(b->name, words ? add_model_with_words : add_model, o);
 	keys = cJSON_AddArrayToObject(o, "keys");
 	for (size_t i = 0; i < b->nways; i++)
-		add_key(keys, &b->ways[i]);
+		add_key(keys, &b->ways[i], words);
 	if (!b->nways)
-		add_key(keys, b);
+		add_key(keys, b, words);
 	return o;
 }
 
-static void add_chain(cJSON *o, const struct route_target *t)
+static void add_chain(cJSON *o, const struct route_target *t, const struct access_key *key)
 {
 	cJSON *list = cJSON_AddArrayToObject(o, "members");
 
 	for (size_t i = 0; i < t->n; i++) {
-		cJSON *m = cJSON_CreateObject();
+		cJSON *m;
 
+		if (!access_backend(key, t->v[i].backend->name))
+			continue;
+		m = cJSON_CreateObject();
 		cJSON_AddStringToObject(m, "backend", t->v[i].backend->name);
 		if (t->v[i].model)
 			cJSON_AddStringToObject(m, "model", t->v[i].model);
@@ -128,13 +143,25 @@ bool api_is_of(const struct backend *b, const char *preset)
 	return !preset || (b->preset && str_is_nocase(str_of(b->preset), preset));
 }
 
-void api_add_members(struct cJSON *root, const struct config *c, const char *preset)
+/* A backend's error may quote the request that it was an answer to, and that was anybody's. */
+static bool may_see_words(const struct api_call *c)
 {
+	if (c->access.key)
+		return access_may(c->access.key, RIGHT_DEBUG);
+	return c->config->access_mode == ACCESS_LOCAL;
+}
+
+void api_add_members(struct cJSON *root, const struct api_call *call, const char *preset)
+{
+	const struct config *c = call->config;
+	const struct access_key *key = call->access.key;
 	cJSON *list = cJSON_AddArrayToObject(root, "backends");
+	bool words = may_see_words(call);
 
 	for (size_t i = 0; i < c->nbackends; i++)
-		if (api_is_of(&c->backends[i], preset))
-			api_tree_add(list, backend_tree(c, &c->backends[i]));
+		if (api_is_of(&c->backends[i], preset) &&
+		    access_backend(key, c->backends[i].name))
+			api_tree_add(list, backend_tree(c, &c->backends[i], words));
 	if (preset)
 		return;
 	list = cJSON_AddArrayToObject(root, "routes");
@@ -143,7 +170,7 @@ void api_add_members(struct cJSON *root, const struct config *c, const char *pre
 
 		if (c->routes[i].name)
 			cJSON_AddStringToObject(o, "name", c->routes[i].name);
-		add_chain(o, &c->routes[i].to);
+		add_chain(o, &c->routes[i].to, key);
 		api_tree_add(list, o);
 	}
 	list = cJSON_AddArrayToObject(root, "targets");
@@ -151,7 +178,7 @@ void api_add_members(struct cJSON *root, const struct config *c, const char *pre
 		cJSON *o = cJSON_CreateObject();
 
 		cJSON_AddStringToObject(o, "name", c->targets[i].name);
-		add_chain(o, &c->targets[i]);
+		add_chain(o, &c->targets[i], key);
 		api_tree_add(list, o);
 	}
 }

@@ -92,6 +92,6 @@ int api_universal_health(struct api_call *c)
 	bool running = stop_get() == STOP_RUNNING;
 
 	cJSON_AddStringToObject(root, "status", running ? "healthy" : "draining");
-	api_add_members(root, c->config, NULL);
+	api_add_members(root, c, NULL);
 	return api_json(c, running ? 200 : 503, root);
 }

@@ -114,6 +114,29 @@ def test_backends_of_a_key():
         second.close()
 
 
+def test_health_shows_a_key_what_is_its():
+    """No other backends; what backends said, which may quote anybody, to who may look at errors."""
+    other = 'name = "ops"; sha256 = "%s"; endpoints = ( "health", "debug" );' % sha256("sk-ops")
+    with Setup(Nginx) as s:
+        second = Upstream()
+        s.gateway.write(access=keys('name = "limited"; sha256 = "%s"; backends = "test";' %
+                                    sha256(KEY), other), backend=backends(second),
+                        more='targets = { both = ( "second/m", "test/m" ); };')
+        time.sleep(1.05)
+        s.upstream.reset(lambda call: call.whole(500, {"error": {"message": "odd: private words"}}))
+        assert ask(s).status == 500
+        for path in ("/health/detailed", "/status", "/v1/universal/health"):
+            with s.client() as client:
+                mine = client.ask("GET", path)
+            with Client(s.server.port, s.server.prefix, "sk-ops") as client:
+                all_of_it = client.ask("GET", path)
+            assert mine.status == all_of_it.status == 200, path
+            assert b"private words" not in mine.body and b"second" not in mine.body, mine.body
+            assert mine.json["backends"][0]["last_error"]["status"] == 500, mine.body
+            assert b"private words" in all_of_it.body and b"second" in all_of_it.body
+        second.close()
+
+
 def test_databricks_paths_are_of_a_backend():
     config = 'retries = 0; }; AZURE_DATABRICKS = { api_key = "dapi-x"; retries = 0; ' \
         'base_url = "http://127.0.0.1:%d/serving-endpoints";'

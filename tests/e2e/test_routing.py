@@ -206,7 +206,7 @@ def test_a_process_just_started_knows():
         assert not set(before) & set(harness.processes_below(s.gateway.dir))
         assert len(s.upstream.calls) == 2, "the new process did not know"
         error = s.health("test")["last_error"]
-        assert error["count"] == 2 and error["message"] == "scripted failure", error
+        assert error["count"] == 2 and error["kind"] == "failed", error
 
 
 def test_all_benched():
