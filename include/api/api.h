@@ -32,6 +32,7 @@ struct account {
 	const char *fault_type;              /* NULL: none */
 	const struct error_site *fault_site;
 	int fault_status;                    /* of an error inside a 200, too */
+	char fault_note[sizeof((struct fault){ 0 }.note)]; /* what the client is not told */
 };
 
 /* What the request holds of its key's limits (api/limits.c). */

@@ -29,6 +29,7 @@ struct fault {
 	int status;             /* HTTP status for the client: 400 … 529 */
 	const char *type;       /* the API's error type, static: "invalid_request_error", … */
 	char message[2048];     /* one or two sentences, UTF-8, NUL-terminated */
+	char note[512];         /* what only who runs the gateway may read (paths): log, error entries */
 	const char *details;    /* JSON object for error.details, static or in the request's arena; NULL for none */
 	int upstream_status;    /* the backend's own HTTP status, 0 when there was none */
 	int retry_after;        /* whole seconds, -1: none */
@@ -66,6 +67,8 @@ int fault_set_at(const struct error_site *site, struct fault *f, enum fault_clas
 int fault_no_memory_at(const struct error_site *site, struct fault *f);
 /* The id of the place that made it, "" when there is none; returns out. */
 const char *fault_id(const struct fault *f, char out[SITE_ID_SIZE]);
+/* After fault_set, which empties it; a longer one is cut. */
+void fault_note(struct fault *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "transient", "rate" …, for logs. */
 const char *fault_class_name(enum fault_class class);
 /* Where wall_ms, this machine's clock, is before the time of the build: adds a sentence that says so.

@@ -49,6 +49,8 @@ const char *credential_kind_name(const struct backend *b);
 int credential_fault_at(const struct error_site *site, enum fault_class class,
 			const struct backend *b, struct fault *f, const char *fmt, ...)
 	PRINTF_LIKE(5, 6);
+/* A file of it that is no JSON. */
+int credential_unreadable(const struct backend *b, const char *path, struct fault *f);
 /* Appends the first line of what a program or an endpoint said, 300 bytes at most, without what
  * looks like a token or key. */
 void credential_quote(struct buf *out, struct str text);

@@ -13,6 +13,7 @@ void account_fault(struct account *a, const struct fault *f)
 	a->fault_type = f->type;
 	a->fault_site = f->site;
 	a->fault_status = f->status;
+	memcpy(a->fault_note, f->note, sizeof(a->fault_note));
 }
 
 static void put_key(struct buf *b, const char *key)
@@ -117,6 +118,7 @@ static void put_end(struct buf *b, const struct api_call *c)
 		return;
 	put_text(b, "fault", a->fault_type);
 	put_int(b, "fault_status", a->fault_status);
+	put_text(b, "fault_note", a->fault_note);
 	put_site(b, a->fault_site);
 }
 

@@ -52,6 +52,19 @@ int fault_set_at(const struct error_site *site, struct fault *f, enum fault_clas
 	return -1;
 }
 
+void fault_note(struct fault *f, const char *fmt, ...)
+{
+	struct str cut;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vsnprintf(f->note, sizeof(f->note), fmt, ap) < 0)
+		f->note[0] = '\0';
+	va_end(ap);
+	cut = str_cut_utf8(str_of(f->note), sizeof(f->note) - 4);
+	f->note[cut.n] = '\0';
+}
+
 int fault_no_memory_at(const struct error_site *site, struct fault *f)
 {
 	fault_set_at(site, f, FAULT_OVERLOADED, 529, "overloaded_error",

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,7 @@ static NOINLINE void record(const struct trace_setting *s, struct trace_event *e
 void trace_fault(const struct fault *f, enum trace_fate fate)
 {
 	struct trace_event e = { .site = f->site, .fault = f, .fate = fate };
+	char text[sizeof(f->message) + sizeof(f->note) + 4];
 	struct trace_setting *s;
 	int saved = errno;
 
@@ -112,7 +114,9 @@ void trace_fault(const struct fault *f, enum trace_fate fate)
 		return;
 	e.level = fate != TRACE_ANSWERED ? LOG_LEVEL_WARN
 		: f->status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN;
-	e.text = str_of(f->message);
+	snprintf(text, sizeof(text), "%s%s%s%s", f->message, f->note[0] ? " [" : "", f->note,
+		 f->note[0] ? "]" : "");
+	e.text = str_of(text);
 	record(s, &e);
 	setting_put(s);
 	errno = saved;

@@ -104,10 +104,9 @@ static int credential(const struct upstream_call *c, const char *own, struct cur
 		r = fault_set(f, FAULT_AUTH, 502, "api_error",
 			      "backend %s: its key (%s) is too long or holds a control character, "
 			      "such as a line's end.",
-			      b->name,
-			      c->caller_key	? "the caller's own"
-			      : b->api_key_from ? b->api_key_from
-						: "api_key");
+			      b->name, c->caller_key ? "the caller's own" : "api_key");
+		if (!c->caller_key && b->api_key_from)
+			fault_note(f, "api_key from %s", b->api_key_from);
 		f->should_retry = 0;
 		return r;
 	}

@@ -41,16 +41,18 @@ static int read_token(const struct backend *b, const char *path, struct buf *tok
 	obj = span_json(buf_str(&text));
 	if (r)
 		credential_fault(b, f, "needs somebody to sign on: run \"aws sso login\" as the "
-				 "gateway's user (%s is not there)", path);
+				 "gateway's user");
 	else if (json_check(buf_str(&text), NULL, NULL))
-		r = credential_fault(b, f, "is no JSON: %s", path);
+		r = credential_unreadable(b, path, f);
 	end = r ? 0 : credential_moment(json_get(obj, "expiresAt"));
 	if (r == 0 && end && end <= clock_wall_ms())
 		r = credential_fault(b, f, "needs somebody to sign on again: run \"aws sso login\" "
 				     "as the gateway's user");
 	if (r == 0 && (span_put_text(token, span_unquote(json_get(obj, "accessToken"))) ||
 		       !token->n))
-		r = credential_fault(b, f, "has a sign-on cache without accessToken: %s", path);
+		r = credential_fault(b, f, "has a sign-on cache without accessToken");
+	if (r)
+		fault_note(f, "%s", path);
 	credential_wipe(&text);
 	return r;
 }

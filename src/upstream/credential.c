@@ -173,7 +173,7 @@ static int renew_or_keep(const struct backend *b, struct entry *e, struct waiter
 		return 0;
 	if (f->class == FAULT_CANCELLED || !credential_good(&e->now, e->refused))
 		return -1;
-	log_warn("%s; the one that is there is used while it is good", f->message);
+	log_warn("%s [%s]; the one that is there is used while it is good", f->message, f->note);
 	*f = FAULT_INIT;
 	return 0;
 }

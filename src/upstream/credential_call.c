@@ -201,12 +201,17 @@ static int read_all(const char *path, struct buf *out)
 int credential_read(const struct backend *b, const char *path, struct buf *out, struct fault *f)
 {
 	struct str text;
+	int rc = 0;
 
 	if (read_all(path, out))
-		return credential_fault(b, f, "can't be read from %s: %s", path, strerror(errno));
+		rc = credential_fault(b, f, "can't be read from its file: %s", strerror(errno));
 	text = str_trim(buf_str(out));
-	if (!text.n)
-		return credential_fault(b, f, "can't be read from %s: the file is empty", path);
+	if (rc == 0 && !text.n)
+		rc = credential_fault(b, f, "can't be read: its file is empty");
+	if (rc) {
+		fault_note(f, "%s", path);
+		return rc;
+	}
 	memmove(out->p, text.p, text.n);
 	out->n = text.n;
 	return 0;

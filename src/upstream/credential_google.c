@@ -216,7 +216,7 @@ static int from_file(const struct backend *b, const char *path, struct waiter *w
 	buf_init(&text, GOOGLE_FILE_MAX);
 	r = credential_read(b, path, &text, f);
 	if (r == 0 && json_check(buf_str(&text), NULL, NULL))
-		r = credential_fault(b, f, "is no JSON: %s", path);
+		r = credential_unreadable(b, path, f);
 	if (r == 0)
 		r = from_object(b, span_json(buf_str(&text)), w, out, f);
 	credential_wipe(&text);

@@ -59,3 +59,10 @@ int credential_fault_at(const struct error_site *site, enum fault_class class,
 		f->should_retry = 0;
 	return -1;
 }
+
+int credential_unreadable(const struct backend *b, const char *path, struct fault *f)
+{
+	credential_fault(b, f, "has a file that is no JSON");
+	fault_note(f, "%s", path);
+	return -1;
+}

@@ -241,8 +241,8 @@ static int failed(const struct backend *b, const char *name, enum run_end end, i
 		snprintf(how, sizeof(how), "%s", ends[end]);
 	buf_init(&said, 0);
 	credential_quote(&said, buf_str(&r->words));
-	credential_fault(b, f, "is missing: %s %s%s%s", name, how, said.n ? ": " : "",
-			 buf_cstr(&said));
+	credential_fault(b, f, "is missing: its command %s", how);
+	fault_note(f, "%s%s%s", name, said.n ? ": " : "", buf_cstr(&said));
 	buf_release(&said);
 	return -1;
 }
@@ -263,8 +263,9 @@ static int run_words(const struct backend *b, char **argv, const struct credenti
 	close_fd(&childs[1]);
 	buf_init(&r.words, 0);
 	if (error) {
-		rc = credential_fault(b, f, "could not be asked for: %s: %s%s", argv[0],
+		rc = credential_fault(b, f, "could not be asked for: its command: %s%s",
 				      strerror(error), sandbox_hint(error));
+		fault_note(f, "%s", argv[0]);
 	} else {
 		end = read_output(&r, w);
 		status = end_child(&r, w, end != RUN_OVER);

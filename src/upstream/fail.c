@@ -110,10 +110,10 @@ static void say_verify(const struct failure *w, struct fault *f)
 	const char *anchors = tls_anchors(w->backend);
 
 	FAIL(f,
-	     "backend %s: the TLS certificate of %s is not trusted: %s. Trusted are the "
-	     "certificates in %s "
-	     "(backends.%s.ca_file).",
-	     name_of(w), w->host, w->text, *anchors ? anchors : "the system's store", name_of(w));
+	     "backend %s: the TLS certificate of %s is not trusted: %s. Which are is said by "
+	     "backends.%s.ca_file.",
+	     name_of(w), w->host, w->text, name_of(w));
+	fault_note(f, "trusted are those in %s", *anchors ? anchors : "the system's store");
 	fault_note_clock(f, clock_wall_ms());
 	f->should_retry = 0;
 }
@@ -121,9 +121,10 @@ static void say_verify(const struct failure *w, struct fault *f)
 static void say_anchors(const struct failure *w, struct fault *f)
 {
 	FAIL(f,
-	     "backend %s: the file of trusted certificates %s can't be read or holds none "
+	     "backend %s: the file of trusted certificates can't be read or holds none "
 	     "(backends.%s.ca_file).",
-	     name_of(w), tls_anchors(w->backend), name_of(w));
+	     name_of(w), name_of(w));
+	fault_note(f, "%s", tls_anchors(w->backend));
 	f->should_retry = 0;
 }
 

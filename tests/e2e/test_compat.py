@@ -124,7 +124,8 @@ def test_messages_clones():
             assert call.headers["authorization"] == "Bearer " + KEY
             assert call.json["thinking"]["type"] == "enabled", (preset, call.json)
             assert "safeguards" not in call.json and len(call.json["tools"]) == 1
-            assert call.json["messages"][1]["content"][0]["signature"] == "foreign"
+            assert call.json["messages"][1]["content"][0] == {"type": "thinking",
+                                                              "thinking": "hm"}
 
 
 def text_of_whole(answer):
