@@ -253,7 +253,8 @@ void trace_tidy_now(int budget_ms)
 		return;
 	atomic_store(&trace.wanted, false);
 	rc = store_tidy(&s->place, s->place.retention_days, clock_wall_ms(), budget_ms, &done);
-	if (rc == 0 && done.more)
+	/* Who is at it now may have listed the files before there was one too many. */
+	if (rc ? errno == EWOULDBLOCK : done.more)
 		atomic_store(&trace.wanted, true);
 	setting_put(s);
 }
