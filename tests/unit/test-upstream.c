@@ -691,7 +691,7 @@ static void test_cancel(void **state)
 		close(pipe_[1]);
 	}
 	/* The backend is told at once. */
-	for (int i = 0; i < 50 && http.open > open; i++)
+	for (int i = 0; i < 5000 && http.open > open; i++)
 		wait_until(NULL, clock_ms() + 2);
 	assert_in_range(http.open, 0, open);
 }
@@ -976,7 +976,7 @@ static void test_threads(void **state)
 {
 	pthread_t t[THREADS];
 	void *wrong;
-	int before = http.connections;
+	int before = http.connections, idle = slots_idle();
 
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, many, &http), 0);
@@ -986,7 +986,7 @@ static void test_threads(void **state)
 	}
 	/* Each thread breaks two connections of its own; all others are shared. */
 	assert_in_range(http.connections - before, 1, THREADS * 3);
-	assert_in_range(slots_idle(), 1, 32);
+	assert_in_range(slots_idle(), 1, idle + THREADS);
 }
 
 static void test_features(void **state)
