@@ -225,8 +225,10 @@ static void set_own_key(struct fault *f, const struct backend *b, int status, st
 			  STR_ARGS(message));
 	else
 		fault_set(f, FAULT_AUTH, 502, "api_error",
-			  "backend %s answered %d to the gateway's own key (backends.%s.api_key): %.*s",
-			  b->name, status, b->name, STR_ARGS(message));
+			  "backend %s answered %d to the gateway's own key (backends.%s.%s): %.*s",
+			  b->name, status, b->name,
+			  b->credential.kind <= CREDENTIAL_EXEC ? "api_key" : "credential",
+			  STR_ARGS(message));
 	if (from)
 		fault_note(f, "api_key from %s", from);
 	f->scope = FAULT_OF_KEY;

@@ -75,6 +75,10 @@ class Issuer:
         status = [h for h in head.split(b"\r\n") if h.lower().startswith(b"status:")]
         return int(status[0].split()[1]) if status else 200, answer.decode()
 
+    def log(self):
+        with open(self.gateway.log) as f:
+            return f.read()
+
     def must(self, **more):
         status, body = self.ask(**more)
         assert status == 200, (status, body)
@@ -152,7 +156,8 @@ def test_refused_again():
     """The client never sees a 401 for a credential of the gateway's, nor a token."""
     with Issuer(good=set()).start() as issuer:
         status, body = issuer.ask()
-        assert status == 502 and "databricks-m2m" in body and "token-" not in body, (status, body)
+        assert status == 502 and "(backends.test.credential)" in body, (status, body)
+        assert "token-" not in body, body
         assert issuer.used == ["token-1", "token-2"], issuer.used
 
 
@@ -300,10 +305,14 @@ def test_command():
 
 
 def test_command_fails():
+    """The client is told that it failed; what the command said is for the log, without secrets."""
     with Issuer().start('api_key = "exec:false";') as issuer:
         status, body = issuer.ask()
-        assert status == 502 and "false ended with status 1" in body, body
+        assert status == 502 and "its command ended with status 1" in body, body
+        assert '"fault_note":"false"' in issuer.log(), issuer.log()
     script = "sh -c 'echo Please run: cli login >&2; echo eyJhbGciOiJSUzI1NiIs1234 >&2; exit 1'"
     with Issuer().start('api_key = "exec:%s";' % script) as issuer:
         status, body = issuer.ask()
-        assert status == 502 and "Please run: cli login" in body and "eyJ" not in body, body
+        assert status == 502 and "cli login" not in body and "eyJ" not in body, body
+        assert "Please run: cli login" in issuer.log(), issuer.log()
+        assert "eyJ" not in issuer.log(), issuer.log()

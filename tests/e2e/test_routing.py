@@ -265,7 +265,8 @@ def test_keys_rest():
         states = [key["state"] for key in health["keys"]]
         assert states == ["closed", "open", "closed"], health
         refused, limited = health["keys"][1]["last_error"], health["keys"][2]["models"]
-        assert refused["kind"] == "key refused" and "scripted failure" in refused["message"], health
+        # The backend's words may quote somebody's prompt: they are for keys with `debug`.
+        assert refused["kind"] == "key refused" and "message" not in refused, health
         assert [m["model"] for m in limited] == ["x"] and limited[0]["state"] == "open", health
         assert limited[0]["last_error"]["kind"] == "rate limit", health
         text = json.dumps(health)
