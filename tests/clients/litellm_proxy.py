@@ -34,7 +34,7 @@ model_list:
     api_key: sk-scripted
     input_cost_per_token: 0.001
     output_cost_per_token: 0.002
-- model_name: claude-chat
+- model_name: qwen-chat
   litellm_params: { model: hosted_vllm/scripted, api_base: %(url)s, api_key: sk-scripted }
 - model_name: claude-responses
   litellm_params: { model: openai/gpt-5, api_base: %(url)s, api_key: sk-scripted }
@@ -59,7 +59,7 @@ WAYS = {
         back={"messages": [dict(CALL_BACK, reasoning_details=[SIGNED]), RESULT_BACK]},
         image=CHAT_IMAGE, counts=None, priced=True),
     "messages": dict(
-        preset="LITELLM_MESSAGES", base="", model="claude-chat", listed="claude-chat",
+        preset="LITELLM_MESSAGES", base="", model="qwen-chat", listed="qwen-chat",
         path="/v1/chat/completions",
         back={"messages": [dict(CALL_BACK, reasoning_content=THOUGHT), RESULT_BACK]},
         image=CHAT_IMAGE, counts=None, priced=False),
