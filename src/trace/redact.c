@@ -154,20 +154,19 @@ static uint16_t *slot(struct echoes *e, const char *p)
 	return &e->head[h >> (64 - SLOT_BITS)];
 }
 
-static uint64_t *sieve(struct echoes *e, const char *p, uint64_t *bit)
+/* Where a gram's bit stands in the sieve. */
+static uint64_t sieve_bit(const struct echoes *e, const char *p)
 {
-	uint64_t h = gram_at(p) * e->base[0] >> (64 - SIEVE_BITS);
-
-	*bit = UINT64_C(1) << h % 64;
-	return &e->sieve[h / 64];
+	return gram_at(p) * e->base[0] >> (64 - SIEVE_BITS);
 }
 
 static void index_text(struct echoes *e)
 {
-	uint64_t bit;
+	for (size_t i = 0; i + GRAM <= e->text.n; i++) {
+		uint64_t bit = sieve_bit(e, e->text.p + i);
 
-	for (size_t i = 0; i + GRAM <= e->text.n; i++)
-		*sieve(e, e->text.p + i, &bit) |= bit;
+		e->sieve[bit / 64] |= UINT64_C(1) << bit % 64;
+	}
 	for (size_t i = 0; i + ECHO <= e->text.n; i++) {
 		uint16_t *head = slot(e, e->text.p + i);
 
@@ -197,12 +196,12 @@ static void look_up(struct echoes *e, const char *p)
 static bool walk_body(struct echoes *e, struct str body)
 {
 	size_t looks = LOOKS_MAX;
-	uint64_t bit;
 
 	for (size_t i = 0; i + GRAM <= body.n; i += STRIDE) {
 		size_t from = i < STRIDE ? 0 : i - STRIDE + 1;
+		uint64_t bit = sieve_bit(e, body.p + i);
 
-		if (!(*sieve(e, body.p + i, &bit) & bit))
+		if (!(e->sieve[bit / 64] >> bit % 64 & 1))
 			continue;
 		if (looks < STRIDE)
 			return false;
