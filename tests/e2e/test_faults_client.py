@@ -215,12 +215,10 @@ def expects_nothing(setup, sock):
 
 
 def sends_chunks(setup, sock):
+    """In one piece: lighttpd, told to stream bodies, answers 411 to chunks that it has to wait for."""
     head, body = request(setup, HELLO, "", ("Transfer-Encoding: chunked",))
-    sock.sendall(head)
-    for i in range(0, len(body), 30):
-        piece = body[i:i + 30]
-        sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
-    sock.sendall(b"0\r\n\r\n")
+    pieces = [body[i:i + 30] for i in range(0, len(body), 30)]
+    sock.sendall(head + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n")
     well(read_all(sock))
 
 
