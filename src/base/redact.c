@@ -101,10 +101,11 @@ void redact(char *out, size_t size, const char *text, const char *secret)
 void redact_known(char *p, size_t n, const char *secret)
 {
 	size_t size = secret ? strlen(secret) : 0;
-	char *at = p, *end = p + n;
+	char *at = p, *end;
 
 	if (size < SECRET_MIN || !n)
 		return;
+	end = p + n;
 	while ((at = memmem(at, (size_t)(end - at), secret, size))) {
 		memset(at, '*', size);
 		at += size;
