@@ -28,6 +28,8 @@
 enum {
 	TAIL_BYTES = 256 * 1024,        /* what is waited for of a body that nobody has read */
 	TAIL_MS = 200,
+	TAIL_BUSY_MS = 50,              /* for what has come; the clock of a loaded machine jumps */
+	TAIL_BUSY_WAIT_MS = 1,          /* for more of it: 0 would mean for ever */
 };
 
 struct fcgi_front {
@@ -37,6 +39,7 @@ struct fcgi_front {
 	int64_t announced;              /* CONTENT_LENGTH, -1 when not given */
 	int64_t received;               /* body bytes so far */
 	bool body_done;                 /* the empty record that ends the body was read */
+	bool busy;                      /* refused: what has come is all that is read */
 	bool begun;                     /* something of the answer was written */
 	bool cut;                       /* the body will never be whole: no more of it is read */
 	bool broken;                    /* writing failed: the connection is worth nothing more */
@@ -115,11 +118,16 @@ static int fcgi_written(struct fcgi_front *x, int rc, int64_t since)
  * or got it all itself; told the end in the middle, lighttpd drops its client's connection and
  * nginx may make a 502 of the answer. So the answer waits a moment for a body that is no larger
  * than a usual one. Byte by byte, because a read of more would wait for all of it.
+ *
+ * The one thread that refuses all others (busy) takes only what has come already. It has to: a web
+ * server that has sent its whole request and gets a whole answer keeps the connection, as it asked
+ * to, and may have put the next request on it before it sees that we have closed it.
  */
 static void fcgi_take_tail(struct fcgi_front *x)
 {
-	struct timeval wait = { .tv_usec = TAIL_MS * 1000 }, usual;
-	int64_t end = clock_ms() + TAIL_MS;
+	struct timeval wait = { .tv_usec = 1000 * (x->busy ? TAIL_BUSY_WAIT_MS : TAIL_MS) };
+	int64_t end = clock_ms() + (x->busy ? TAIL_BUSY_MS : TAIL_MS);
+	struct timeval usual;
 	socklen_t size = sizeof(usual);
 
 	if (x->body_done || x->cut || x->announced - x->received > TAIL_BYTES)
@@ -248,8 +256,7 @@ static enum fcgi_fate fcgi_finish(struct fcgi_front *x, bool keep)
 
 enum fcgi_fate fcgi_serve(int fd, const struct front_handler *h, bool busy)
 {
-	/* One thread refuses all that come while no worker is free: it waits for no body. */
-	struct fcgi_front x = { .front.ops = &fcgi_ops, .fd = fd, .begun = busy };
+	struct fcgi_front x = { .front.ops = &fcgi_ops, .fd = fd, .busy = busy };
 	bool keep;
 
 	FCGX_InitRequest(&x.request, -1, 0);
@@ -261,5 +268,5 @@ enum fcgi_fate fcgi_serve(int fd, const struct front_handler *h, bool busy)
 	keep = x.request.keepConnection;
 	x.announced = param_length(fcgi_param(&x.front, "CONTENT_LENGTH"));
 	h->handle(h->ctx, &x.front, busy);
-	return fcgi_finish(&x, keep && !busy && stop_get() == STOP_RUNNING);
+	return fcgi_finish(&x, keep && stop_get() == STOP_RUNNING);
 }

@@ -3,13 +3,20 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+
+enum { FRESH_MS = 100 };        /* what a web server may need to see that we have closed */
+enum next { NEXT_NONE, NEXT_BEGUN, NEXT_CLOSED };
 
 struct kept_one {
 	int fd;
 	bool linger;
-	int64_t until;
+	int64_t since, until;
 };
 
 void kept_init(struct kept *k, size_t max)
@@ -44,25 +51,78 @@ static bool kept_room(struct kept *k)
 	return true;
 }
 
+/* The caller holds the lock. The others stay in the order in which they came. */
+static void kept_forget(struct kept *k, size_t i)
+{
+	k->n--;
+	memmove(k->v + i, k->v + i + 1, (k->n - i) * sizeof(*k->v));
+}
+
+/* Has the other end sent something? NEXT_NONE: not yet. */
+static enum next next_request(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n == 1)
+		return NEXT_BEGUN;
+	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ?
+		NEXT_NONE : NEXT_CLOSED;
+}
+
+/*
+ * Closes the oldest one that nobody misses: it only lingers, the other end has closed it, or has
+ * had the time to see that it is closed before it puts a request on it. The caller holds the lock.
+ */
+static bool kept_make_room(struct kept *k, int64_t now)
+{
+	for (size_t i = 0; i < k->n; i++) {
+		struct kept_one *one = &k->v[i];
+		enum next next = one->linger ? NEXT_CLOSED : next_request(one->fd);
+
+		if (next == NEXT_CLOSED || (next == NEXT_NONE && now - one->since >= FRESH_MS)) {
+			close(one->fd);
+			kept_forget(k, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool kept_put(struct kept *k, const struct kept_one *one)
+{
+	int64_t now = clock_ms();
+	bool room;
+
+	pthread_mutex_lock(&k->lock);
+	room = kept_room(k) || (kept_make_room(k, now) && kept_room(k));
+	if (room) {
+		k->v[k->n] = *one;
+		k->v[k->n++].since = now;
+	}
+	pthread_mutex_unlock(&k->lock);
+	return room;
+}
+
+/*
+ * Without room it waits, so that refusals by the hundred don't outrun the web server: one that has
+ * just read the end of an answer would put the next request on a connection that we then close.
+ */
 void kept_add(struct kept *k, int fd, bool linger, int64_t until)
 {
+	static const struct timespec pause = { .tv_nsec = 1000 * 1000 };
+	struct kept_one one = { .fd = fd, .linger = linger, .until = until };
 	bool room;
 
 	if (linger)
 		shutdown(fd, SHUT_WR);
-	pthread_mutex_lock(&k->lock);
-	room = kept_room(k);
-	if (room)
-		k->v[k->n++] = (struct kept_one){ .fd = fd, .linger = linger, .until = until };
-	pthread_mutex_unlock(&k->lock);
+	room = kept_put(k, &one);
+	for (int i = 0; i < FRESH_MS && !room; i++) {
+		nanosleep(&pause, NULL);
+		room = kept_put(k, &one);
+	}
 	if (!room)
 		close(fd);
-}
-
-/* The caller holds the lock. The order of the others may change. */
-static void kept_forget(struct kept *k, size_t i)
-{
-	k->v[i] = k->v[--k->n];
 }
 
 void kept_expire(struct kept *k, int64_t now, bool ending)
@@ -130,27 +190,21 @@ static bool drain(int fd)
 	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 }
 
-/* Has the other end sent something, rather than closed? */
-static bool has_request(int fd)
-{
-	char byte;
-
-	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
-}
-
 /*
- * Called by the one thread that also removes: an entry that was polled is still there, though maybe
- * elsewhere since kept_forget moves the last one. New ones may have been added meanwhile.
+ * An entry that was polled may be elsewhere by now, or gone since another took its place, and its
+ * number another's. Hence the connection is asked, not poll's result.
  */
 static void kept_serve(struct kept *k, int fd, void (*next)(void *ctx, int fd), void *ctx)
 {
 	bool begun = false, ended = false;
+	enum next what;
 
 	pthread_mutex_lock(&k->lock);
 	for (size_t i = 0; i < k->n; i++)
 		if (k->v[i].fd == fd) {
-			begun = !k->v[i].linger && has_request(fd);
-			ended = k->v[i].linger ? !drain(fd) : !begun;
+			what = k->v[i].linger ? NEXT_NONE : next_request(fd);
+			begun = what == NEXT_BEGUN;
+			ended = k->v[i].linger ? !drain(fd) : what == NEXT_CLOSED;
 			if (begun || ended)
 				kept_forget(k, i);
 			break;

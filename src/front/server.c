@@ -162,6 +162,8 @@ static void server_serve(void *ctx, int fd, bool busy)
 		break;
 	default:
 		linger = false;
+		if (busy)
+			seconds_option(fd, SO_RCVTIMEO, s->o->read_timeout);
 		break;
 	}
 	kept_add(&s->kept, fd, linger,
