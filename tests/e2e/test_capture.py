@@ -148,7 +148,8 @@ def test_who_may():
         answer = setup.ask(headers=(("x-debug-capture", "0"),))
         assert setup.folders() == []
         answer = setup.ask(key=ALWAYS_KEY, headers=())
-        assert setup.folders() == [setup.taken(answer)]
+        folder = setup.taken(answer)
+        assert setup.folders() == [folder], setup.folders()
 
 
 def test_bounds():
