@@ -30,8 +30,8 @@ void kept_init(struct kept *k, size_t max);
 void kept_close(struct kept *k);
 /*
  * Takes fd over, from any thread; the main thread must be woken then. linger: it is drained and
- * closed, else given back by kept_ready when it becomes readable, until `until` (clock_ms). May wait
- * for a moment when there is no room.
+ * closed, else given back by kept_ready when it becomes readable, until `until` (clock_ms). Without
+ * room it may wait a moment.
  */
 void kept_add(struct kept *k, int fd, bool linger, int64_t until);
 /* Closes what has come to its time, and all that is kept for a next request if `ending`. */
