@@ -60,7 +60,7 @@ static void write_config(FILE *f)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	char path[] = "/tmp/fuzz-path.XXXXXX";
+	static char path[] = "/tmp/fuzz-path.XXXXXX"; /* looked for again when time has passed */
 	struct config_load load = { .path = path };
 	struct buf err;
 	int fd = mkstemp(path);
