@@ -225,10 +225,11 @@ static void splice_turns(const struct encode_context *c, struct splices *s)
 /* Bytes of the attribution line with its line's end; 0: the text does not begin with one. */
 static size_t billing_line(struct span text)
 {
-	const char *end = text.p + text.n;
+	const char *end;
 
 	if (!str_starts((struct str){ text.p, text.n }, BILLING_PREFIX))
 		return 0;
+	end = text.p + text.n;
 	for (const char *p = text.p; p + 1 < end; p += *p == '\\' ? 2 : 1)
 		if (*p == '\\' && p[1] == 'n')
 			return (size_t)(p + 2 - text.p);
