@@ -353,7 +353,7 @@ def test_no_more_memory():
             return      # a sanitizer's shadow: it has no answer for a limit but to end
         unlimited = resource.prlimit(pid, resource.RLIMIT_AS,
                                      (size + (8 << 20), resource.RLIM_INFINITY))
-        results = flood(setup, 12, json.dumps(message("x" * 3_000_000)))
+        results = flood(setup, 12, json.dumps(message("x" * 12_000_000)))
         assert all(status in (200, 529) and ours for status, ours in results), results
         assert any(status == 529 for status, _ in results), results
         served(setup)

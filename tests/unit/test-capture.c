@@ -100,7 +100,7 @@ static void test_compare(void **state)
 
 static bool exists(const char *dir, const char *name)
 {
-	char path[256];
+	char path[1024];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return access(path, F_OK) == 0;
