@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,10 @@ enum upstream_result __wrap_call_perform(const struct upstream_call *c,
 
 static const struct world *world;
 static struct str answers;              /* those that have not been given yet */
-static int64_t now;
-static size_t calls;
+/* Lists of models are asked for by threads: one at a time is answered, the clock is anybody's. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic int64_t now;
+static _Atomic size_t calls;
 
 void world_set(const struct world *w)
 {
@@ -203,8 +206,8 @@ static enum upstream_result give_frames(const struct upstream_call *c, struct st
 	return result;
 }
 
-enum upstream_result __wrap_call_perform(const struct upstream_call *c,
-					 const struct credential *own, struct fault *f)
+static enum upstream_result answer_call(const struct upstream_call *c,
+					const struct credential *own, struct fault *f)
 {
 	enum upstream_result result = UPSTREAM_STOPPED;
 	struct str answer;
@@ -223,4 +226,15 @@ enum upstream_result __wrap_call_perform(const struct upstream_call *c,
 		result = world->frames ? give_frames(c, answer, f) : give_body(c, answer, f);
 	head_release(&h);
 	return result;
+}
+
+enum upstream_result __wrap_call_perform(const struct upstream_call *c,
+					 const struct credential *own, struct fault *f)
+{
+	enum upstream_result r;
+
+	pthread_mutex_lock(&turn);
+	r = answer_call(c, own, f);
+	pthread_mutex_unlock(&turn);
+	return r;
 }
