@@ -207,15 +207,10 @@ static bool entry_read(struct entry *e, struct str line)
 	return is_time(e->time);
 }
 
-static bool ends_with(struct span s, const char *text)
-{
-	size_t n = strlen(text);
-
-	return s.n >= n && memcmp(s.p + s.n - n, text, n) == 0;
-}
-
 static bool matches(const struct trace_filter *f, const struct entry *e)
 {
+	struct span written = json_get(e->site, "file");
+	struct str file = { written.p, written.n };
 	size_t n = strlen(f->since);
 
 	if (n && memcmp(e->time.p, f->since, e->time.n < n ? e->time.n : n) < 0)
@@ -226,7 +221,7 @@ static bool matches(const struct trace_filter *f, const struct entry *e)
 		return false;
 	if (f->function && !span_is(json_get(e->site, "function"), f->function))
 		return false;
-	if (f->file && !ends_with(json_get(e->site, "file"), f->file))
+	if (f->file && !str_ends(file, f->file))
 		return false;
 	return !f->id || span_is(json_get(e->json, "correlation_id"), f->id) ||
 	       span_is(json_get(e->json, "client_correlation_id"), f->id);
