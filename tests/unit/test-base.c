@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/address.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -50,6 +51,35 @@ static void test_str(void **state)
 	assert_false(str_int(STR("9223372036854775808"), &n));
 	assert_false(str_int(STR("-9223372036854775809"), &n));
 	assert_false(str_int(STR(""), &n) || str_int(STR("-"), &n) || str_int(STR("1 "), &n) || str_int(STR("+1"), &n));
+}
+
+/* UBSan looks on: memchr, memcmp and an addition to NULL would show. */
+static void test_absent(void **state)
+{
+	struct str none = STR_NONE, part, s = STR("a:b:c");
+	const char *at = str_chr(s, ':');
+	struct address address;
+
+	assert_ptr_equal(at, s.p + 1);
+	assert_null(str_chr(s, 'x'));
+	assert_true(str_is(str_from(s, 2), "b:c") && str_is(str_from(s, 5), ""));
+	assert_true(str_eq_nocase(STR("AbC"), STR("aBc")) && !str_eq_nocase(s, STR("a:b")));
+	assert_true(str_ends_nocase(STR("x.PNG"), ".png") && !str_ends_nocase(STR("png"), ".png"));
+	assert_true(str_ends_nocase(s, ""));
+
+	assert_null(str_chr(none, ':'));
+	assert_null(str_find(none, "a"));
+	assert_null(str_from(none, 0).p);
+	assert_true(str_eq(none, STR("")) && str_is(none, "") && str_utf8(none));
+	assert_true(str_eq_nocase(none, STR("")) && str_eq_nocase(STR(""), none));
+	assert_true(str_starts(none, "") && str_ends(none, "") && str_ends_nocase(none, ""));
+	assert_true(str_starts_nocase(none, "") && !str_starts(none, "a") && !str_ends(none, "a"));
+	assert_null(str_trim(none).p);
+	assert_null(str_cut_utf8(none, 0).p);
+	assert_true(str_glob("*", none) && !str_glob("?", none));
+	assert_false(str_split(&none, ',', &part));
+	assert_false(address_parse(none, &address));
+	assert_int_equal(str_hash(1, none), str_hash(1, STR("")));
 }
 
 static void test_glob(void **state)
@@ -386,6 +416,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_str),
+		cmocka_unit_test(test_absent),
 		cmocka_unit_test(test_glob),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_buf),

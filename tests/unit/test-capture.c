@@ -95,6 +95,7 @@ static void test_compare(void **state)
 	}
 	assert_true(capture_same(out, "x", STR("a " ID1), STR("a " ID2)));
 	assert_false(capture_same(out, "x", STR("toolu_upstream"), STR("toolu_other")));
+	assert_true(capture_same(out, "x", STR_NONE, STR("")));
 	fclose(out);
 }
 
