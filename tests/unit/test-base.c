@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -308,6 +309,33 @@ static void test_log(void **state)
 	assert_int_equal(log_level_of(STR("loud")), -1);
 }
 
+/* Where everybody may exchange the link, none is followed; in a folder like /tmp only its owner can. */
+static void test_log_link(void **state)
+{
+	char folder[] = "test-base-link-XXXXXX", file[64], link[64];
+	int was;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(file, sizeof(file), "%s/file", folder);
+	snprintf(link, sizeof(link), "%s/link", folder);
+	assert_int_equal(symlink("file", link), 0);
+	assert_int_equal(chmod(folder, 0777), 0);
+	was = dup(STDERR_FILENO);
+	assert_non_null(freopen("/dev/null", "w", stderr));
+	assert_int_equal(log_setup(LOG_LEVEL_INFO, link), -1);
+	assert_int_equal(dup2(was, STDERR_FILENO), STDERR_FILENO);
+	close(was);
+	assert_int_equal(access(file, F_OK), -1);
+	assert_int_equal(chmod(folder, 01777), 0);
+	assert_int_equal(log_setup(LOG_LEVEL_INFO, link), 0);
+	log_info("one");
+	check_lines(file, 1);
+	assert_int_equal(log_setup(LOG_LEVEL_ERROR, "none"), 0);
+	unlink(link);
+	unlink(file);
+	rmdir(folder);
+}
+
 static void test_fault(void **state)
 {
 	struct fault f = FAULT_INIT;
@@ -424,7 +452,7 @@ int main(void)
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_wait),
-		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_log), cmocka_unit_test(test_log_link),
 		cmocka_unit_test(test_fault),
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_redact), cmocka_unit_test(test_redact_known),
