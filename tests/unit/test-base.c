@@ -424,6 +424,27 @@ static void test_redact_known(void **state)
 	assert_string_equal(short_one, "abc abc");
 }
 
+static void test_redact_all(void **state)
+{
+	char text[] = "a token-one, token/two, token\\/two, short, token-one";
+	struct buf secrets;
+
+	buf_init(&secrets, 0);
+	redact_all(text, strlen(text), &secrets);
+	redact_note(&secrets, NULL);
+	redact_note(&secrets, "");
+	redact_note(&secrets, "short");
+	redact_note(&secrets, "token-one");
+	redact_note(&secrets, "token/two");
+	redact_all(text, strlen(text), &secrets);
+	assert_string_equal(text, "a *********, *********, **********, short, *********");
+	redact_all(NULL, 0, &secrets);
+	redact_release(&secrets);
+	assert_true(redact_is_secret_name(STR("X-Amz-Security-Token")));
+	assert_true(redact_is_secret_name(STR("AUTHORIZATION")) && redact_is_secret_name(STR("api-key")));
+	assert_false(redact_is_secret_name(STR("content-type")) || redact_is_secret_name(STR_NONE));
+}
+
 /* Choices by a remainder are even, and those with other seeds go their own ways. */
 static void test_hash(void **state)
 {
@@ -456,6 +477,7 @@ int main(void)
 		cmocka_unit_test(test_fault),
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_redact), cmocka_unit_test(test_redact_known),
+		cmocka_unit_test(test_redact_all),
 		cmocka_unit_test(test_hash),
 	};
 
