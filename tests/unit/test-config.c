@@ -439,6 +439,21 @@ static void test_include(void **state)
 	assert_has(buf_cstr(&err), "more than 10 deep");
 }
 
+/* libconfig would end the process at a folder, wait at a pipe, and read other names than we do. */
+static void test_includes_that_are_no_files(void **state)
+{
+	struct config_load how = { .path = "/" };
+
+	assert_null(config_load(&how, &err));
+	assert_has(buf_cstr(&err), "/: cannot be read: it is no file");
+	assert_int_equal(mkfifo(at("pipe"), 0600), 0);
+	assert_error(LAB "}; };\n@include \"pipe\"\n", 2, "@include \"pipe\": it is no file");
+	assert_error(LAB "}; };\n@include \"/tmp\"\n", 2, "@include \"/tmp\": it is no file");
+	assert_error(LAB "}; };\n \t@include \"\"\n", 2, "@include \"\": a name on one line");
+	assert_error(LAB "}; };\n@include \"a\nb\"\n", 2, "@include \"\": a name on one line");
+	assert_error(LAB "}; };\n@include \"a\\\"b\"\n", 2, "@include \"\": a name on one line");
+}
+
 static void test_env_wins(void **state)
 {
 	static const char text[] =
@@ -1189,7 +1204,7 @@ int main(void)
 		TEST(test_no_file),	TEST(test_example),    TEST(test_memory_and_body),
 		TEST(test_types),	TEST(test_errors),     TEST(test_all_errors),
 		TEST(test_missing_files),
-		TEST(test_include),	TEST(test_env_wins),   TEST(test_client_variables),
+		TEST(test_include),	TEST(test_includes_that_are_no_files), TEST(test_env_wins),   TEST(test_client_variables),
 		TEST(test_table),	TEST(test_urls),       TEST(test_presets),
 		TEST(test_passthrough), TEST(test_keys_file),  TEST(test_key_limits),
 		TEST(test_docroot),	TEST(test_search),     TEST(test_check),
