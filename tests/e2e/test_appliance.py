@@ -9,9 +9,10 @@ import threading
 import harness
 from cgroup import Group
 from client import Client, message, text_of
-from harness import processes_below
+from harness import KEY, processes_below
 from lan import LighttpdLan
-from test_processes import Setup
+from test_processes import Setup, held
+from uhttpd import Uhttpd
 
 MEMORY = 64 << 20
 BODY = 8 << 20
@@ -146,3 +147,94 @@ def test_lan_sends_plain_http_on_and_wants_keys():
             answer = client.ask("POST", "/v1/messages", message())
             assert answer.status == 401, (answer.status, answer.body)
         assert not setup.upstream.calls
+
+
+# ---- uhttpd ----
+
+BEARER = {"Authorization": "Bearer " + KEY}
+CLAUDE = dict(BEARER, **{
+    "anthropic-version": "2023-06-01", "anthropic-beta": "context-1m-2025-08-07", "x-app": "cli",
+    "User-Agent": "claude-cli/2.1.300 (external, cli)",
+    "X-Claude-Code-Session-Id": "d38f2faa-8d1e-42f1-915e-5e825326608a"})
+
+
+def uhttpd_ask(setup, method, path, body=None, headers=()):
+    with Client(setup.server.port, setup.server.prefix) as client:
+        return client.ask(method, path, body, headers)
+
+
+def test_uhttpd_streams():
+    """The second event is sent only after the client has seen the first."""
+    with Setup(Uhttpd) as setup, Client(setup.server.port, setup.server.prefix) as client:
+        go = held(setup.upstream)
+        response, stream = client.stream(message(stream=True), "/v1/messages?beta=true", CLAUDE)
+        assert response.status == 200, response.read()
+        text = ""
+        for name, data, _ in stream:
+            assert name != "error", data
+            text += data["delta"]["text"] if name == "content_block_delta" else ""
+            if text == "a":
+                go.set()
+        assert text == "ab" and name == "message_stop", (text, name)
+
+
+def test_uhttpd_keys():
+    """It has no x-api-key for programs; the refusal says what to do."""
+    with Setup(Uhttpd) as setup:
+        answer = uhttpd_ask(setup, "POST", "/v1/messages", message(), {"x-api-key": KEY})
+        assert answer.status == 401 and "uhttpd" in answer.json["error"]["message"], answer.body
+        assert "Authorization: Bearer" in answer.json["error"]["message"], answer.body
+        answer = uhttpd_ask(setup, "POST", "/v1/messages", message(), BEARER)
+        assert answer.status == 200, (answer.status, answer.body)
+
+
+def test_uhttpd_without_the_headers_of_the_api():
+    """anthropic-version and anthropic-beta do not arrive either: the version is the API's own, betas
+    are lost, and the rest is as ever."""
+    def script(call):
+        call.whole(200, {"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted",
+                         "content": [{"type": "text", "text": "Hello"}], "stop_reason": "end_turn",
+                         "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}})
+
+    with Setup(Uhttpd, dialect="anthropic") as setup:
+        setup.upstream.reset(script)
+        answer = uhttpd_ask(setup, "POST", "/v1/messages", message(), CLAUDE)
+        assert answer.status == 200 and answer.json["content"][0]["text"] == "Hello", answer.body
+        sent = setup.upstream.calls[0].headers
+        assert sent["anthropic-version"] == "2023-06-01", sent
+        assert "anthropic-beta" not in sent, sent
+
+
+def test_uhttpd_statuses_and_methods():
+    with Setup(Uhttpd) as setup:
+        setup.upstream.reset(lambda call: call.whole(
+            429, {"error": {"message": "slow down"}}, {"retry-after": "17"}.items()))
+        answer = uhttpd_ask(setup, "POST", "/v1/messages", message(stream=True), BEARER)
+        assert answer.status == 429 and answer.headers["retry-after"] == "17", answer.headers
+        for method, path in (("GET", "/health"), ("HEAD", "/"), ("GET", "/v1/models"),
+                             ("POST", "/v1/messages/count_tokens")):
+            answer = uhttpd_ask(setup, method, path, message() if method == "POST" else None, BEARER)
+            assert answer.status == 200, (method, path, answer.status, answer.body)
+        answer = uhttpd_ask(setup, "POST", "/v1/messages", b"{", BEARER)
+        assert answer.status == 400, (answer.status, answer.body)
+
+
+def test_uhttpd_client_leaves():
+    """The program is killed, and the call to the backend ends with it."""
+    result = []
+
+    def script(call):
+        call.begin()
+        call.text("a")
+        result.append(call.gone(15))
+
+    with Setup(Uhttpd) as setup:
+        setup.upstream.reset(script)
+        client = Client(setup.server.port, setup.server.prefix)
+        _, stream = client.stream(message(stream=True), headers=BEARER)
+        for name, _, _ in stream:
+            if name == "content_block_delta":
+                break
+        client.cut()
+        harness.wait_for(lambda: result, 20, "the call ends")
+        assert result[0] is not None, result
