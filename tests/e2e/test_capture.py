@@ -2,6 +2,7 @@
 import os
 import stat
 import subprocess
+import threading
 import time
 
 import harness
@@ -119,6 +120,30 @@ def test_a_cut_stream_plays():
         answer = setup.ask(stream=True)
         assert b"event: error" in answer.body or answer.status == 502, answer.body
         folder = setup.taken(answer)
+        plays(setup, folder)
+
+
+def test_a_stream_with_pings_plays():
+    with Captured() as setup:
+        go = threading.Event()
+
+        def script(call):
+            call.begin()
+            call.text("a")
+            go.wait(30)
+            call.end()
+
+        setup.upstream.reset(script)
+        with Client(setup.server.port, setup.server.prefix, RIGHT_KEY) as client:
+            response, stream = client.stream(message(stream=True),
+                                             headers={"x-debug-capture": "1"})
+            names = []
+            for name, _, _ in stream:
+                names.append(name)
+                if "content_block_delta" in names and names[-2:].count("ping") == 2:
+                    go.set()
+        folder = setup.taken(response)
+        assert b" flush\n" in setup.read(folder, "1-times"), setup.read(folder, "1-times")
         plays(setup, folder)
 
 
