@@ -443,7 +443,7 @@ static enum flow anthropic_decode_event(void *state, struct str name, struct str
 
 	if (d->stopped || !doc.n || str_is(data, "[DONE]"))
 		return FLOW_GO;
-	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL))
+	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL) || !str_utf8(name))
 		return not_json(d, s);
 	type = json_get(doc, "type");
 	kind = raw_kind_of(span_is_string(type) ? type : span_utf8(name));
