@@ -21,7 +21,10 @@
 #define PREFIX_MAX 2048         /* seeds up to this size are also run cut at each byte */
 #define MUTATIONS 400           /* per seed */
 #define MUTATIONS_FEW 6         /* per seed that was made of a golden case */
+#define SLOW 10                 /* of so many prefixes and mutations a slow harness gets one */
 
+/* A harness whose runs take milliseconds says so. */
+extern const int fuzz_slow __attribute__((weak));
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
@@ -85,14 +88,15 @@ static void run_seed(const uint8_t *seed, size_t n, int mutations)
 {
 	bool alone = getenv("FUZZ_SEEDS_ALONE") != NULL;
 	size_t prefixes = !alone && mutations == MUTATIONS && n <= PREFIX_MAX ? n : 0;
+	int step = &fuzz_slow ? SLOW : 1;
 	uint8_t *work = malloc(n ? n : 1);
 
 	if (!work)
 		exit(1);
 	run_exact(seed, n);
-	for (size_t cut = 0; cut < prefixes; cut++)
+	for (size_t cut = 0; cut < prefixes; cut += (size_t)step)
 		run_exact(seed, cut);
-	for (int i = 0; !alone && i < mutations; i++) {
+	for (int i = 0; !alone && i < mutations; i += step) {
 		memcpy(work, seed, n);
 		run_exact(work, mutate(work, n));
 	}
