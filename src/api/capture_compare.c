@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/os.h"
+
 #define AROUND 60               /* bytes that are shown where texts part */
 #define IDS_MAX 512
 #define ID_TAIL 24              /* letters and digits of an id that was made up */
@@ -139,7 +141,7 @@ static void put_answer(struct buf *b, struct str text)
 	while (stream && text.n) {
 		size_t n;
 
-		end = memmem(text.p, text.n, "\n\n", 2);
+		end = os_find(text.p, text.n, "\n\n", 2);
 		n = end ? (size_t)(end + 2 - text.p) : text.n;
 		if (text.p[0] != ':' && !str_starts(text, ping))
 			buf_put(b, text.p, n);

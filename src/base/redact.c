@@ -7,6 +7,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/os.h"
+
 #define LEFT_OUT "[...]"
 #define RUN_MIN 16 /* letters and digits mixed, without a mark between them */
 
@@ -106,7 +108,7 @@ void redact_known(char *p, size_t n, const char *secret)
 	if (size < SECRET_MIN || !n)
 		return;
 	end = p + n;
-	while ((at = memmem(at, (size_t)(end - at), secret, size))) {
+	while ((at = os_find(at, (size_t)(end - at), secret, size))) {
 		memset(at, '*', size);
 		at += size;
 	}
