@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/os.h"
+
 #define AROUND 60               /* bytes that are shown where texts part */
 #define IDS_MAX 512
 #define ID_TAIL 24              /* letters and digits of an id that was made up */

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/capture.h"
+#include "base/os.h"
 #include "base/redact.h"
 
 #define SECRET_MIN 6            /* bytes; what is shorter would mask words */
@@ -66,7 +67,7 @@ static void mask_one(struct buf *b, const char *secret)
 
 	if (n < SECRET_MIN || !b->n)
 		return;
-	while ((at = memmem(at, b->n - (size_t)(at - b->p), secret, n))) {
+	while ((at = os_find(at, b->n - (size_t)(at - b->p), secret, n))) {
 		memset(at, '*', n);
 		at += n;
 	}

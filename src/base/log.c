@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/os.h"
 
 /* syslog.h's names collide with nothing here: LOG_DEBUG … are priorities, LOG_LEVEL_* are ours. */
 enum log_kind { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_NOWHERE };
@@ -97,7 +98,7 @@ static int file_open(const char *path)
 	if (fd < 0)
 		return -1;
 	if (old > STDERR_FILENO) {
-		dup3(fd, old, O_CLOEXEC);
+		os_dup_onto(fd, old);
 		close(fd);
 	} else {
 		atomic_store(&log_fd, fd);

@@ -5,8 +5,9 @@
 #include "base/redact.h"
 
 #include <ctype.h>
-#include <openssl/crypto.h>
 #include <string.h>
+
+#include "base/os.h"
 
 #define LEFT_OUT "[...]"
 #define RUN_MIN 16 /* letters and digits mixed, without a mark between them */
@@ -107,7 +108,7 @@ void redact_known(char *p, size_t n, const char *secret)
 	if (size < SECRET_MIN || !n)
 		return;
 	end = p + n;
-	while ((at = memmem(at, (size_t)(end - at), secret, size))) {
+	while ((at = os_find(at, (size_t)(end - at), secret, size))) {
 		memset(at, '*', size);
 		at += size;
 	}
@@ -131,7 +132,7 @@ void redact_note(struct buf *secrets, const char *secret)
 void redact_release(struct buf *secrets)
 {
 	if (secrets->p)
-		OPENSSL_cleanse(secrets->p, secrets->cap);
+		os_wipe(secrets->p, secrets->cap);
 	buf_release(secrets);
 }
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/os.h"
 #include "base/utf8.h"
 
 struct str str_of(const char *cstr)
@@ -104,7 +105,7 @@ const char *str_find(struct str s, const char *needle)
 {
 	size_t n = strlen(needle);
 
-	return n && s.n >= n ? memmem(s.p, s.n, needle, n) : NULL;
+	return n && s.n >= n ? os_find(s.p, s.n, needle, n) : NULL;
 }
 
 const char *str_find_nocase(struct str s, const char *needle)

@@ -4,8 +4,8 @@
  * Wording and paths of errors are those of the API, since clients and their users know them:
  * "messages.3.content.0.text: Field required".
  *
- * Liberal where the API's list of members is open (unknown ones are skipped, null is absent). Strict
- * where a wrong type could only be guessed at, and where who reads the body after us may see
+ * Liberal where the API's list of members is open (unknown ones are skipped, null is absent).
+ * Strict where a wrong type could only be guessed at, and where who reads the body after us may see
  * something else in it than what was checked here: of equal members the last counts and goes on
  * alone, further inside they are refused, and so are known names in another case, which readers
  * written in Go take for the same.

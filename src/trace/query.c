@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/os.h"
 #include "json/scan.h"
 
 #define BLOCK 65536
@@ -190,7 +191,7 @@ static bool entry_read(struct entry *e, struct str line)
 	if (json_check(line, NULL, NULL)) {
 		const char *at = NULL, *next = line.p;
 
-		while (line.n && (next = memmem(next + 1, (size_t)(line.p + line.n - next - 1),
+		while (line.n && (next = os_find(next + 1, (size_t)(line.p + line.n - next - 1),
 						begin, sizeof(begin) - 1)))
 			at = next;
 		if (!at)

@@ -3,10 +3,11 @@
  */
 #include "upstream/head.h"
 
-#include <curl/curl.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 /* A backend that wants us to wait for longer than a week means never. */
 #define RETRY_MAX 604800
@@ -83,7 +84,7 @@ static void set_retry_after(struct upstream_head *h, struct str v, int64_t wall_
 {
 	char text[64], *end;
 	double n;
-	time_t date;
+	int64_t date;
 
 	if (h->retry_after >= 0 || !copy(text, sizeof(text), v, false) || v.n == 0)
 		return;
@@ -92,8 +93,8 @@ static void set_retry_after(struct upstream_head *h, struct str v, int64_t wall_
 		h->retry_after = whole_seconds(n);
 		return;
 	}
-	date = curl_getdate(text, NULL);
-	if (date != -1)
+	date = clock_read_date(text);
+	if (date >= 0)
 		h->retry_after = whole_seconds((double)date - (double)wall_ms / 1000);
 }
 

@@ -212,6 +212,47 @@ static void test_clock(void **state)
 	assert_true(clock_ms() <= clock_us() / 1000);
 }
 
+/* Whatever the width of time_t: 1994, 2015 and a day after 2038. */
+static void test_dates(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} cases[] = {
+		{ "Sun, 06 Nov 1994 08:49:37 GMT", 784111777 },
+		{ "Sunday, 06-Nov-94 08:49:37 GMT", 784111777 },
+		{ "Sun Nov  6 08:49:37 1994", 784111777 },
+		{ "Wed, 21 Oct 2015 07:28:00 GMT", 1445412480 },
+		{ "Thu, 29 Feb 2024 23:59:60 GMT", 1709251200 },
+		{ "Thu, 01 Jan 1970 00:00:00 GMT", 0 },
+		{ "Wed, 21 Oct 2065 07:28:00 GMT", 3023335680 },
+		{ "Jan  1 00:00:00 2027 GMT", 1798761600 },
+		{ "Dec 31 23:59:59 9999 GMT", 253402300799 },
+		{ "soon", -1 },
+		{ "", -1 },
+		{ "21 Oct 2015", -1 },
+		{ "Oct 2015 07:28:00", -1 },
+		{ "Wed, 32 Oct 2015 07:28:00 GMT", -1 },
+		{ "Wed, 21 Oct 2015 24:28:00 GMT", -1 },
+		{ "Wed, 21 Oct 2015 07:28 GMT", -1 },
+		{ "Wed, 21 Oct 99999999999999999999 07:28:00 GMT", -1 },
+		{ "1 2 3 4 5 6 7 8", -1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		if (clock_read_date(cases[i].text) != cases[i].seconds)
+			fail_msg("%s is %lld", cases[i].text,
+				 (long long)clock_read_date(cases[i].text));
+	for (int64_t day = -719162; day < 800000; day += 97) {
+		char text[32];
+		int y, m, d;
+
+		clock_rfc3339(text, sizeof(text), day * 86400000, 0);
+		assert_int_equal(sscanf(text, "%d-%d-%dT", &y, &m, &d), 3);
+		assert_int_equal(clock_seconds(y, m, d, 0, 0, 0), day * 86400);
+	}
+}
+
 struct counting {
 	struct waiter w;
 	int ticks, reads;
@@ -472,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_arena),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_log), cmocka_unit_test(test_log_link),
 		cmocka_unit_test(test_fault),
