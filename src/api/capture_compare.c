@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "base/os.h"
 
 #define AROUND 60               /* bytes that are shown where texts part */
 #define IDS_MAX 512
