@@ -103,7 +103,8 @@ static size_t read_body(char *out, size_t size, size_t n, void *ctx)
 		n = segs_read(c->ask->body, &t->cursor, out, max);
 	} else {
 		n = t->rest.n - t->rest_sent < max ? t->rest.n - t->rest_sent : max;
-		memcpy(out, t->rest.p + t->rest_sent, n);
+		if (n)
+			memcpy(out, t->rest.p + t->rest_sent, n);
 		t->rest_sent += n;
 	}
 	t->sent += n;

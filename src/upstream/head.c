@@ -34,8 +34,7 @@ void head_start(struct head *h, int status)
 
 int head_status(struct str line)
 {
-	const char *space =
-		line.n > 5 && str_starts(line, "HTTP/") ? memchr(line.p, ' ', line.n) : NULL;
+	const char *space = str_starts(line, "HTTP/") ? str_chr(line, ' ') : NULL;
 
 	if (!space || line.n - (size_t)(space - line.p) < 4)
 		return 0;
@@ -60,7 +59,7 @@ static bool copy(char *to, size_t size, struct str s, bool lower)
 
 static void set_content_type(struct upstream_head *h, struct str v, int64_t wall_ms)
 {
-	const char *semicolon = memchr(v.p, ';', v.n);
+	const char *semicolon = str_chr(v, ';');
 
 	if (semicolon)
 		v.n = (size_t)(semicolon - v.p);
@@ -185,7 +184,7 @@ const struct upstream_head *head_end(struct head *h)
 
 void head_line(struct head *h, struct str line, int64_t wall_ms)
 {
-	const char *colon = memchr(line.p, ':', line.n);
+	const char *colon = str_chr(line, ':');
 	struct str name, value;
 
 	if (!colon)
@@ -200,7 +199,7 @@ void head_line(struct head *h, struct str line, int64_t wall_ms)
 	}
 	/* LiteLLM puts this in front of what its own backend said. */
 	if (str_starts_nocase(name, RELAYED "anthropic-ratelimit-"))
-		name = (struct str){ name.p + sizeof(RELAYED) - 1, name.n - sizeof(RELAYED) + 1 };
+		name = str_from(name, sizeof(RELAYED) - 1);
 	if (str_starts_nocase(name, "anthropic-"))
 		pass_on(h, name, value);
 }
