@@ -311,7 +311,7 @@ static bool config_decides(const struct backend *b, const char *name)
 /* A member that the body lacks goes in front of all others; a Messages body is never empty. */
 static void splice_front(struct splices *s, const char *text)
 {
-	const char *open = memchr(s->body.p, '{', s->body.n);
+	const char *open = str_chr(s->body, '{');
 
 	if (open && text)
 		splice_add(s, open + 1, 0, str_of(text));
@@ -399,7 +399,7 @@ static void splice_max_tokens(const struct encode_context *c, struct splices *s)
 static void splice_wrapped(const struct encode_context *c, const struct anthropic_wrapped *w,
 			   struct splices *s)
 {
-	const char *open = memchr(s->body.p, '{', s->body.n);
+	const char *open = str_chr(s->body, '{');
 	struct str rest, one;
 	struct buf kept, text;
 	size_t n = 0;

@@ -83,8 +83,8 @@ def interrupted_by_key(program):
     assert "interrupted by user" in asked[-1].text("user").lower(), asked[-1].turns[-1]
 
 
-# What the backend says in the middle of a task, with which retry-after, how often it is asked again,
-# and the status that the client reports.
+# What the backend says in the middle of a task: its status, its body and its retry-after; then how
+# often it is asked again and the status that the client reports.
 REFUSALS = {
     "429": (429, {"error": {"message": "slow down", "type": "rate_limit_error"}}, "1", 1, 429),
     "529": (529, {"error": {"message": "all busy"}}, "1", 1, 529),
