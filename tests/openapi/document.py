@@ -68,15 +68,20 @@ ERROR = dict(WHOLE, **{"x-error-id": "error-id", "retry-after": "retry-after",
 STREAM = dict(EVERY, **{"Cache-Control": "cache-control", "X-Accel-Buffering": "accel-buffering"},
               **ASKED)
 CORS = {"Access-Control-Allow-Origin": "origin", "Vary": "vary",
-        "Access-Control-Allow-Methods": "methods", "Access-Control-Allow-Headers": "headers",
-        "Access-Control-Max-Age": "max-age", "Access-Control-Expose-Headers": "exposed"}
+        "Access-Control-Expose-Headers": "exposed"}
+PREFLIGHT = dict(WHOLE, **CORS, **{"Access-Control-Allow-Methods": "methods",
+                                   "Access-Control-Allow-Headers": "headers",
+                                   "Access-Control-Max-Age": "max-age"})
 
 # ---- answers ----
 
 
+def referred(headers):
+    return {name: ref("headers", of) for name, of in headers.items()}
+
+
 def answer(text, content, headers=None):
-    return {"description": text,
-            "headers": {name: ref("headers", of) for name, of in (headers or WHOLE).items()},
+    return {"description": text, "headers": referred(headers or WHOLE),
             "content": {kind: {"schema": s} for kind, s in content.items()}}
 
 
@@ -141,8 +146,8 @@ RESPONSES.update({
     "Status": whole("Status", "What is set up, and how it does"),
     "Errors": whole("ErrorList", "Entries, newest first"),
     "Stats": whole("ErrorStats", "Entries, counted"),
-    "Preflight": {"description": "A page of this origin may use the gateway", "headers": {
-        name: ref("headers", of) for name, of in dict(WHOLE, **CORS).items()}},
+    "Preflight": {"description": "A page of this origin may use the gateway",
+                  "headers": referred(PREFLIGHT)},
     "Head": {"description": "The status and headers of GET, without its body"},
 })
 
@@ -356,14 +361,17 @@ PATHS = {
 KEY = ("A key of access.keys. With access.mode local (this machine alone) and open none is needed; "
        "with passthrough it is the backend's own")
 IMPLICIT = {
-    "description": "Every path answers OPTIONS, and HEAD where it answers GET; any other method is "
-    "MethodNotAllowed. What is no path is NotFound for who has a key. For an origin that "
-    "access.origins lists, every answer has the Access-Control headers",
+    "description": "Every path answers OPTIONS, and HEAD where it answers GET; other: any other "
+    "method; unknown: what is no path, for who has a key; listed: the headers that every answer "
+    "has besides where access.origins lists the request's Origin",
     "head": {"responses": {"200": ref("responses", "Head"), "4XX": ref("responses", "Head"),
                            "5XX": ref("responses", "Head")}},
     "options": {"security": [], "parameters": ORIGIN, "responses": {
         "204": ref("responses", "Preflight"), "403": ref("responses", "Permission"),
         "529": ref("responses", "Overloaded")}},
+    "other": {"responses": {"405": ref("responses", "MethodNotAllowed")}},
+    "unknown": {"responses": {"404": ref("responses", "NotFound")}},
+    "listed": {"headers": referred(CORS)},
 }
 
 
