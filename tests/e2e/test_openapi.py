@@ -193,6 +193,8 @@ def heads(world):
         assert (head.status, head.body) == (get.status, b""), (url, head.status, get.status)
         other = {n.lower() for n in set(head.headers) ^ set(get.headers)} - check.TRANSPORT
         assert not other, (url, other)
+        head, get = world.ask("HEAD", url, key=None), world.ask("GET", url, key=None)
+        assert head.status == (200 if path == "/doctor" else get.status), (url, head.status)
 
 
 def preflights(world):
@@ -247,6 +249,29 @@ def busy_everywhere(world):
 
 
 # ---- statuses with a reason of their own ----
+
+def limits(world):
+    """Those that docs/api.md names: at each one a request is served, beyond it refused."""
+    def nested(levels):
+        return b'{"x":' + b"[" * (levels - 1) + b"]" * (levels - 1)
+
+    def with_nested(levels):
+        return nested(levels) + b"," + json.dumps(message()).encode()[1:]
+
+    def with_members(n):
+        body = message()
+        return dict(body, **{"x%d" % i: None for i in range(n - len(body))})
+
+    for fits, beyond in ((with_nested(128), with_nested(129)),
+                         (with_members(1024), with_members(1025)),
+                         (message(model="m" * 1024), message(model="m" * 1025)),
+                         (message(max_tokens=0), message(max_tokens=-1)),
+                         (message(model="\u00e9" * 512), message(model="\u00e9" * 513))):
+        answer = world.ask("POST", "/v1/messages", fits)
+        assert answer.status in (200, 404), answer.body     # many such models there are not
+        world.expect("POST", "/v1/messages", 400, body=beyond)
+    world.expect("POST", "/v1/messages", 200, "/v1/v1/messages", body=message())
+
 
 def bad_requests(world):
     for path in talks(world) + [COUNT]:
@@ -397,7 +422,7 @@ def test_document_is_true():
     seen = set()
     with World(seen, commit_after=1, more="breaker = { failures = 1000; };").beside() as world:
         for part in (good_answers, refused_callers, other_methods, heads, preflights,
-                     listed_origin, unknown_path, bad_requests, missing_things, unroutable,
+                     listed_origin, unknown_path, limits, bad_requests, missing_things, unroutable,
                      streamed_kinds, late_errors, backend_errors):
             part(world)
     with World(seen, throttle=1, logs=False, more="limits = { max_body = 4096; };") as world:

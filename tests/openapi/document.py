@@ -361,9 +361,10 @@ PATHS = {
 KEY = ("A key of access.keys. With access.mode local (this machine alone) and open none is needed; "
        "with passthrough it is the backend's own")
 IMPLICIT = {
-    "description": "Every path answers OPTIONS, and HEAD where it answers GET; other: any other "
-    "method; unknown: what is no path, for who has a key; listed: the headers that every answer "
-    "has besides where access.origins lists the request's Origin",
+    "description": "Every path answers OPTIONS, and HEAD where it answers GET (/doctor's is a 200 "
+    "for everybody, since nothing is looked at). other: any other method. unknown: what is no "
+    "path, for who has a key. listed: the headers that every answer has besides where "
+    "access.origins lists the request's Origin",
     "head": {"responses": {"200": ref("responses", "Head"), "4XX": ref("responses", "Head"),
                            "5XX": ref("responses", "Head")}},
     "options": {"security": [], "parameters": ORIGIN, "responses": {
