@@ -155,8 +155,8 @@ def good_answers(world):
         world.expect("POST", path, 200, body=message(stream=True))
     world.expect("GET", "/doctor", 200, headers={"Accept": "text/html"})
     world.expect("GET", "/v1/models", 200, "/b/test/v1/models?limit=1&after_id=scripted")
-    world.expect("POST", "/v1/messages", 200, "/b/test/v1/messages", body=message(), headers={
-        "x-correlation-id": "corr-1", "x-debug-capture": "1"})
+    world.expect("POST", "/v1/messages", 200, "/b/test/v1/messages?beta=true", body=message(),
+                 headers={"x-correlation-id": "corr-1", "x-debug-capture": "1"})
 
 
 def refused_callers(world):
@@ -218,10 +218,13 @@ def listed_origin(world):
         world.judge({str(status): allowed}, answer, url)
 
 
-def unknown_path(world):
-    unknown = world.ask("GET", "/v1/complete")
-    assert unknown.status == 404
-    world.judge(world.implicit("unknown")["responses"], unknown, "/v1/complete")
+def unknown_paths(world):
+    for method, url in (("GET", "/nothing"), ("GET", "/v1/messages/batches"), ("GET", "/v1/files"),
+                        ("POST", "/v1/messages/batches"), ("POST", "/v1/complete")):
+        unknown = world.ask(method, url, message() if method == "POST" else None)
+        assert unknown.status == 404, (url, unknown.status)
+        world.judge(world.implicit("unknown")["responses"], unknown, url)
+        assert world.ask(method, url, key=None).status == 401, url
 
 
 def busy_everywhere(world):
@@ -422,7 +425,7 @@ def test_document_is_true():
     seen = set()
     with World(seen, commit_after=1, more="breaker = { failures = 1000; };").beside() as world:
         for part in (good_answers, refused_callers, other_methods, heads, preflights,
-                     listed_origin, unknown_path, limits, bad_requests, missing_things, unroutable,
+                     listed_origin, unknown_paths, limits, bad_requests, missing_things, unroutable,
                      streamed_kinds, late_errors, backend_errors):
             part(world)
     with World(seen, throttle=1, logs=False, more="limits = { max_body = 4096; };") as world:
