@@ -3,6 +3,7 @@ What the document has and the program can't be brought to answer stands in UNSEE
 """
 import json
 import os
+import socket
 import sys
 import threading
 
@@ -433,9 +434,11 @@ def test_document_is_true():
             part(world)
     with World(seen, more="limits = { workers = 1; };") as world:
         busy_everywhere(world)
-    dead = harness.free_port()
-    with World(seen, base_url="http://127.0.0.1:%d/v1" % dead).beside(port=dead) as world:
-        dead_backend(world)
+    with socket.socket() as bound:      # and not listening: connections are refused
+        bound.bind(("127.0.0.1", 0))
+        dead = bound.getsockname()[1]
+        with World(seen, base_url="http://127.0.0.1:%d/v1" % dead).beside(port=dead) as world:
+            dead_backend(world)
     with World(seen, dialect="anthropic").beside("anthropic") as world:
         messages_backend(world)
     known = {(method, path, status) for method, path, operation in world.doc.operations()
