@@ -77,18 +77,25 @@ static int of_key(struct fault *f)
 #define denied(code, f, text) \
 	(fault_set_as(code, f, FAULT_AUTH, 403, "permission_error", text), of_key(f))
 
+/* Servers that keep one of the two headers from programs, and what helps. */
+static const char *server_hint(const struct http_request *r)
+{
+	if (behind_apache(r))
+		return " Apache keeps the Authorization header from programs: put `CGIPassAuth On` "
+		       "into the configuration of this directory (.htaccess will do), or send "
+		       "x-api-key.";
+	if (str_is(server_software(r), "uhttpd"))
+		return " uhttpd keeps x-api-key from programs: send Authorization: Bearer "
+		       "(ANTHROPIC_AUTH_TOKEN).";
+	return "";
+}
+
 static int no_credential(const struct http_request *r, struct fault *f)
 {
-	const char *apache =
-		behind_apache(r)
-			? " Apache keeps the Authorization header from programs: put `CGIPassAuth "
-			  "On` into the "
-			  "configuration of this directory (.htaccess will do), or send x-api-key."
-			: "";
 	int rc = fault_set(f, FAULT_AUTH, 401, "authentication_error",
 			   "No key was sent: this gateway wants one in x-api-key or as "
 			   "Authorization: Bearer.%s",
-			   apache);
+			   server_hint(r));
 
 	f->scope = FAULT_OF_KEY;
 	return rc;

@@ -41,6 +41,14 @@ def counts(port):
     return answer["connections"] - 1, answer["streams"]
 
 
+def health(port):
+    """One request, so that the process is known to have started."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    c.request("GET", "/ai/health")
+    c.getresponse().read()
+    c.close()
+
+
 def settled(condition, seconds):
     """Waits until it holds, and no longer than that."""
     end = time.monotonic() + seconds
@@ -57,6 +65,9 @@ class Soak:
             self.bodies += ["-b", bench.soak_body(model)]
 
     def run(self, up, web, env):
+        health(web.port)
+        working = status(web.gateway)[2]
+        settled(lambda: status(web.gateway)[2] < working, 3 * IDLE_WORKER)
         self.before = status(web.gateway)
         chat = self.o.dialects[0] == "openai-chat"
         command = [self.program, "-u", web.target, "-d", "%d%s" % (

@@ -2,6 +2,7 @@
 import os
 import stat
 import subprocess
+import threading
 import time
 
 import harness
@@ -119,6 +120,27 @@ def test_a_cut_stream_plays():
         answer = setup.ask(stream=True)
         assert b"event: error" in answer.body or answer.status == 502, answer.body
         folder = setup.taken(answer)
+        plays(setup, folder)
+
+
+def test_an_answer_that_began_before_its_backends_plays():
+    with Captured(commit_after=2) as setup:
+        go = threading.Event()
+
+        def script(call):
+            go.wait(30)
+            call.begin()
+            call.text("a")
+            call.end()
+
+        setup.upstream.reset(script)
+        with Client(setup.server.port, setup.server.prefix, RIGHT_KEY) as client:
+            response, stream = client.stream(message(stream=True),
+                                             headers={"x-debug-capture": "1"})
+            go.set()
+            assert text_of(stream) == "a"
+        folder = setup.taken(response)
+        assert b" flush\n" in setup.read(folder, "1-times"), setup.read(folder, "1-times")
         plays(setup, folder)
 
 

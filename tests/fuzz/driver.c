@@ -18,7 +18,10 @@
 #define PREFIX_MAX 2048         /* seeds up to this size are also run cut at each byte */
 #define MUTATIONS 400           /* per seed */
 #define MUTATIONS_FEW 6         /* per seed that was made of a golden case */
+#define SLOW 10                 /* of so many prefixes and mutations a slow harness gets one */
 
+/* A harness whose runs take milliseconds says so. */
+extern const int fuzz_slow __attribute__((weak));
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
@@ -81,14 +84,15 @@ static size_t mutate(uint8_t *p, size_t n)
 static void run_seed(const uint8_t *seed, size_t n, int mutations)
 {
 	size_t prefixes = mutations == MUTATIONS && n <= PREFIX_MAX ? n : 0;
+	int step = &fuzz_slow ? SLOW : 1;
 	uint8_t *work = malloc(n ? n : 1);
 
 	if (!work)
 		exit(1);
 	run_exact(seed, n);
-	for (size_t cut = 0; cut < prefixes; cut++)
+	for (size_t cut = 0; cut < prefixes; cut += (size_t)step)
 		run_exact(seed, cut);
-	for (int i = 0; i < mutations; i++) {
+	for (int i = 0; i < mutations; i += step) {
 		memcpy(work, seed, n);
 		run_exact(work, mutate(work, n));
 	}
