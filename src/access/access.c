@@ -24,9 +24,7 @@ static struct str bearer_of(const char *header)
 
 	if (!str_starts_nocase(s, "bearer "))
 		return STR_NONE;
-	s.p += 7;
-	s.n -= 7;
-	return str_trim(s);
+	return str_trim(str_from(s, 7));
 }
 
 static struct credentials credentials_of(const struct http_request *r)
@@ -203,12 +201,12 @@ static bool is_loopback(const char *address)
 /* Host without its port: "localhost:4000", "[::1]:4000". */
 static struct str host_name(struct str host)
 {
-	const char *end = memchr(host.p ? host.p : "", ']', host.n);
+	const char *end = str_chr(host, ']');
 	const char *colon;
 
 	if (end)
 		return (struct str){ host.p, (size_t)(end - host.p) + 1 };
-	colon = memchr(host.p ? host.p : "", ':', host.n);
+	colon = str_chr(host, ':');
 	return colon ? (struct str){ host.p, (size_t)(colon - host.p) } : host;
 }
 

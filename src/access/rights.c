@@ -31,7 +31,7 @@ static struct str without_mark(struct str name)
 {
 	size_t n = sizeof(LONG_CONTEXT_MARK) - 1;
 
-	if (name.n > n && str_is_nocase((struct str){ name.p + name.n - n, n }, LONG_CONTEXT_MARK))
+	if (name.n > n && str_ends_nocase(name, LONG_CONTEXT_MARK))
 		name.n -= n;
 	return name;
 }

@@ -12,6 +12,7 @@
 #include "api/capture.h"
 #include "api/capture_files.h"
 #include "base/clock.h"
+#include "base/redact.h"
 
 struct capture {
 	struct front tee;               /* first member: the front is the capture */
@@ -20,6 +21,7 @@ struct capture {
 	int64_t started;                /* clock_ms */
 	char name[CAPTURE_NAME_SIZE];
 	const char *key;                /* that the client presented; or NULL */
+	struct buf secrets;             /* that calls carried */
 	struct buf request, answer, answer_times;
 	struct capture_call calls[CAPTURE_CALLS];
 	size_t ncalls;
@@ -187,18 +189,22 @@ enum upstream_result capture_perform(void *ctx, const struct upstream_call *c, s
 	struct recorded r = { .capture = k, .ask = c, .answered = k->answer.n };
 	enum upstream_result result;
 
-	if (k->ncalls == CAPTURE_CALLS) {
-		k->more++;
-		return upstream_perform(c, f);
+	hooked.secrets = &k->secrets;
+	if (k->ncalls < CAPTURE_CALLS) {
+		r.to = &k->calls[k->ncalls++];
+		capture_call_init(r.to, (size_t)config->capture_max_request);
+		capture_put_sent(&r.to->sent, c, config->capture_base64);
+		hooked.on_head = record_head;
+		hooked.on_data = record_data;
+		hooked.ctx = &r;
 	}
-	r.to = &k->calls[k->ncalls++];
-	capture_call_init(r.to, (size_t)config->capture_max_request);
-	capture_put_sent(&r.to->sent, c, config->capture_base64);
-	hooked.on_head = record_head;
-	hooked.on_data = record_data;
-	hooked.ctx = &r;
 	result = upstream_perform(&hooked, f);
-	put_end(&r, result, f);
+	if (c->secrets)
+		buf_put_str(c->secrets, buf_str(&k->secrets));
+	if (r.to)
+		put_end(&r, result, f);
+	else
+		k->more++;
 	return result;
 }
 
@@ -233,6 +239,7 @@ static struct capture *start(struct api_call *c)
 	k->call = c;
 	k->started = clock_ms();
 	k->key = presented_key(c);
+	buf_init(&k->secrets, 0);
 	buf_init(&k->request, max);
 	buf_init(&k->answer, max);
 	buf_init(&k->answer_times, max);
@@ -261,23 +268,11 @@ void capture_begin(struct api_call *c)
 	c->perform_ctx = c->capture;
 }
 
-/* Names of headers are in capitals here. */
-static bool is_secret_header(const char *name, size_t n)
-{
-	static const char *const words[] = { "AUTHORIZATION", "COOKIE", "KEY", "TOKEN", "SECRET" };
-	struct str s = { name, n };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (str_find(s, words[i]))
-			return true;
-	return false;
-}
-
 static void put_headers(struct buf *b, const char *const *params)
 {
 	for (; params && *params; params++) {
 		const char *name = *params, *eq = strchr(name, '=');
-		bool type = strncmp(name, "CONTENT_TYPE=", 13) == 0;
+		bool type = strncmp(name, "CONTENT_TYPE=", 13) == 0, secret;
 
 		if (!eq || (strncmp(name, "HTTP_", 5) && !type))
 			continue;
@@ -285,7 +280,8 @@ static void put_headers(struct buf *b, const char *const *params)
 			name += 5;
 		for (const char *p = name; p < eq; p++)
 			buf_putc(b, *p == '_' ? '-' : *p >= 'A' && *p <= 'Z' ? *p | 32 : *p);
-		buf_printf(b, ": %s\n", is_secret_header(name, (size_t)(eq - name)) ? "xxx" : eq + 1);
+		secret = redact_is_secret_name((struct str){ name, (size_t)(eq - name) });
+		buf_printf(b, ": %s\n", secret ? "***" : eq + 1);
 	}
 }
 
@@ -324,6 +320,13 @@ static void put_about(struct buf *b, const struct capture *k, bool cut)
 		buf_puts(b, "cut: yes\n");
 }
 
+/* What is known of secrets, and what only a call knew. */
+static void mask(const struct capture *k, struct buf *b)
+{
+	capture_mask(k->call->config, k->key, b);
+	redact_all(b->p, b->n, &k->secrets);
+}
+
 static bool call_failed(const struct capture_call *c)
 {
 	return c->sent.failed || c->head.failed || c->body.failed || c->times.failed;
@@ -337,9 +340,9 @@ static bool write_calls(struct capture *k, struct capture_folder *to)
 		struct capture_call *c = &k->calls[i];
 
 		buf_putc(&c->head, '\n');
-		capture_mask(k->call->config, k->key, &c->sent);
-		capture_mask(k->call->config, k->key, &c->head);
-		capture_mask(k->call->config, k->key, &c->body);
+		mask(k, &c->sent);
+		mask(k, &c->head);
+		mask(k, &c->body);
 		buf_put_str(&c->head, buf_str(&c->body));
 		ok = capture_put_file(to, i + 1, "sent", &c->sent) &&
 		     capture_put_file(to, i + 1, "answer", &c->head) &&
@@ -360,8 +363,8 @@ static void write_all(struct capture *k)
 		cut = cut || call_failed(&k->calls[i]);
 	buf_init(&about, 0);
 	put_about(&about, k, cut);
-	capture_mask(c, k->key, &k->request);
-	capture_mask(c, k->key, &k->answer);
+	mask(k, &k->request);
+	mask(k, &k->answer);
 	ok = capture_folder_open(&to, capture_dir(c, k->call->arena), k->name) &&
 	     capture_put_file(&to, 0, "request", &k->request) && write_calls(k, &to) &&
 	     capture_put_file(&to, 0, "answer", &k->answer) &&
@@ -384,6 +387,7 @@ void capture_end(struct api_call *c)
 	write_all(k);
 	for (size_t i = 0; i < k->ncalls; i++)
 		capture_call_release(&k->calls[i]);
+	redact_release(&k->secrets);
 	buf_release(&k->request);
 	buf_release(&k->answer);
 	buf_release(&k->answer_times);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/os.h"
 #include "base/sandbox.h"
 #include "config/secret.h"
 
@@ -48,15 +49,15 @@ static const char *find_beside(struct loader *l, const struct config_load *how)
 {
 	const char *path = beside(l, how->argv0);
 	char *self;
-	ssize_t n;
 
 	if (!path && how->cgi)
 		path = "./" BESIDE;
 	if (path && try_place(l, path))
 		return path;
 	self = arena_alloc(l->arena, PATH_MAX);
-	n = self ? readlink("/proc/self/exe", self, PATH_MAX - 1) : -1;
-	path = n > 0 ? beside(l, self) : NULL;
+	if (self)
+		os_program(self, PATH_MAX);
+	path = self && *self ? beside(l, self) : NULL;
 	return path && try_place(l, path) ? path : NULL;
 }
 

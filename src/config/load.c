@@ -4,9 +4,6 @@
  */
 #include "config/snapshot.h"
 
-#ifdef HAVE_MALLOC_TRIM
-#include <malloc.h>
-#endif
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/machine.h"
+#include "base/os.h"
 #include "base/spare.h"
 #include "config/secret.h"
 
@@ -93,7 +91,7 @@ static void load_doctor(struct loader *l, struct snapshot *s)
 	struct stat st;
 
 	if (s->c.source && stat(s->c.source, &st) == 0)
-		s->c.changed = st.st_ctim.tv_sec;
+		s->c.changed = os_changed(&st).tv_sec;
 	if (word && strlen(word) < DOCTOR_WORD_MIN)
 		report_error(l->report, option_from(&s->globals, "doctor.word"),
 			     "doctor.word is too short: it needs %d characters or more",
@@ -271,9 +269,7 @@ void snapshot_forget(struct snapshot *s)
 	s->sets = NULL;
 	arena_release(&s->notes);
 	spare_trim();
-#ifdef HAVE_MALLOC_TRIM
-	malloc_trim(0);
-#endif
+	os_memory_trim();
 }
 
 void snapshot_free(struct snapshot *s)

@@ -42,6 +42,7 @@ struct attempt {
 	struct sink guard;              /* keeps faults from going down */
 	struct sink *next;
 	struct run_report *report;
+	struct buf secrets;             /* that the call carries */
 	struct fault *fault;
 	bool faulted;
 	enum flow flow;                 /* what the sinks said last */
@@ -130,10 +131,18 @@ static int bad_events(struct attempt *a)
 	return a->sse.full ? too_large(a, "an event (see limits.max_event)", a->o->max_event) : no_memory(a);
 }
 
-/* Providers quote the key that they refuse; the gateway's own is nobody's to see. */
-static void hide_key(const struct run_options *o, char *p, size_t n)
+/* Providers quote the key that they refuse, and some the whole request; what a call carries is
+ * nobody's to see. First in the bytes, for what passes as received; then in what was made of them. */
+static void hide_secrets(const struct buf *secrets, struct buf *body)
 {
-	redact_known(p, n, o->target->backend->api_key);
+	redact_all(body->p, body->n, secrets);
+}
+
+static void hide_in_fault(const struct buf *secrets, struct fault *f)
+{
+	redact_all(f->message, strlen(f->message), secrets);
+	/* A copy in the request's arena, which nobody else has yet. */
+	redact_all((char *)f->raw.p, f->raw.n, secrets);
 }
 
 /* An exception in the middle of a stream: the same as an error body. */
@@ -143,7 +152,6 @@ static int on_frame_fault(void *ctx, struct str body)
 
 	a->faulted = true;
 	a->dialect->decode_error(&a->context, 200, body, a->fault);
-	hide_key(a->o, a->fault->message, strlen(a->fault->message));
 	a->flow = FLOW_ABORT;
 	return -1;
 }
@@ -214,7 +222,7 @@ static int attempt_prepare(struct attempt *a, bool strip_thinking)
 }
 
 static void fill_call(struct upstream_call *call, const struct run_options *o, const struct outgoing *out,
-		      int64_t deadline)
+		      struct buf *secrets, int64_t deadline)
 {
 	*call = (struct upstream_call){
 		.method = out->method, .url = out->url,
@@ -223,6 +231,7 @@ static void fill_call(struct upstream_call *call, const struct run_options *o, c
 		.backend = o->target->backend,
 		.caller_key = o->target->caller_key, .caller_bearer = o->target->caller_bearer,
 		.compress = !out->stream, .waiter = o->waiter, .deadline = deadline,
+		.secrets = secrets,
 	};
 }
 
@@ -256,7 +265,7 @@ static int attempt_error(struct attempt *a)
 	int status = a->status > 299 ? a->status : 200;
 
 	a->context.error_type = a->error_type;
-	hide_key(a->o, a->body.p, a->body.n);
+	hide_secrets(&a->secrets, &a->body);
 	a->dialect->decode_error(&a->context, status, buf_str(&a->body), a->fault);
 	if (a->fault->retry_after < 0)
 		a->fault->retry_after = a->retry_after;
@@ -274,7 +283,7 @@ static int attempt_call(struct attempt *a, int64_t deadline)
 	struct upstream_call call;
 	enum upstream_result result;
 
-	fill_call(&call, a->o, &a->out, deadline);
+	fill_call(&call, a->o, &a->out, &a->secrets, deadline);
 	call.on_head = on_head;
 	call.on_data = on_data;
 	call.ctx = a;
@@ -315,12 +324,15 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 	rc = attempt_prepare(a, strip_thinking);
 	if (rc == 0)
 		rc = attempt_call(a, deadline);
+	if (rc)
+		hide_in_fault(&a->secrets, f);
 	rep->upstream_status = a->status;
 	if (a->kind == BODY_EVENTS)
 		sse_release(&a->sse);
 	else if (a->kind == BODY_FRAMES)
 		eventstream_release(&a->frames);
 	buf_release(&a->body);
+	redact_release(&a->secrets);
 	arena_release(&a->arena);
 	return rc;
 }
@@ -438,7 +450,7 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 /* ---- small calls: one answer, read whole ---- */
 
 struct small_call {
-	struct buf body;
+	struct buf body, secrets;
 	int status, retry_after;
 	char error_type[80];
 };
@@ -460,6 +472,12 @@ static int small_data(void *ctx, const char *p, size_t n)
 	return buf_put(&s->body, p, n);
 }
 
+static void small_release(struct small_call *s)
+{
+	buf_release(&s->body);
+	redact_release(&s->secrets);
+}
+
 /* 0 with status 2xx and the body read; -1 with the fault filled. */
 static int small_perform(struct small_call *s, const struct run_options *o, const struct dialect *d,
 			 const struct outgoing *out, int64_t deadline, struct fault *f)
@@ -469,11 +487,12 @@ static int small_perform(struct small_call *s, const struct run_options *o, cons
 	struct upstream_call call;
 	enum upstream_result result;
 
-	fill_call(&call, o, out, deadline);
+	fill_call(&call, o, out, &s->secrets, deadline);
 	call.on_head = small_head;
 	call.on_data = small_data;
 	call.ctx = s;
 	buf_init(&s->body, o->max_answer);
+	buf_init(&s->secrets, 0);
 	result = upstream_perform(&call, f);
 	if (result == UPSTREAM_CANCELLED)
 		return fault_gone(f);
@@ -487,8 +506,9 @@ static int small_perform(struct small_call *s, const struct run_options *o, cons
 				 o->target->backend->name, o->max_answer);
 	if (s->status >= 200 && s->status <= 299)
 		return 0;
-	hide_key(o, s->body.p, s->body.n);
+	hide_secrets(&s->secrets, &s->body);
 	d->decode_error(&dc, s->status, buf_str(&s->body), f);
+	hide_in_fault(&s->secrets, f);
 	f->upstream_status = s->status;
 	if (f->retry_after < 0)
 		f->retry_after = s->retry_after;
@@ -515,7 +535,7 @@ int run_count(const struct run_options *o, int64_t *tokens, struct fault *f)
 	if (rc == 0 && d->decode_count(buf_str(&s.body), tokens))
 		rc = fault_set(f, FAULT_TRANSIENT, 502, "api_error",
 			       "backend %s answered a token count without one", b->name);
-	buf_release(&s.body);
+	small_release(&s);
 	return rc;
 }
 
@@ -537,7 +557,7 @@ static int list_models(const struct run_options *o, void (*add)(void *ctx, const
 	if (rc == 0 && d->decode_models(o->arena, buf_str(&s.body), add, ctx))
 		rc = fault_set(f, FAULT_TRANSIENT, 502, "api_error",
 			       "backend %s answered without a model list", o->target->backend->name);
-	buf_release(&s.body);
+	small_release(&s);
 	return rc;
 }
 

@@ -11,7 +11,7 @@ from cgroup import Group
 from client import Client, message, text_of
 from harness import KEY, processes_below
 from lan import LighttpdLan
-from test_processes import Setup, held
+from test_processes import Setup, held, open_stream
 from uhttpd import Uhttpd
 
 MEMORY = 64 << 20
@@ -102,6 +102,31 @@ def no_sanitizer():
         raise harness.Skip("a sanitizer takes more memory than there is")
 
 
+def private_kb(setup):
+    """What the program and lighttpd have for themselves, in KB."""
+    found = {}
+    for name, pid in [("messages.fcgi", pid) for pid in processes_below(setup.gateway.dir)] + \
+            [("lighttpd", setup.server.processes[0].pid)]:
+        with open("/proc/%d/smaps_rollup" % pid) as f:
+            found[name] = sum(int(line.split()[1]) for line in f if line.startswith("Private_"))
+    return found
+
+
+def figures(setup):
+    """Idle, and with a stream: for docs/appliance.md, which names this test."""
+    with setup.client() as client:
+        assert client.ask("GET", "/health").status == 200
+    idle = private_kb(setup)
+    go = held(setup.upstream)
+    client, stream = open_stream(setup)
+    with client:
+        one = private_kb(setup)
+        go.set()
+        list(stream)
+    setup.upstream.reset()
+    return "private KB idle %s, with a stream %s" % (idle, one)
+
+
 def small_lighttpd(enter, folder):
     """Its temporary files are in memory, as on a router: they count too."""
     return type("Small", (Lan64,), {
@@ -115,13 +140,15 @@ def test_eight_large_requests_in_64_mb():
     with Group(MEMORY) as group, tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         os.chmod(folder, 0o777)
         with Setup(small_lighttpd(group.enter, folder)) as setup:
+            before = figures(setup)
             statuses = eight_at_once(setup)
             assert group.killed() == 0, (group.killed(), statuses)
             checked = subprocess.run([setup.gateway.program, "--check", "--config",
                                       setup.gateway.config], capture_output=True, text=True,
                                      preexec_fn=group.enter, env=harness.clean_env())
             assert "a quarter of the 64 MB of its control group" in checked.stdout, checked.stdout
-        print("64 MB: most %s bytes, answers %s" % (group.peak(), statuses))
+        print("64 MB: %s; eight of 8 MB: most of the group %s KB, answers %s" %
+              (before, (group.peak() or 0) >> 10, statuses))
 
 
 def test_eight_large_requests_with_limits_of_the_process():

@@ -32,7 +32,7 @@ static void test_mask(void **state)
 	buf_puts(&text, "first-key second-keyfirst-key team-1234 organisation client-key key");
 	capture_mask(&c, "client-key", &text);
 	assert_string_equal(buf_cstr(&text),
-			    "xxxxxxxxx xxxxxxxxxxxxxxxxxxx xxxxxxxxx organisation xxxxxxxxxx key");
+			    "********* ******************* ********* organisation ********** key");
 	/* One that is too short would mask words; no text is no fault. */
 	capture_mask(&c, "organ", &text);
 	assert_non_null(strstr(buf_cstr(&text), "organisation"));
@@ -95,6 +95,7 @@ static void test_compare(void **state)
 	}
 	assert_true(capture_same(out, "x", STR("a " ID1), STR("a " ID2)));
 	assert_false(capture_same(out, "x", STR("toolu_upstream"), STR("toolu_other")));
+	assert_true(capture_same(out, "x", STR_NONE, STR("")));
 	fclose(out);
 }
 

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -26,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "base/wait.h"
 #include "fcgi_client.h"
 #include "front/front.h"
@@ -221,7 +221,7 @@ static pid_t serve_in_child(const struct server_under_test *s, struct server_opt
 	if (pid)
 		return pid;
 	/* The server of a test that failed must not outlive the program. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	os_follow_parent(SIGKILL);
 	o.listen_fd = s->listen_fd;
 	log_setup(LOG_LEVEL_NONE, "none");
 	_exit(server_run(&o, &handler) ? 1 : 0);
@@ -418,7 +418,7 @@ static void test_not_fastcgi(void **state)
 	int fd = fcgi_client_connect(s.path);
 	char byte;
 
-	assert_int_equal(send(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, MSG_NOSIGNAL), 27);
+	assert_int_equal(os_send(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, 0), 27);
 	assert_true(recv(fd, &byte, 1, 0) <= 0);
 	close(fd);
 	fd = fcgi_client_connect(s.path);
