@@ -23,6 +23,7 @@ PHASES = [
     ("compact_command", session.compact_command, ()),
     *(("refused/" + name, faults.refused, (name,)) for name in faults.REFUSALS),
     ("gives_up", faults.gives_up, ()),
+    ("answer_too_long", faults.answer_too_long, ()),
     ("broken_stream", faults.broken_stream, ()),
     *(("thinking/" + d.name, content.thinking, (d,)) for d in content.EFFORTS),
     ("thinking_budget", content.budget, ()),

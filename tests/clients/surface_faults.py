@@ -121,6 +121,23 @@ def refused(program, name):
         assert body["error"]["message"] in lines[-1]["result"], lines[-1]["result"]
 
 
+def answer_too_long(program):
+    """No room for the answer that the client wants, in vLLM's words: it asks for a shorter one."""
+    refusal = {"error": {"type": "BadRequestError", "code": 400, "message":
+               "'max_tokens' or 'max_completion_tokens' is too large: 128000. This model's maximum "
+               "context length is 65536 tokens and your request has 11000 input tokens "
+               "(128000 > 65536 - 11000)."}}
+
+    def script(seen):
+        if seen.call.json["max_tokens"] > 65536 - 11000:
+            return seen.call.whole(400, refusal)
+        return [("text", "short")]
+
+    with Session(program, script) as s:
+        assert s.ask("go").text == "short"
+    assert [seen.call.json["max_tokens"] for seen in s.seen] == [128000, 53536]
+
+
 def gives_up(program):
     """All retries in vain: the client names what the backend said."""
     with Session(program, lambda seen: seen.call.whole(

@@ -190,6 +190,21 @@ def test_bounds():
         assert code == 2 and "not whole" in out, (code, out)
 
 
+def test_memory_is_the_requests():
+    """A capture has what requests leave of limits.memory, and gives it back."""
+    big = "long " * 150000
+    limits = "}; limits = { memory = 2097152; max_body = 2097152;"
+    with Captured(options=limits) as setup:
+        plays(setup, setup.taken(setup.ask()))
+        for _ in range(3):
+            answer = setup.ask(text=big)
+            assert answer.status == 200, answer.body
+            folder = setup.taken(answer)
+            assert b"cut: yes" in setup.read(folder, "about"), folder
+            assert len(setup.read(folder, "request")) < len(big)
+        plays(setup, setup.taken(setup.ask()))
+
+
 def test_what_has_changed_is_told():
     with Captured() as setup:
         folder = setup.taken(setup.ask(stream=True))

@@ -26,11 +26,16 @@ HOURS, YEARS = 3 * 3600, 3 * 365 * 86400
 STEPS = (HOURS, -HOURS, YEARS, -YEARS)
 
 
-def library():
-    """Its path; None for a program with a sanitizer, which can't be started behind it."""
+def sanitized():
+    """A program with a sanitizer can't be started behind a library (LD_PRELOAD)."""
     with open(program(), "rb") as f:
         text = f.read()
-    if b"__asan_init" in text or b"__tsan_init" in text:
+    return b"__asan_init" in text or b"__tsan_init" in text
+
+
+def library():
+    """Its path; None for a program that can't be started behind it."""
+    if sanitized():
         return None
     found = [path for pattern in LIBRARIES for path in glob.glob(pattern)]
     if not found:

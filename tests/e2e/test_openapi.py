@@ -3,9 +3,11 @@ What the document has and the program can't be brought to answer stands in UNSEE
 """
 import json
 import os
+import socket
 import sys
 import threading
 
+import grammar
 import harness
 from client import Answer, Client, message
 from harness import KEY, ORIGIN
@@ -89,6 +91,8 @@ class World(Setup):
         found, key = self.doc.check(responses, answer)
         assert not found, "%s: %s\n%s %s" % (what, found, answer.status, answer.body[:2000])
         check_own_error(answer, what)
+        if answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+            grammar.check_stream(answer.body.decode())
         return key
 
     def expect(self, method, path, status, url=None, passed=False, **request):
@@ -155,8 +159,8 @@ def good_answers(world):
         world.expect("POST", path, 200, body=message(stream=True))
     world.expect("GET", "/doctor", 200, headers={"Accept": "text/html"})
     world.expect("GET", "/v1/models", 200, "/b/test/v1/models?limit=1&after_id=scripted")
-    world.expect("POST", "/v1/messages", 200, "/b/test/v1/messages", body=message(), headers={
-        "x-correlation-id": "corr-1", "x-debug-capture": "1"})
+    world.expect("POST", "/v1/messages", 200, "/b/test/v1/messages?beta=true", body=message(),
+                 headers={"x-correlation-id": "corr-1", "x-debug-capture": "1"})
 
 
 def refused_callers(world):
@@ -193,6 +197,8 @@ def heads(world):
         assert (head.status, head.body) == (get.status, b""), (url, head.status, get.status)
         other = {n.lower() for n in set(head.headers) ^ set(get.headers)} - check.TRANSPORT
         assert not other, (url, other)
+        head, get = world.ask("HEAD", url, key=None), world.ask("GET", url, key=None)
+        assert head.status == (200 if path == "/doctor" else get.status), (url, head.status)
 
 
 def preflights(world):
@@ -216,10 +222,13 @@ def listed_origin(world):
         world.judge({str(status): allowed}, answer, url)
 
 
-def unknown_path(world):
-    unknown = world.ask("GET", "/v1/complete")
-    assert unknown.status == 404
-    world.judge(world.implicit("unknown")["responses"], unknown, "/v1/complete")
+def unknown_paths(world):
+    for method, url in (("GET", "/nothing"), ("GET", "/v1/messages/batches"), ("GET", "/v1/files"),
+                        ("POST", "/v1/messages/batches"), ("POST", "/v1/complete")):
+        unknown = world.ask(method, url, message() if method == "POST" else None)
+        assert unknown.status == 404, (url, unknown.status)
+        world.judge(world.implicit("unknown")["responses"], unknown, url)
+        assert world.ask(method, url, key=None).status == 401, url
 
 
 def busy_everywhere(world):
@@ -247,6 +256,29 @@ def busy_everywhere(world):
 
 
 # ---- statuses with a reason of their own ----
+
+def limits(world):
+    """Those that docs/api.md names: at each one a request is served, beyond it refused."""
+    def nested(levels):
+        return b'{"x":' + b"[" * (levels - 1) + b"]" * (levels - 1)
+
+    def with_nested(levels):
+        return nested(levels) + b"," + json.dumps(message()).encode()[1:]
+
+    def with_members(n):
+        body = message()
+        return dict(body, **{"x%d" % i: None for i in range(n - len(body))})
+
+    for fits, beyond in ((with_nested(128), with_nested(129)),
+                         (with_members(1024), with_members(1025)),
+                         (message(model="m" * 1024), message(model="m" * 1025)),
+                         (message(max_tokens=0), message(max_tokens=-1)),
+                         (message(model="\u00e9" * 512), message(model="\u00e9" * 513))):
+        answer = world.ask("POST", "/v1/messages", fits)
+        assert answer.status in (200, 404), answer.body     # many such models there are not
+        world.expect("POST", "/v1/messages", 400, body=beyond)
+    world.expect("POST", "/v1/messages", 200, "/v1/v1/messages", body=message())
+
 
 def bad_requests(world):
     for path in talks(world) + [COUNT]:
@@ -397,7 +429,7 @@ def test_document_is_true():
     seen = set()
     with World(seen, commit_after=1, more="breaker = { failures = 1000; };").beside() as world:
         for part in (good_answers, refused_callers, other_methods, heads, preflights,
-                     listed_origin, unknown_path, bad_requests, missing_things, unroutable,
+                     listed_origin, unknown_paths, limits, bad_requests, missing_things, unroutable,
                      streamed_kinds, late_errors, backend_errors):
             part(world)
     with World(seen, throttle=1, logs=False, more="limits = { max_body = 4096; };") as world:
@@ -405,9 +437,11 @@ def test_document_is_true():
             part(world)
     with World(seen, more="limits = { workers = 1; };") as world:
         busy_everywhere(world)
-    dead = harness.free_port()
-    with World(seen, base_url="http://127.0.0.1:%d/v1" % dead).beside(port=dead) as world:
-        dead_backend(world)
+    with socket.socket() as bound:      # and not listening: connections are refused
+        bound.bind(("127.0.0.1", 0))
+        dead = bound.getsockname()[1]
+        with World(seen, base_url="http://127.0.0.1:%d/v1" % dead).beside(port=dead) as world:
+            dead_backend(world)
     with World(seen, dialect="anthropic").beside("anthropic") as world:
         messages_backend(world)
     known = {(method, path, status) for method, path, operation in world.doc.operations()

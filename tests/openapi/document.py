@@ -134,7 +134,7 @@ RESPONSES.update({
     "Message": answer(
         "One object, or events where `stream` is true. An error comes under this status, as an "
         "object or an event, once the head had to go out before the backend had answered "
-        "(stream.commit_after)",
+        "(stream.commit_after). All headers anthropic-… of a Messages backend pass",
         {"application/json": {"anyOf": [schema("Message"), schema("Error")]}, **EVENTS},
         dict(STREAM, **{"X-Processing-Time": "processing-time-whole"})),
     "MessageStream": answer("Events, whatever `stream` says", EVENTS, STREAM),
@@ -174,6 +174,7 @@ PARAMETERS = {
                      "2023-06-01 without it; any value is taken", STRING),
     "beta": param("anthropic-beta", "header", "Comma-separated. Goes to Anthropic, and as far as "
                   "their presets know the values to others; any value is taken", STRING),
+    "query": param("beta", "query", "SDKs send beta=true; nothing is made of it", STRING),
     "correlation": param("x-correlation-id", "header", "The client's own id, for the log and for "
                          "recorded errors. Taken where it is of 1 to 128 visible ASCII characters "
                          "without quotes and backslashes, else ignored", STRING),
@@ -220,7 +221,7 @@ STATUS_OF = {name: str(status) for status, _, name, _ in ERRORS}
 ACCESS = ("Authentication", "Permission", "RateLimit")
 TALK = ("InvalidRequest", "Billing", "NotFound", "Conflict", "TooLarge", "ServerError",
         "BadGateway", "Timeout")
-CLIENT = ("version", "beta", "correlation", "capture", "session", "agent", "class")
+CLIENT = ("query", "version", "beta", "correlation", "capture", "session", "agent", "class")
 
 
 def operation(id_, tag, summary, good, errors=(), params=(), need=True, body=None, more=None):
@@ -275,7 +276,7 @@ DRAINING = ref("responses", "Draining")
 PAGE = ("page", "after", "before")
 COUNTING = operation("countTokens", MESSAGES, "Count the input tokens of a request; where the "
                      "backend can't, or fails to, they are estimated", "Count",
-                     ("InvalidRequest", "NotFound", "TooLarge"), CLIENT[:3],
+                     ("InvalidRequest", "NotFound", "TooLarge"), CLIENT[:4],
                      body="CountRequest", more={"default": ref("responses", "BackendsOwn")})
 CLEANING = operation("cleanErrors", DIAGNOSIS, "Delete and compress old error files now",
                      whole("Tidied", "What was done"), ("InvalidRequest", "NotFound"), ("days",))
@@ -361,9 +362,10 @@ PATHS = {
 KEY = ("A key of access.keys. With access.mode local (this machine alone) and open none is needed; "
        "with passthrough it is the backend's own")
 IMPLICIT = {
-    "description": "Every path answers OPTIONS, and HEAD where it answers GET; other: any other "
-    "method; unknown: what is no path, for who has a key; listed: the headers that every answer "
-    "has besides where access.origins lists the request's Origin",
+    "description": "Every path answers OPTIONS, and HEAD where it answers GET (/doctor's is a 200 "
+    "for everybody, since nothing is looked at). other: any other method. unknown: what is no "
+    "path, for who has a key. listed: the headers that every answer has besides where "
+    "access.origins lists the request's Origin",
     "head": {"responses": {"200": ref("responses", "Head"), "4XX": ref("responses", "Head"),
                            "5XX": ref("responses", "Head")}},
     "options": {"security": [], "parameters": ORIGIN, "responses": {

@@ -45,7 +45,7 @@ def run(program):
              # It asks the backends each time: test_openapi.py does that once.
              "--exclude-path", "/doctor"],
             cwd=world.gateway.dir, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=300,
+            stderr=subprocess.STDOUT, text=True, timeout=600,
             env=harness.clean_env(PYTHONPATH=HERE, PYTHONDONTWRITEBYTECODE="1",
                                   HOME=world.gateway.dir, NO_PROXY="127.0.0.1"))
         assert done.returncode == 0, done.stdout
