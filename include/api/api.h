@@ -213,6 +213,10 @@ int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes,
 void gate_shrink(struct gate_ticket *t, size_t bytes);
 void gate_leave(struct gate_ticket *t);
 int gate_requests(void); /* running now, in this process */
+/* Memory that a request can do without (a capture): had only while requests leave half of
+ * limits.memory, and given back by gate_give. */
+bool gate_spare(const struct config *c, size_t bytes) MUST_CHECK;
+void gate_give(size_t bytes);
 
 /* Reachability of a backend, probed when it is due and probe is set; at most once per
  * health.interval on this host. */

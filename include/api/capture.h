@@ -11,8 +11,10 @@
  *   answer-times  "MS BYTES" for each write
  *   about         "name: value": version, time, key, how it ended
  *
- * Keys are masked by as many asterisks: places and lengths stay what they were. All is kept in memory until
- * the request is over and written at once, so a folder is whole or not there.
+ * Keys are masked by as many asterisks: places and lengths stay what they were. All is kept in
+ * memory until the request is over and written at once, so a folder is whole or not there. That
+ * memory counts against limits.memory, of which requests keep half; a part that gets none is left
+ * out, and the capture is marked as cut.
  */
 #ifndef API_CAPTURE_H
 #define API_CAPTURE_H

@@ -127,7 +127,7 @@ static const struct access_key *find_key(const struct config *c, struct str secr
 		return NULL;
 	access_hash(secret.p, secret.n, hash);
 	for (size_t i = 0; i < c->nkeys; i++)
-		if (secret_matches(&c->keys[i], hash) && (!found || found->disabled))
+		if (secret_matches(&c->keys[i], hash) && (!found || !access_good(found)))
 			found = &c->keys[i];
 	for (int i = 0; found && i < 2; i++)
 		if (found->sha256[i] && strcmp(found->sha256[i], hash) == 0)
@@ -151,13 +151,16 @@ static int unknown_key(struct fault *f)
 			 "one.");
 }
 
-static int expired_key(const struct access_key *k, struct fault *f)
+static int out_of_use(const struct access_key *k, struct fault *f)
 {
 	char when[32];
 
+	if (k->disabled)
+		return fault_set_as("key_disabled", f, FAULT_AUTH, 401, "authentication_error",
+				    "The key \"%s\" is disabled.", k->name);
 	clock_rfc3339(when, sizeof(when), k->expires, 0);
-	return fault_set(f, FAULT_AUTH, 401, "authentication_error",
-			 "The key \"%s\" expired at %s.", k->name, when);
+	return fault_set_as("key_expired", f, FAULT_AUTH, 401, "authentication_error",
+			    "The key \"%s\" expired at %s.", k->name, when);
 }
 
 static int check_keys(const struct config *c, const struct http_request *r,
@@ -171,15 +174,19 @@ static int check_keys(const struct config *c, const struct http_request *r,
 	if (!presented.n)
 		return no_credential(r, f);
 	k = find_key(c, cred.api_key, &out->sha256);
-	if (!k)
-		k = find_key(c, cred.bearer, &out->sha256);
+	if (!k || !access_good(k)) {
+		const char *sha256 = NULL;
+		const struct access_key *other = find_key(c, cred.bearer, &sha256);
+
+		if (other && (!k || access_good(other))) {
+			k = other;
+			out->sha256 = sha256;
+		}
+	}
 	if (!k)
 		rc = unknown_key(f);
-	else if (k->disabled)
-		rc = fault_set(f, FAULT_AUTH, 401, "authentication_error",
-			       "The key \"%s\" is disabled.", k->name);
-	else if (k->expires && clock_wall_ms() >= k->expires)
-		rc = expired_key(k, f);
+	else if (!access_good(k))
+		rc = out_of_use(k, f);
 	if (rc)
 		return refuse(c, out, presented, f);
 	out->key = k;

@@ -26,7 +26,34 @@ struct capture {
 	struct capture_call calls[CAPTURE_CALLS];
 	size_t ncalls;
 	size_t more;                    /* calls that were not kept */
+	size_t held;                    /* bytes that count against limits.memory */
 };
+
+/* b has been put to, and had so many bytes of memory before: what it has grown by counts. Where that
+ * is too much, all of it goes. */
+static void count(struct capture *k, struct buf *b, size_t before)
+{
+	size_t more = b->cap - before;
+
+	if (!more)
+		return;
+	if (gate_spare(k->call->config, more)) {
+		k->held += more;
+		return;
+	}
+	buf_release(b);
+	b->failed = true;
+	gate_give(before);
+	k->held -= before;
+}
+
+static void keep(struct capture *k, struct buf *b, const void *p, size_t n)
+{
+	size_t before = b->cap;
+
+	buf_put(b, p, n);
+	count(k, b, before);
+}
 
 /* ---- the answer ---- */
 
@@ -50,17 +77,21 @@ static ssize_t tee_read(struct front *f, void *p, size_t n)
 	return of(f)->client->ops->read(of(f)->client, p, n);
 }
 
-static void put_time(struct buf *b, const struct capture *k, size_t n)
+/* "MS BYTES" */
+static void keep_time(struct capture *k, struct buf *b, size_t n)
 {
-	buf_printf(b, "%" PRId64 " %zu\n", clock_ms() - k->started, n);
+	char text[64];
+
+	keep(k, b, text, (size_t)snprintf(text, sizeof(text), "%" PRId64 " %zu\n",
+					  clock_ms() - k->started, n));
 }
 
 static int tee_write(struct front *f, const void *p, size_t n)
 {
 	struct capture *k = of(f);
 
-	buf_put(&k->answer, p, n);
-	put_time(&k->answer_times, k, n);
+	keep(k, &k->answer, p, n);
+	keep_time(k, &k->answer_times, n);
 	return k->client->ops->write(k->client, p, n);
 }
 
@@ -127,9 +158,11 @@ struct recorded {
 static void note_flush(struct recorded *r)
 {
 	struct capture *k = r->capture;
+	size_t before = r->to->times.cap;
 
 	if (k->answer.n != r->answered)
 		buf_printf(&r->to->times, "%" PRId64 " flush\n", clock_ms() - k->started);
+	count(k, &r->to->times, before);
 	r->answered = k->answer.n;
 }
 
@@ -152,6 +185,7 @@ static int record_head(void *ctx, const struct upstream_head *h)
 	if (h->cost[0])
 		buf_printf(b, "x-litellm-response-cost: %s\n", h->cost);
 	buf_put_str(b, h->pass);
+	count(r->capture, b, 0);
 	return r->ask->on_head ? r->ask->on_head(r->ask->ctx, h) : 0;
 }
 
@@ -161,8 +195,8 @@ static int record_data(void *ctx, const char *p, size_t n)
 	int rc;
 
 	note_flush(r);
-	buf_put(&r->to->body, p, n);
-	put_time(&r->to->times, r->capture, n);
+	keep(r->capture, &r->to->body, p, n);
+	keep_time(r->capture, &r->to->times, n);
 	rc = r->ask->on_data ? r->ask->on_data(r->ask->ctx, p, n) : 0;
 	r->answered = r->capture->answer.n;
 	return rc;
@@ -194,6 +228,7 @@ enum upstream_result capture_perform(void *ctx, const struct upstream_call *c, s
 		r.to = &k->calls[k->ncalls++];
 		capture_call_init(r.to, (size_t)config->capture_max_request);
 		capture_put_sent(&r.to->sent, c, config->capture_base64);
+		count(k, &r.to->sent, 0);
 		hooked.on_head = record_head;
 		hooked.on_data = record_data;
 		hooked.ctx = &r;
@@ -297,6 +332,7 @@ void capture_request(struct api_call *c, struct str body)
 	put_headers(&k->request, f->ops->params(f));
 	buf_putc(&k->request, '\n');
 	capture_put_short(&k->request, body, c->config->capture_base64);
+	count(k, &k->request, 0);
 }
 
 /* ---- writing ---- */
@@ -343,10 +379,9 @@ static bool write_calls(struct capture *k, struct capture_folder *to)
 		mask(k, &c->sent);
 		mask(k, &c->head);
 		mask(k, &c->body);
-		buf_put_str(&c->head, buf_str(&c->body));
-		ok = capture_put_file(to, i + 1, "sent", &c->sent) &&
-		     capture_put_file(to, i + 1, "answer", &c->head) &&
-		     capture_put_file(to, i + 1, "times", &c->times);
+		ok = capture_put_file(to, i + 1, "sent", &c->sent, NULL) &&
+		     capture_put_file(to, i + 1, "answer", &c->head, &c->body) &&
+		     capture_put_file(to, i + 1, "times", &c->times, NULL);
 	}
 	return ok;
 }
@@ -366,10 +401,10 @@ static void write_all(struct capture *k)
 	mask(k, &k->request);
 	mask(k, &k->answer);
 	ok = capture_folder_open(&to, capture_dir(c, k->call->arena), k->name) &&
-	     capture_put_file(&to, 0, "request", &k->request) && write_calls(k, &to) &&
-	     capture_put_file(&to, 0, "answer", &k->answer) &&
-	     capture_put_file(&to, 0, "answer-times", &k->answer_times) &&
-	     capture_put_file(&to, 0, "about", &about);
+	     capture_put_file(&to, 0, "request", &k->request, NULL) && write_calls(k, &to) &&
+	     capture_put_file(&to, 0, "answer", &k->answer, NULL) &&
+	     capture_put_file(&to, 0, "answer-times", &k->answer_times, NULL) &&
+	     capture_put_file(&to, 0, "about", &about, NULL);
 	capture_folder_close(&to, ok);
 	capture_tidy(to.dir, c->capture_max_requests, c->capture_max_bytes);
 	buf_release(&about);
@@ -391,5 +426,6 @@ void capture_end(struct api_call *c)
 	buf_release(&k->request);
 	buf_release(&k->answer);
 	buf_release(&k->answer_times);
+	gate_give(k->held);
 	free(k);
 }

@@ -60,11 +60,21 @@ int gate_enter(const struct config *c, size_t bytes, struct gate_ticket *t, stru
 	return -1;
 }
 
+bool gate_spare(const struct config *c, size_t bytes)
+{
+	return reserve(bytes, (size_t)c->memory / 2);
+}
+
+void gate_give(size_t bytes)
+{
+	atomic_fetch_sub(&bytes_held, bytes);
+}
+
 void gate_shrink(struct gate_ticket *t, size_t bytes)
 {
 	if (bytes >= t->bytes)
 		return;
-	atomic_fetch_sub(&bytes_held, t->bytes - bytes);
+	gate_give(t->bytes - bytes);
 	t->bytes = bytes;
 }
 

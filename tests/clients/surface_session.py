@@ -4,7 +4,10 @@ its windows, and how it goes on when something breaks.
 import base64
 import json
 import os
+import shlex
+import subprocess
 
+import harness
 from model import Chat, Gemini, Messages
 from session import Live, Session, user
 from surface_content import MULTIPLY, png
@@ -134,21 +137,30 @@ def compact_command(program):
     assert "PLUMS" in last.text() and not last.parts("text", "assistant"), last.turns[1:]
 
 
+def printed(s):
+    """What `messages.fcgi env` says of models and windows."""
+    gateway = s.setup.gateway
+    line = subprocess.run([gateway.program, "--config", gateway.config, "env"], text=True, timeout=60,
+                          env=harness.clean_env(HOME=s.home), stdout=subprocess.PIPE, check=True)
+    return dict(word.split("=", 1) for word in shlex.split(line.stdout) if word.startswith(
+        ("ANTHROPIC_MODEL=", "ANTHROPIC_DEFAULT_", "CLAUDE_CODE_")))
+
+
 def window(program):
-    """The variables that `messages.fcgi env` prints make the client compact in time."""
+    """The line that `messages.fcgi env` prints makes the client compact in time."""
     def script(seen):
         if summary_asked(seen):
             return [("text", "<summary>It was about PLUMS.</summary>")]
-        return [("text", "long " * 9000), ("used", 60000 if len(s.seen) < 4 else 9000)]
+        return [("text", "long " * 9000), ("used", 90000 if len(s.seen) < 4 else 9000)]
 
-    env = {"ANTHROPIC_MODEL": "scripted", "CLAUDE_CODE_MAX_CONTEXT_TOKENS": "64000",
-           "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "16000"}
-    with Session(program, script, env=env) as s:
+    with Session(program, script) as s:
+        s.env = printed(s)
+        assert len(s.env) == 5, s.env
         for prompt in ("One", "Two", "Three"):
             lines = s.ask(prompt, *(("--continue",) if s.seen else ()), *STREAM).lines
-            assert lines[-1]["modelUsage"]["scripted"]["contextWindow"] == 64000, lines[-1]
+            assert lines[-1]["modelUsage"]["scripted"]["contextWindow"] == 100000, lines[-1]
     assert any(map(summary_asked, s.seen)), [len(seen.turns) for seen in s.seen]
-    assert s.seen[0].call.json["max_tokens"] == 16000
+    assert s.seen[0].call.json["max_tokens"] == 25000
 
 
 def resume(program):

@@ -1,5 +1,5 @@
-"""lighttpd from lighttpd/lan.conf: a whole configuration, with TLS and a certificate made by the
-command in its head."""
+"""lighttpd from whole configurations: lighttpd/lan.conf, with TLS and a certificate made by the
+command in its head, and conf/container.conf."""
 import os
 import re
 import ssl
@@ -83,3 +83,19 @@ class LighttpdLan(Server):
         super().__exit__(*args)
         client.TLS.pop(self.port, None)
         wait_for(lambda: not harness.listens(self.port), 10, "lighttpd has ended")
+
+
+class Container(Server):
+    """lighttpd of conf/Containerfile's image: its variables reach the program."""
+    name = "container"
+    prefix = ""
+    variables = {}
+
+    def start(self):
+        text = self.sample("conf/container.conf", {
+            "= 8080": "= %d" % self.port, '"0.0.0.0"': '"127.0.0.1"',
+            "/usr/bin/messages.fcgi": self.gateway.program,
+            "/tmp/messages.sock": self.gateway.path("container.sock"),
+            '( "/tmp" )': '( "%s" )' % self.gateway.state})
+        self.run(find_tool("lighttpd"), "-D", "-f", self.write("container.conf", text),
+                 env=dict(self.variables, MESSAGES_CONF=self.gateway.config))

@@ -144,6 +144,15 @@ def test_an_answer_that_began_before_its_backends_plays():
         plays(setup, folder)
 
 
+def test_limits_have_no_part_in_a_replay():
+    with Captured() as setup:
+        folder = setup.taken(setup.ask(stream=True))
+        setup.gateway.write(access=ACCESS.replace(
+            'name = "dev";', 'name = "dev"; requests_per_minute = 1; streams = 1;'))
+        for _ in range(3):
+            plays(setup, folder)
+
+
 def test_nothing_secret():
     with Captured() as setup:
         setup.upstream.reset(whole)
@@ -188,6 +197,21 @@ def test_bounds():
         answer = setup.ask(text="long " * 8000)
         code, out = setup.replay(setup.taken(answer))
         assert code == 2 and "not whole" in out, (code, out)
+
+
+def test_memory_is_the_requests():
+    """A capture has what requests leave of limits.memory, and gives it back."""
+    big = "long " * 150000
+    limits = "}; limits = { memory = 2097152; max_body = 2097152;"
+    with Captured(options=limits) as setup:
+        plays(setup, setup.taken(setup.ask()))
+        for _ in range(3):
+            answer = setup.ask(text=big)
+            assert answer.status == 200, answer.body
+            folder = setup.taken(answer)
+            assert b"cut: yes" in setup.read(folder, "about"), folder
+            assert len(setup.read(folder, "request")) < len(big)
+        plays(setup, setup.taken(setup.ask()))
 
 
 def test_what_has_changed_is_told():

@@ -3,9 +3,11 @@ What the document has and the program can't be brought to answer stands in UNSEE
 """
 import json
 import os
+import socket
 import sys
 import threading
 
+import grammar
 import harness
 from client import Answer, Client, message
 from harness import KEY, ORIGIN
@@ -82,10 +84,15 @@ class World(Setup):
         with Client(self.server.port, self.server.prefix, key) as client:
             return client.ask(method, url, body, dict(headers))
 
+    def implicit(self, name):
+        return self.doc.document["x-implicit"][name]
+
     def judge(self, responses, answer, what):
         found, key = self.doc.check(responses, answer)
         assert not found, "%s: %s\n%s %s" % (what, found, answer.status, answer.body[:2000])
         check_own_error(answer, what)
+        if answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+            grammar.check_stream(answer.body.decode())
         return key
 
     def expect(self, method, path, status, url=None, passed=False, **request):
@@ -152,8 +159,8 @@ def good_answers(world):
         world.expect("POST", path, 200, body=message(stream=True))
     world.expect("GET", "/doctor", 200, headers={"Accept": "text/html"})
     world.expect("GET", "/v1/models", 200, "/b/test/v1/models?limit=1&after_id=scripted")
-    world.expect("POST", "/v1/messages", 200, "/b/test/v1/messages", body=message(), headers={
-        "x-correlation-id": "corr-1", "x-debug-capture": "1"})
+    world.expect("POST", "/v1/messages", 200, "/b/test/v1/messages?beta=true", body=message(),
+                 headers={"x-correlation-id": "corr-1", "x-debug-capture": "1"})
 
 
 def refused_callers(world):
@@ -167,30 +174,61 @@ def refused_callers(world):
             world.expect(method, path, 401, key="sk-unknown", **request)
 
 
-def implicit_methods(world):
-    """HEAD is GET without its body, OPTIONS a preflight, all others a 405 that names the rest."""
-    implicit = world.doc.document["x-implicit"]
+def other_methods(world):
+    """Each is a 405 that names those that the path takes."""
+    responses = world.implicit("other")["responses"]
     for method, path, _ in world.doc.operations():
         url = request_of(method, path)["url"]
-        others = {"GET", "POST", "PUT", "PATCH", "DELETE"} - {method}
-        for other in others:
+        for other in {"GET", "POST", "PUT", "PATCH", "DELETE"} - {method}:
             answer = world.ask(other, url)
             assert answer.status == 405, (other, url, answer.status)
-            world.judge({"405": {"$ref": "#/components/responses/MethodNotAllowed"}}, answer, url)
-            allowed = [method, "HEAD"] if method == "GET" else [method]
-            assert answer.headers["Allow"].split(", ") == allowed + ["OPTIONS"], answer.headers
+            world.judge(responses, answer, "%s %s" % (other, url))
+            takes = [method, "HEAD"] if method == "GET" else [method]
+            assert answer.headers["Allow"].split(", ") == takes + ["OPTIONS"], answer.headers
+
+
+def heads(world):
+    """HEAD is GET without its body."""
+    for method, path, _ in world.doc.operations():
+        if method != "GET":
+            continue
+        url = request_of(method, path)["url"]
+        head, get = world.ask("HEAD", url), world.ask("GET", url)
+        assert (head.status, head.body) == (get.status, b""), (url, head.status, get.status)
+        other = {n.lower() for n in set(head.headers) ^ set(get.headers)} - check.TRANSPORT
+        assert not other, (url, other)
+        head, get = world.ask("HEAD", url, key=None), world.ask("GET", url, key=None)
+        assert head.status == (200 if path == "/doctor" else get.status), (url, head.status)
+
+
+def preflights(world):
+    for method, path, _ in world.doc.operations():
         for origin, status in ((ORIGIN, 204), ("https://other.example", 403)):
-            answer = world.ask("OPTIONS", url, key=None, headers={
+            answer = world.ask("OPTIONS", request_of(method, path)["url"], key=None, headers={
                 "Origin": origin, "Access-Control-Request-Headers": "x-api-key"})
-            assert answer.status == status, (url, answer.status)
-            world.judge(implicit["options"]["responses"], answer, "OPTIONS " + url)
-        if method == "GET":
-            head, get = world.ask("HEAD", url), world.ask("GET", url)
-            assert (head.status, head.body) == (get.status, b""), (url, head.status, get.status)
-            assert str(head.status) in implicit["head"]["responses"] or head.status >= 400
-    unknown = world.ask("GET", "/v1/complete")
-    assert unknown.status == 404
-    world.judge({"404": {"$ref": "#/components/responses/NotFound"}}, unknown, "no path")
+            assert answer.status == status, (path, answer.status)
+            world.judge(world.implicit("options")["responses"], answer, "OPTIONS " + path)
+
+
+def listed_origin(world):
+    """Of the origin's own requests the answers have a few headers more."""
+    more = world.implicit("listed")["headers"]
+    for url, status in (("/status", 200), ("/v1/models/nobody", 404)):
+        path = url.replace("nobody", "{id}")
+        response = world.doc.resolve(world.doc.paths[path]["get"]["responses"][str(status)])
+        allowed = dict(response, headers=dict(response["headers"], **more))
+        answer = world.ask("GET", url, headers={"Origin": ORIGIN})
+        assert answer.status == status, answer.status
+        world.judge({str(status): allowed}, answer, url)
+
+
+def unknown_paths(world):
+    for method, url in (("GET", "/nothing"), ("GET", "/v1/messages/batches"), ("GET", "/v1/files"),
+                        ("POST", "/v1/messages/batches"), ("POST", "/v1/complete")):
+        unknown = world.ask(method, url, message() if method == "POST" else None)
+        assert unknown.status == 404, (url, unknown.status)
+        world.judge(world.implicit("unknown")["responses"], unknown, url)
+        assert world.ask(method, url, key=None).status == 401, url
 
 
 def busy_everywhere(world):
@@ -212,12 +250,35 @@ def busy_everywhere(world):
             world.expect(method, path, 529, **request_of(method, path))
         preflight = world.ask("OPTIONS", "/v1/messages", headers={"Origin": ORIGIN})
         assert preflight.status == 529
-        world.judge(world.doc.document["x-implicit"]["options"]["responses"], preflight, "OPTIONS")
+        world.judge(world.implicit("options")["responses"], preflight, "OPTIONS")
         go.set()
         response.read()
 
 
 # ---- statuses with a reason of their own ----
+
+def limits(world):
+    """Those that docs/api.md names: at each one a request is served, beyond it refused."""
+    def nested(levels):
+        return b'{"x":' + b"[" * (levels - 1) + b"]" * (levels - 1)
+
+    def with_nested(levels):
+        return nested(levels) + b"," + json.dumps(message()).encode()[1:]
+
+    def with_members(n):
+        body = message()
+        return dict(body, **{"x%d" % i: None for i in range(n - len(body))})
+
+    for fits, beyond in ((with_nested(128), with_nested(129)),
+                         (with_members(1024), with_members(1025)),
+                         (message(model="m" * 1024), message(model="m" * 1025)),
+                         (message(max_tokens=0), message(max_tokens=-1)),
+                         (message(model="\u00e9" * 512), message(model="\u00e9" * 513))):
+        answer = world.ask("POST", "/v1/messages", fits)
+        assert answer.status in (200, 404), answer.body     # many such models there are not
+        world.expect("POST", "/v1/messages", 400, body=beyond)
+    world.expect("POST", "/v1/messages", 200, "/v1/v1/messages", body=message())
+
 
 def bad_requests(world):
     for path in talks(world) + [COUNT]:
@@ -367,17 +428,20 @@ def messages_backend(world):
 def test_document_is_true():
     seen = set()
     with World(seen, commit_after=1, more="breaker = { failures = 1000; };").beside() as world:
-        for part in (good_answers, refused_callers, implicit_methods, bad_requests,
-                     missing_things, unroutable, streamed_kinds, late_errors, backend_errors):
+        for part in (good_answers, refused_callers, other_methods, heads, preflights,
+                     listed_origin, unknown_paths, limits, bad_requests, missing_things, unroutable,
+                     streamed_kinds, late_errors, backend_errors):
             part(world)
     with World(seen, throttle=1, logs=False, more="limits = { max_body = 4096; };") as world:
         for part in (without_records, large_bodies, limited_key):
             part(world)
     with World(seen, more="limits = { workers = 1; };") as world:
         busy_everywhere(world)
-    dead = harness.free_port()
-    with World(seen, base_url="http://127.0.0.1:%d/v1" % dead).beside(port=dead) as world:
-        dead_backend(world)
+    with socket.socket() as bound:      # and not listening: connections are refused
+        bound.bind(("127.0.0.1", 0))
+        dead = bound.getsockname()[1]
+        with World(seen, base_url="http://127.0.0.1:%d/v1" % dead).beside(port=dead) as world:
+            dead_backend(world)
     with World(seen, dialect="anthropic").beside("anthropic") as world:
         messages_backend(world)
     known = {(method, path, status) for method, path, operation in world.doc.operations()

@@ -68,15 +68,20 @@ ERROR = dict(WHOLE, **{"x-error-id": "error-id", "retry-after": "retry-after",
 STREAM = dict(EVERY, **{"Cache-Control": "cache-control", "X-Accel-Buffering": "accel-buffering"},
               **ASKED)
 CORS = {"Access-Control-Allow-Origin": "origin", "Vary": "vary",
-        "Access-Control-Allow-Methods": "methods", "Access-Control-Allow-Headers": "headers",
-        "Access-Control-Max-Age": "max-age", "Access-Control-Expose-Headers": "exposed"}
+        "Access-Control-Expose-Headers": "exposed"}
+PREFLIGHT = dict(WHOLE, **CORS, **{"Access-Control-Allow-Methods": "methods",
+                                   "Access-Control-Allow-Headers": "headers",
+                                   "Access-Control-Max-Age": "max-age"})
 
 # ---- answers ----
 
 
+def referred(headers):
+    return {name: ref("headers", of) for name, of in headers.items()}
+
+
 def answer(text, content, headers=None):
-    return {"description": text,
-            "headers": {name: ref("headers", of) for name, of in (headers or WHOLE).items()},
+    return {"description": text, "headers": referred(headers or WHOLE),
             "content": {kind: {"schema": s} for kind, s in content.items()}}
 
 
@@ -129,7 +134,7 @@ RESPONSES.update({
     "Message": answer(
         "One object, or events where `stream` is true. An error comes under this status, as an "
         "object or an event, once the head had to go out before the backend had answered "
-        "(stream.commit_after)",
+        "(stream.commit_after). All headers anthropic-… of a Messages backend pass",
         {"application/json": {"anyOf": [schema("Message"), schema("Error")]}, **EVENTS},
         dict(STREAM, **{"X-Processing-Time": "processing-time-whole"})),
     "MessageStream": answer("Events, whatever `stream` says", EVENTS, STREAM),
@@ -141,8 +146,8 @@ RESPONSES.update({
     "Status": whole("Status", "What is set up, and how it does"),
     "Errors": whole("ErrorList", "Entries, newest first"),
     "Stats": whole("ErrorStats", "Entries, counted"),
-    "Preflight": {"description": "A page of this origin may use the gateway", "headers": {
-        name: ref("headers", of) for name, of in dict(WHOLE, **CORS).items()}},
+    "Preflight": {"description": "A page of this origin may use the gateway",
+                  "headers": referred(PREFLIGHT)},
     "Head": {"description": "The status and headers of GET, without its body"},
 })
 
@@ -169,6 +174,7 @@ PARAMETERS = {
                      "2023-06-01 without it; any value is taken", STRING),
     "beta": param("anthropic-beta", "header", "Comma-separated. Goes to Anthropic, and as far as "
                   "their presets know the values to others; any value is taken", STRING),
+    "query": param("beta", "query", "SDKs send beta=true; nothing is made of it", STRING),
     "correlation": param("x-correlation-id", "header", "The client's own id, for the log and for "
                          "recorded errors. Taken where it is of 1 to 128 visible ASCII characters "
                          "without quotes and backslashes, else ignored", STRING),
@@ -215,7 +221,7 @@ STATUS_OF = {name: str(status) for status, _, name, _ in ERRORS}
 ACCESS = ("Authentication", "Permission", "RateLimit")
 TALK = ("InvalidRequest", "Billing", "NotFound", "Conflict", "TooLarge", "ServerError",
         "BadGateway", "Timeout")
-CLIENT = ("version", "beta", "correlation", "capture", "session", "agent", "class")
+CLIENT = ("query", "version", "beta", "correlation", "capture", "session", "agent", "class")
 
 
 def operation(id_, tag, summary, good, errors=(), params=(), need=True, body=None, more=None):
@@ -270,7 +276,7 @@ DRAINING = ref("responses", "Draining")
 PAGE = ("page", "after", "before")
 COUNTING = operation("countTokens", MESSAGES, "Count the input tokens of a request; where the "
                      "backend can't, or fails to, they are estimated", "Count",
-                     ("InvalidRequest", "NotFound", "TooLarge"), CLIENT[:3],
+                     ("InvalidRequest", "NotFound", "TooLarge"), CLIENT[:4],
                      body="CountRequest", more={"default": ref("responses", "BackendsOwn")})
 CLEANING = operation("cleanErrors", DIAGNOSIS, "Delete and compress old error files now",
                      whole("Tidied", "What was done"), ("InvalidRequest", "NotFound"), ("days",))
@@ -356,14 +362,18 @@ PATHS = {
 KEY = ("A key of access.keys. With access.mode local (this machine alone) and open none is needed; "
        "with passthrough it is the backend's own")
 IMPLICIT = {
-    "description": "Every path answers OPTIONS, and HEAD where it answers GET; any other method is "
-    "MethodNotAllowed. What is no path is NotFound for who has a key. For an origin that "
-    "access.origins lists, every answer has the Access-Control headers",
+    "description": "Every path answers OPTIONS, and HEAD where it answers GET (/doctor's is a 200 "
+    "for everybody, since nothing is looked at). other: any other method. unknown: what is no "
+    "path, for who has a key. listed: the headers that every answer has besides where "
+    "access.origins lists the request's Origin",
     "head": {"responses": {"200": ref("responses", "Head"), "4XX": ref("responses", "Head"),
                            "5XX": ref("responses", "Head")}},
     "options": {"security": [], "parameters": ORIGIN, "responses": {
         "204": ref("responses", "Preflight"), "403": ref("responses", "Permission"),
         "529": ref("responses", "Overloaded")}},
+    "other": {"responses": {"405": ref("responses", "MethodNotAllowed")}},
+    "unknown": {"responses": {"404": ref("responses", "NotFound")}},
+    "listed": {"headers": referred(CORS)},
 }
 
 

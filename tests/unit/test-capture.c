@@ -118,9 +118,10 @@ static void make(const char *dir, char name[CAPTURE_NAME_SIZE], int64_t at, size
 	capture_name(name, at, "req_01x");
 	assert_true(capture_folder_open(&f, dir, name));
 	assert_false(exists(dir, name));
-	assert_true(capture_put_file(&f, 0, "about", &b));
+	assert_true(capture_put_file(&f, 0, "about", &b, NULL));
 	/* Nothing is ever written over. */
-	assert_false(capture_put_file(&f, 0, "about", &b));
+	assert_false(capture_put_file(&f, 0, "about", &b, NULL));
+	assert_true(capture_put_file(&f, 1, "answer", &b, &b));
 	capture_folder_close(&f, true);
 	assert_true(exists(dir, name));
 	buf_release(&b);

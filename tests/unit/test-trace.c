@@ -842,6 +842,34 @@ static void registry(void **state)
 	buf_release(&b);
 }
 
+/* Who is tidying may have listed the files before there was one too many: it is still due then. */
+static void tidying_stays_due_behind_another(void **state)
+{
+	struct trace_options o = options(false);
+	struct trace_place p;
+	char text[3000];
+	int lock;
+
+	assert_int_equal(trace_setup(&o), 0);
+	assert_true(trace_place_get(&p));
+	trace_tidy_now(5000);
+	assert_false(trace_tidy_due());
+	log_setup(LOG_LEVEL_ERROR, "/dev/null");
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; i < 2000 && !trace_tidy_due(); i++)
+		log_error("%s", text);
+	log_setup(LOG_LEVEL_NONE, "none");
+	assert_true(trace_tidy_due());
+	lock = store_lock(&p);
+	assert_true(lock >= 0);
+	trace_tidy_now(5000);
+	assert_true(trace_tidy_due());
+	close(lock);
+	trace_tidy_now(5000);
+	assert_false(trace_tidy_due());
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -853,6 +881,7 @@ int main(void)
 		TEST(old_days_go),
 		TEST(bounds_hold),
 		TEST(a_burst_stays_within_bounds),
+		TEST(tidying_stays_due_behind_another),
 		TEST(what_is_over_is_compressed),
 		TEST(what_cannot_be_written_harms_nothing),
 		TEST(folders_that_are_links),
