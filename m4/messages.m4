@@ -113,9 +113,12 @@ AC_DEFUN([MF_PARTS], [
 	MF_PART([sandbox], [the system call filter and Landlock])
 	MF_PART([tools], [the commands import-env, env, --route and --options])
 	SIZE_CFLAGS="" SIZE_LDFLAGS=""
-	MF_IF_FLAG([SIZE_CFLAGS], [-ffunction-sections])
-	MF_IF_FLAG([SIZE_CFLAGS], [-fdata-sections])
-	MF_IF_FLAG([SIZE_LDFLAGS], [-Wl,--gc-sections])
+	dnl Sanitizers put tables of their own beside the code.
+	AS_IF([test "x$enable_sanitize" = xno], [
+		MF_IF_FLAG([SIZE_CFLAGS], [-ffunction-sections])
+		MF_IF_FLAG([SIZE_CFLAGS], [-fdata-sections])
+		MF_IF_FLAG([SIZE_LDFLAGS], [-Wl,--gc-sections])
+	])
 	AS_IF([test "x$enable_minimal" = xyes], [
 		MF_IF_FLAG([SIZE_CFLAGS], [-fno-asynchronous-unwind-tables])
 		MF_IF_FLAG([SIZE_CFLAGS], [-fno-unwind-tables])
