@@ -230,7 +230,7 @@ static void check_sizes(struct findings *l)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct rlimit lim;
 
-		if (getrlimit((__rlimit_resource_t)sizes[i].resource, &lim) ||
+		if (getrlimit(sizes[i].resource, &lim) ||
 		    lim.rlim_cur == RLIM_INFINITY || lim.rlim_cur >= sizes[i].least)
 			continue;
 		finding_add(l, FINDING_WARNING, "limits", "limit.size",
