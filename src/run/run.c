@@ -14,6 +14,7 @@
 #include "base/redact.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "run/again.h"
 #include "run/run.h"
 #include "trace/trace.h"
 #include "upstream/eventstream.h"
@@ -328,37 +329,6 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 
 /* ---- retries ---- */
 
-/* The ways to say that a thinking block can't be taken back: a part of the sentence, and a second
- * one where that would not be enough. */
-static const struct { const char *part, *other; } refusals[] = {
-	{ "signature in thinking block", NULL },
-	{ "invalid signature", NULL },
-	{ "invalid data in redacted_thinking block", NULL },
-	{ "bound to a different conversation", NULL },
-	{ "thinking.signature", "field required" },
-	{ "thinking block", "cannot be modified" },
-	{ "thought signature", NULL },          /* Gemini */
-	{ "thought_signature", NULL },
-};
-
-/* Some mark the names in these sentences with backticks, others don't. */
-static bool signature_refused(const struct fault *f)
-{
-	char plain[sizeof(f->message)];
-	struct str text = { plain, 0 };
-
-	if (f->status != 400)
-		return false;
-	for (const char *p = f->message; *p; p++)
-		if (*p != '`')
-			plain[text.n++] = *p;
-	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
-		if (str_find_nocase(text, refusals[i].part) &&
-		    (!refusals[i].other || str_find_nocase(text, refusals[i].other)))
-			return true;
-	return false;
-}
-
 static int64_t backoff_ms(int attempt_number, const struct fault *f)
 {
 	int64_t wait = BACKOFF_FIRST_MS;
@@ -406,6 +376,7 @@ static int64_t sooner(int64_t a, int64_t b)
 int run_message(const struct run_options *o, struct sink *sink, struct run_report *rep, struct fault *f)
 {
 	const struct backend *b = o->target->backend;
+	const struct run_options *shorter = NULL;
 	int64_t shared = o->deadline ? o->deadline : CLOCK_NEVER;
 	int64_t deadline = sooner(whole_deadline(b), shared);
 	bool strip = false;
@@ -418,13 +389,16 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 
 		rep->attempts++;
 		/* The first attempt has the call's own timeout, which does not count waiting for a slow client. */
-		if (attempt(o, sink, strip, rep->attempts > 1 ? deadline : shared, rep, f) == 0)
+		if (attempt(shorter ? shorter : o, sink, strip, rep->attempts > 1 ? deadline : shared, rep,
+			    f) == 0)
 			return send_end(sink, f);
 		sent = o->content_sent && o->content_sent(o->ctx);
-		if (!strip && !sent && b->strip_thinking_retry && signature_refused(f)) {
+		if (!strip && !sent && b->strip_thinking_retry && again_without_thinking(f)) {
 			strip = true;
 			continue;
 		}
+		if (!shorter && !sent && (shorter = again_shorter(o, f)) != NULL)
+			continue;
 		again = clock_ms() + backoff_ms(rep->attempts, f);
 		if (!worth_retry(o, f, rep->attempts, again, deadline))
 			return -1;

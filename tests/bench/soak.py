@@ -13,6 +13,7 @@ import time
 LENGTHS = (160, 200, 240, 280)      # events of a stream, an equal share each
 INTERVAL_MS = 250
 IDLE_WORKER = 5                     # seconds; the default, a minute, would only take longer
+COMMIT_AFTER = 25                   # seconds; only then lighttpd tells of a client that left before
 KEPT_CONNECTIONS = 32               # idle ones to the upstream that a process may keep
 FILES_OF_KEPT = 3                   # of each: its socket, and the two by which libcurl wakes
 REACH_MS = 100
@@ -80,7 +81,7 @@ class Soak:
             self.watch(web)
             result = json.loads(child.stdout.readline())
         settled(lambda: counts(up.port)[1] == 0, 10)
-        settled(lambda: status(web.gateway)[2] <= self.before[2], 6 * IDLE_WORKER)
+        settled(lambda: status(web.gateway)[2] <= self.before[2], COMMIT_AFTER + 6 * IDLE_WORKER)
         self.report(result, up, web)
 
     def watch(self, web):

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 
+import grammar
 import harness
 from client import Answer, Client, message
 from harness import KEY, ORIGIN
@@ -90,6 +91,8 @@ class World(Setup):
         found, key = self.doc.check(responses, answer)
         assert not found, "%s: %s\n%s %s" % (what, found, answer.status, answer.body[:2000])
         check_own_error(answer, what)
+        if answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+            grammar.check_stream(answer.body.decode())
         return key
 
     def expect(self, method, path, status, url=None, passed=False, **request):

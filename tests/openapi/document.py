@@ -134,7 +134,7 @@ RESPONSES.update({
     "Message": answer(
         "One object, or events where `stream` is true. An error comes under this status, as an "
         "object or an event, once the head had to go out before the backend had answered "
-        "(stream.commit_after)",
+        "(stream.commit_after). All headers anthropic-… of a Messages backend pass",
         {"application/json": {"anyOf": [schema("Message"), schema("Error")]}, **EVENTS},
         dict(STREAM, **{"X-Processing-Time": "processing-time-whole"})),
     "MessageStream": answer("Events, whatever `stream` says", EVENTS, STREAM),
