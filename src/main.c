@@ -13,6 +13,7 @@
 
 #include "api/api.h"
 #include "api/capture.h"
+#include "base/bundle.h"
 #include "base/log.h"
 #include "config.h"
 #include "front/front.h"
@@ -362,6 +363,7 @@ int main(int argc, char **argv)
 	bool cgi = getenv("GATEWAY_INTERFACE") || getenv("REQUEST_METHOD");
 	int fd = server_listen_fd();
 
+	bundle_setup();
 	tune_memory();
 	signal(SIGPIPE, SIG_IGN);
 	/* A log at the limit of a file's size is no reason to end. */

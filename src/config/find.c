@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bundle.h"
 #include "base/sandbox.h"
 #include "config/secret.h"
 
@@ -41,21 +42,32 @@ static const char *beside(struct loader *l, const char *program)
 	return arena_printf(l->arena, "%.*s/" BESIDE, (int)(slash - program), program);
 }
 
+/* In the program's own folder, whatever name it was started by. A bundle's file is the loader. */
+static const char *beside_itself(struct loader *l)
+{
+	char *self;
+	ssize_t n;
+
+	if (bundle_folder())
+		return arena_printf(l->arena, "%s/" BESIDE, bundle_folder());
+	self = arena_alloc(l->arena, PATH_MAX);
+	n = self ? readlink("/proc/self/exe", self, PATH_MAX - 1) : -1;
+	if (n <= 0)
+		return NULL;
+	return beside(l, self);
+}
+
 /* Beside the name that it was started by (which may be a link) and beside the file itself. A CGI's
  * current folder is its own. */
 static const char *find_beside(struct loader *l, const struct config_load *how)
 {
 	const char *path = beside(l, how->argv0);
-	char *self;
-	ssize_t n;
 
 	if (!path && how->cgi)
 		path = "./" BESIDE;
 	if (path && try_place(l, path))
 		return path;
-	self = arena_alloc(l->arena, PATH_MAX);
-	n = self ? readlink("/proc/self/exe", self, PATH_MAX - 1) : -1;
-	path = n > 0 ? beside(l, self) : NULL;
+	path = beside_itself(l);
 	return path && try_place(l, path) ? path : NULL;
 }
 
