@@ -6,9 +6,14 @@
  * the one that it was built with. The kernel would find a loader by a path relative to the current
  * folder, which web servers choose differently, so the loader is named here in full. The process
  * stays the same one (web servers watch it by its id), and nobody's shell is needed.
+ *
+ * An upload that was cut off, or that changed line ends, leaves programs that crash without a word.
+ * So the sizes of all files are compared with those that "make bundle" has written down.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -17,6 +22,8 @@
 
 #define LOADER "lib/ld.so"
 #define PROGRAM "lib/messages.bin"
+#define SIZES "lib/sizes"       /* lines of size, space, name */
+#define SIZES_MAX 16384
 #define FOLDER_VARIABLE "MESSAGES_BUNDLE="
 #define MORE_ARGUMENTS 8        /* what stands before the caller's own */
 
@@ -115,6 +122,59 @@ static int find(void)
 	       take(getenv("SCRIPT_FILENAME"));
 }
 
+/* ---- is everything there? ---- */
+
+static int read_sizes(char *text)
+{
+	char *path = in_folder(SIZES);
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, SIZES_MAX);
+
+	free(path);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0 || n == SIZES_MAX)
+		return -1;
+	text[n] = '\0';
+	return 0;
+}
+
+/* One line of it; 0 or the exit status. */
+static int check_file(long long size, const char *name)
+{
+	static char what[512];
+	char *path = in_folder(name);
+	struct stat st;
+	int there = path && stat(path, &st) == 0;
+
+	free(path);
+	if (there && st.st_size == size)
+		return 0;
+	if (there)
+		snprintf(what, sizeof(what),
+			 "%s has %lld bytes instead of %lld: upload it again, in binary mode", name,
+			 (long long)st.st_size, size);
+	else
+		snprintf(what, sizeof(what), "there is no %s: upload the whole folder", name);
+	return fail(what, 0);
+}
+
+static int check_files(void)
+{
+	static char text[SIZES_MAX + 1];
+	char name[256];
+	long long size;
+	int n, failed = 0;
+
+	if (read_sizes(text))
+		return fail("there is no " SIZES ": upload the whole folder", 0);
+	for (char *at = text; !failed && sscanf(at, "%lld %250s%n", &size, name, &n) == 2; at += n)
+		failed = check_file(size, name);
+	return failed;
+}
+
+/* ---- what it is started with ---- */
+
 static int is_dropped(const char *variable)
 {
 	for (size_t i = 0; dropped[i]; i++)
@@ -169,12 +229,16 @@ static char **new_arguments(int argc, char **argv)
 int main(int argc, char **argv, char **environment)
 {
 	char **arguments;
+	int failed;
 
 	if (!find())
 		return fail("there is no " LOADER " beside messages.fcgi: upload the whole folder",
 			    0);
 	if (strpbrk(folder, ":;"))
 		return fail("its folder's path must not hold a colon or semicolon", 0);
+	failed = check_files();
+	if (failed)
+		return failed;
 	arguments = new_arguments(argc, argv);
 	environment = new_environment(environment);
 	if (!arguments || !environment)
@@ -185,5 +249,5 @@ int main(int argc, char **argv, char **environment)
 		execve(arguments[0], arguments, environment);
 	if (errno == EACCES)
 		return fail(LOADER " can't be run: give it the permissions 755", errno);
-	return fail(LOADER " can't be run: upload it again, in binary mode", errno);
+	return fail(LOADER " can't be run", errno);
 }

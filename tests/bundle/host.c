@@ -1,9 +1,10 @@
 /*
  * A shared host, as far as a program sees it: what Apache starts as suexec in the empty root of
  * tests/bundle/run. Like Apache's own it takes a user, a group and a program of the current folder
- * (as "enter", for mod_fcgid, the root and a folder in it before them), and passes on only CGI's variables, HTTP_* and SSL_*. Then it puts the host's limits on, and the
- * system calls of an old kernel: what came after Linux 3.13 does not exist, but getrandom, which RHEL 7
- * has (OpenSSL does without it only where uname tells of an old kernel). Static, as the root has no
+ * (as "enter", for mod_fcgid, the root and a folder in it before them), and passes on only CGI's
+ * variables, HTTP_* and SSL_*. Then it puts the host's limits on and, but for "enter", the system
+ * calls of an old kernel: what came after Linux 3.13 does not exist, but getrandom, which RHEL 7 has
+ * (OpenSSL does without it only where uname tells of an old kernel). Static, as the root has no
  * libraries.
  */
 #include <errno.h>
@@ -89,7 +90,7 @@ static int limits(void)
 	return setrlimit(RLIMIT_AS, &addresses) || setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* mod_fcgid starts programs from a process that has not gone into the empty root. */
+/* mod_fcgid starts programs from a process that has not gone into the empty root. 1: this is such. */
 static int enter(int *argc, char ***argv)
 {
 	size_t n = strlen((*argv)[0]);
@@ -100,17 +101,18 @@ static int enter(int *argc, char ***argv)
 		return -1;
 	*argc -= 2;
 	*argv += 2;
-	return 0;
+	return 1;
 }
 
 int main(int argc, char **argv, char **environment)
 {
 	static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
 	char *kept[MOST_VARIABLES + 2];
+	int entered = enter(&argc, &argv);
 	long uid, gid;
 	size_t n = 0;
 
-	if (enter(&argc, &argv))
+	if (entered < 0)
 		return refuse("root");
 	uid = argc > 3 ? atol(argv[1]) : 0;
 	gid = argc > 3 ? atol(argv[2]) : 0;
@@ -123,7 +125,7 @@ int main(int argc, char **argv, char **environment)
 			kept[n++] = *environment;
 	kept[n] = NULL;
 	/* The filter while this is still root's process. */
-	if (limits() || old_kernel())
+	if (limits() || (!entered && old_kernel()))
 		return refuse("limits");
 	if (setgroups(0, NULL) || setgid((gid_t)gid) || setuid((uid_t)uid))
 		return refuse("identity");

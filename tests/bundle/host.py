@@ -161,8 +161,8 @@ ODDITIES = {    # of a machine whose own libraries would bring something along
     "etc/nsswitch.conf": "passwd: sss\nhosts: resolve [!UNAVAIL=return]\n",
     "etc/resolv.conf": "nameserver %s\n" % DNS,
     "etc/ld.so.preload": "/lib64/libhost.so\n",
-    "usr/lib/ssl/openssl.cnf": "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
-                               "[c]\nMinProtocol = none\n",
+    "usr/lib/ssl/openssl.cnf": "openssl_conf = a\n[a]\nproviders = b\n[b]\nnull = c\n[c]\n"
+                               "activate = 1\n",
 }
 
 
