@@ -70,3 +70,15 @@ AC_DEFUN([MF_HARDEN], [
 	AC_SUBST([HARDEN_LDFLAGS])
 	AM_CONDITIONAL([HARDENED], [test "x$enable_hardening" = xyes && test "x$1" = xno])
 ])
+
+# The same tarball whoever makes it, where, when and with what umask: `make dist` of one source tree gives the same bytes, as far as tar
+# is GNU's. All files have the time SOURCE_DATE_EPOCH; call it when that is set.
+AC_DEFUN([MF_REPRODUCIBLE_DIST], [
+	mf_tar_flags="--sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime=@$SOURCE_DATE_EPOCH"
+	AC_MSG_CHECKING([whether tar makes reproducible archives])
+	AS_IF([${TAR-tar} --format=ustar $mf_tar_flags -cf - "$srcdir/configure" >/dev/null 2>&1],
+		[am__tar="LC_ALL=C $am__tar"
+		am__tar=`AS_ECHO(["$am__tar"]) | sed "s/ -chf / $mf_tar_flags -chf /"`
+		AC_MSG_RESULT([yes])],
+		[AC_MSG_RESULT([no])])
+])

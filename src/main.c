@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "api/capture.h"
 #include "base/bundle.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "config.h"
 #include "front/front.h"
 #include "state/host.h"
@@ -60,15 +60,6 @@ static const char usage[] =
 "                      the program, the user's, the system's)\n";
 
 /* ---- process ---- */
-
-static void tune_memory(void)
-{
-	/* Two arenas and early trimming. What a request of usual size needs is mapped by itself, so
-	 * that it goes back to the system when its stream begins instead of leaving holes. */
-	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_MMAP_THRESHOLD, 32 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 64 * 1024);
-}
 
 static int fail(const char *what, const char *why)
 {
@@ -364,7 +355,7 @@ int main(int argc, char **argv)
 	int fd = server_listen_fd();
 
 	bundle_setup();
-	tune_memory();
+	os_memory_tune();
 	signal(SIGPIPE, SIG_IGN);
 	/* A log at the limit of a file's size is no reason to end. */
 	signal(SIGXFSZ, SIG_IGN);

@@ -64,6 +64,8 @@ bool access_backend(const struct access_key *k, const char *backend);
  * to be allowed. */
 bool access_model(const struct access_key *k, const char *asked, const char *backend,
 		  const char *model);
+/* Neither disabled nor expired. */
+bool access_good(const struct access_key *k);
 /* Is what was let in with an earlier snapshot still good in this one? */
 bool access_still(const struct config *now, const struct access_result *was);
 

@@ -111,6 +111,12 @@ char *api_tree_print(const struct cJSON *tree);
  * (api/members.c). preset: only the backends that begin with it, NULL: all. */
 void api_add_members(struct cJSON *root, const struct api_call *c, const char *preset);
 bool api_is_of(const struct backend *b, const char *preset);
+/* The backend that is asked by default, or where the caller may not use that one, the first that it
+ * may; NULL: none. preset: as above; one of its name goes before others. */
+const struct backend *api_backend_of(const struct api_call *c, const char *preset);
+/* Is the inside of the gateway shown to this caller (paths, what backends said, findings)? With a key
+ * that has the right, and in mode local. */
+bool api_shows(const struct api_call *c, enum access_right right);
 /* /health/detailed of the backends that begin with this preset alone; NULL: of all. */
 int api_health_of(struct api_call *c, const char *preset);
 /* The models that one backend lists, under its own names. */
@@ -207,6 +213,10 @@ int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes,
 void gate_shrink(struct gate_ticket *t, size_t bytes);
 void gate_leave(struct gate_ticket *t);
 int gate_requests(void); /* running now, in this process */
+/* Memory that a request can do without (a capture): had only while requests leave half of
+ * limits.memory, and given back by gate_give. */
+bool gate_spare(const struct config *c, size_t bytes) MUST_CHECK;
+void gate_give(size_t bytes);
 
 /* Reachability of a backend, probed when it is due and probe is set; at most once per
  * health.interval on this host. */

@@ -11,8 +11,10 @@
  *   answer-times  "MS BYTES" for each write
  *   about         "name: value": version, time, key, how it ended
  *
- * Keys are masked by as many x: places and lengths stay what they were. All is kept in memory until
- * the request is over and written at once, so a folder is whole or not there.
+ * Keys are masked by as many asterisks: places and lengths stay what they were. All is kept in
+ * memory until the request is over and written at once, so a folder is whole or not there. That
+ * memory counts against limits.memory, of which requests keep half; a part that gets none is left
+ * out, and the capture is marked as cut.
  */
 #ifndef API_CAPTURE_H
 #define API_CAPTURE_H
@@ -51,7 +53,7 @@ void capture_call_release(struct capture_call *k);
 void capture_put_sent(struct buf *b, const struct upstream_call *c, int64_t base64_max);
 /* Appends text whose long runs of base64 are cut. */
 void capture_put_short(struct buf *b, struct str text, int64_t base64_max);
-/* Puts x in the place of what is secret: the backends' keys, and key (or NULL). */
+/* Puts asterisks in the place of what is secret: the backends' keys, and key (or NULL). */
 struct config;
 void capture_mask(const struct config *c, const char *key, struct buf *b);
 

@@ -24,9 +24,9 @@ const char *capture_dir(const struct config *c, struct arena *a);
 
 /* False, and a line in the log, when it can't be made. Close it in any case. */
 bool capture_folder_open(struct capture_folder *f, const char *dir, const char *name) MUST_CHECK;
-/* call: its number, 0 for none. */
+/* call: its number, 0 for none. more: what stands behind b, or NULL. */
 bool capture_put_file(struct capture_folder *f, size_t call, const char *what,
-		      const struct buf *b) MUST_CHECK;
+		      const struct buf *b, const struct buf *more) MUST_CHECK;
 /* ok: it gets its name, else it is removed. */
 void capture_folder_close(struct capture_folder *f, bool ok);
 /* Removes the oldest until no more than these are left, and what was left half written an hour

@@ -28,11 +28,19 @@ struct str {
 struct str str_of(const char *cstr);            /* NULL gives the empty str */
 bool str_eq(struct str a, struct str b);
 bool str_is(struct str a, const char *cstr);
+bool str_eq_nocase(struct str a, struct str b);
 bool str_is_nocase(struct str a, const char *cstr);
 bool str_starts(struct str s, const char *prefix);
 bool str_starts_nocase(struct str s, const char *prefix);
 bool str_ends(struct str s, const char *suffix);
+bool str_ends_nocase(struct str s, const char *suffix);
 struct str str_trim(struct str s);              /* spaces, tabs, CR and LF at both ends */
+/*
+ * An absent str has a NULL pointer, which memchr, memcmp and memcpy may not be given and to which
+ * nothing may be added, not even 0: what may be absent is searched and cut by these.
+ */
+const char *str_chr(struct str s, char c);      /* the first c, NULL without one */
+struct str str_from(struct str s, size_t at);   /* what stands from at (<= n) on */
 /* Where needle (n > 0) begins in s, or NULL; the second one folds ASCII case. */
 const char *str_find(struct str s, const char *needle);
 const char *str_find_nocase(struct str s, const char *needle);

@@ -12,7 +12,8 @@ enum origin_kind { ORIGIN_DEFAULT, ORIGIN_PRESET, ORIGIN_FILE, ORIGIN_ENV };
 
 struct origin {
 	enum origin_kind kind;
-	const char *where;      /* the preset's name, the file, the variable; NULL for a default */
+	/* the preset's name, the file, the variable; of a default what it was made of, or NULL */
+	const char *where;
 	int line;               /* of the file; 0 when there is none */
 	/* a secret's reference as written ("env:NAME"); NULL for a literal one and all else */
 	const char *ref;

@@ -10,8 +10,13 @@
 /* Only the new turn of a thread has come: whoever keeps no threads would answer from a conversation
  * without its beginning. The client knows this refusal and sends everything again. */
 int demand_whole_conversation(const struct encode_context *c, struct fault *f);
-/* The choice demands a tool that only the API itself runs (Claude Code's web search does): without
- * it a guess would pass for what was found. The class lets a chain go on to who has it. */
-int demand_server_tool(const struct encode_context *c, enum op op, struct fault *f);
+/* Whether a tool doesn't go to the backend. */
+typedef bool demand_left_out(const struct backend *b, const struct tool *t);
+
+/* The choice demands a tool that only the API itself runs, or all tools are such (Claude Code's web
+ * search is): without them a guess would pass for what was found. The class lets a chain go on to who
+ * has them. left_out NULL: the tools with a type of their own. */
+int demand_server_tool(const struct encode_context *c, enum op op, demand_left_out *left_out,
+		       struct fault *f);
 
 #endif

@@ -1,5 +1,5 @@
 /* What the parts of the shared error table share: error.c decides, error_text.c finds what a
- * backend says, error_overflow.c knows the wordings of a prompt that does not fit. */
+ * backend says, error_overflow.c knows the wordings of a prompt, and of a wished answer, that does not fit. */
 #ifndef DIALECT_ERROR_H
 #define DIALECT_ERROR_H
 
@@ -27,5 +27,7 @@ struct overflow {
 /* True if the message (or n_prompt_tokens and n_ctx of the object, or a code) says that the
  * prompt does not fit. */
 bool error_overflow(const struct backend_error *e, struct overflow *o);
+/* The longest answer that the model can be asked for, where that is what the message is about; 0. */
+int64_t error_answer_limit(const struct backend_error *e);
 
 #endif

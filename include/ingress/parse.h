@@ -90,5 +90,7 @@ int parse_tool_choice(struct parser *p, void *request);
 #define PARSE_NOT_STRING "Input should be a valid string"
 #define PARSE_NOT_OBJECT "Input should be a valid dictionary"
 #define PARSE_NOT_LIST "Input should be a valid list"
+#define PARSE_TWICE "The member stands here twice"
+#define PARSE_CASE "The member's name is written in another case"
 
 #endif

@@ -34,6 +34,7 @@ struct fault {
 	int upstream_status;    /* the backend's own HTTP status, 0 when there was none */
 	int retry_after;        /* whole seconds, -1: none */
 	bool once;              /* one more attempt is all that it is worth */
+	int64_t answer_limit;   /* the backend takes no larger max_tokens than this; 0: not said */
 	int should_retry;       /* x-should-retry: 1 true, 0 false, -1 not sent */
 	struct str raw;         /* a Messages backend's error body that passes as received; p NULL for none */
 	const char *allow;      /* value of the Allow header (405), static, or NULL */

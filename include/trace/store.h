@@ -20,7 +20,6 @@
 #include "base/buf.h"
 
 #define TRACE_DIR_MAX 900       /* bytes of log.dir */
-#define TRACE_PATH_MAX 1100
 #define TRACE_LINE_MAX 16384    /* bytes of one entry */
 #define TRACE_ID_SIZE 13        /* 12 hex digits of an instance */
 #define TRACE_SHARES 8          /* no file becomes larger than this part of max_bytes */
@@ -36,9 +35,12 @@ struct trace_place {
 };
 
 /* Appends one entry, its newline included. -1 with errno: EFBIG when the file is full and could
- * not be made a part (another process is about to). *rotated: it is time to tidy. */
+ * not be made a part (another process is about to). A file that was not there makes room for itself
+ * (store_shorten). *untidy: it is time to tidy. */
 int store_append(const struct trace_place *p, enum trace_kind kind, struct str line,
-		 int64_t wall_ms, bool *rotated);
+		 int64_t wall_ms, bool *untidy);
+/* Bytes that one file may have. */
+int64_t store_share(const struct trace_place *p);
 
 /* A file that is there. */
 struct trace_file {
@@ -60,9 +62,12 @@ struct trace_files {
 /* Lists them, newest first; only names of this program's own. kinds: bits 1 << kind. */
 int store_list(const struct trace_place *p, unsigned kinds, struct trace_files *out) MUST_CHECK;
 void store_list_release(struct trace_files *f);
-/* The path of one, and the folder of a kind; -1 when it is too long. */
-int store_path(const struct trace_place *p, const struct trace_file *f,
-	       char out[TRACE_PATH_MAX]);
+/* The folder that a listed file is in, and the file in it for reading: descriptors, or -1 with
+ * errno. Below log.dir no link is followed. */
+int store_folder(const struct trace_place *p, const struct trace_file *f);
+int store_open(int folder, const char *name);
+/* 0 also when it has gone already. */
+int store_remove(const struct trace_place *p, const struct trace_file *f);
 
 /* The one lock of the folder, held by who rotates or tidies: a descriptor, or -1 with errno
  * (EWOULDBLOCK: another has it). Closing it gives it back. Its file's time is the last tidying. */
@@ -82,9 +87,16 @@ struct trace_tidied {
  */
 int store_tidy(const struct trace_place *p, int retention_days, int64_t wall_ms, int budget_ms,
 	       struct trace_tidied *out);
+/*
+ * Deletes the oldest while there are more than max_files or max_bytes, and nothing else: quick
+ * enough for the way of an entry. Those of today's files that this instance writes to count with the
+ * share that they may grow to, so that the bound holds until the next file is made. When another
+ * process is at it nothing is done.
+ */
+void store_shorten(const struct trace_place *p, int64_t wall_ms);
 /* Is compression built in? */
 bool store_packs(void);
-/* Reads a whole compressed file, at most max bytes of it. -1 when it can't be. */
-int store_unpack(const char *path, size_t max, struct buf *out);
+/* Reads a whole compressed file, at most max bytes of it, and closes it. -1 when it can't be. */
+int store_unpack(int fd, size_t max, struct buf *out);
 
 #endif

@@ -97,6 +97,7 @@ struct upstream_call {
 	int (*on_data)(void *ctx, const char *p, size_t n);
 	void *ctx;
 	struct upstream_report *report; /* filled if not NULL */
+	struct buf *secrets;            /* not NULL: gets each that goes out (base/redact.h) */
 	struct upstream_look *look;     /* not NULL: a connection of its own, that is looked at */
 };
 

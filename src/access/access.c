@@ -24,9 +24,7 @@ static struct str bearer_of(const char *header)
 
 	if (!str_starts_nocase(s, "bearer "))
 		return STR_NONE;
-	s.p += 7;
-	s.n -= 7;
-	return str_trim(s);
+	return str_trim(str_from(s, 7));
 }
 
 static struct credentials credentials_of(const struct http_request *r)
@@ -77,18 +75,25 @@ static int of_key(struct fault *f)
 #define denied(code, f, text) \
 	(fault_set_as(code, f, FAULT_AUTH, 403, "permission_error", text), of_key(f))
 
+/* Servers that keep one of the two headers from programs, and what helps. */
+static const char *server_hint(const struct http_request *r)
+{
+	if (behind_apache(r))
+		return " Apache keeps the Authorization header from programs: put `CGIPassAuth On` "
+		       "into the configuration of this directory (.htaccess will do), or send "
+		       "x-api-key.";
+	if (str_is(server_software(r), "uhttpd"))
+		return " uhttpd keeps x-api-key from programs: send Authorization: Bearer "
+		       "(ANTHROPIC_AUTH_TOKEN).";
+	return "";
+}
+
 static int no_credential(const struct http_request *r, struct fault *f)
 {
-	const char *apache =
-		behind_apache(r)
-			? " Apache keeps the Authorization header from programs: put `CGIPassAuth "
-			  "On` into the "
-			  "configuration of this directory (.htaccess will do), or send x-api-key."
-			: "";
 	int rc = fault_set(f, FAULT_AUTH, 401, "authentication_error",
 			   "No key was sent: this gateway wants one in x-api-key or as "
 			   "Authorization: Bearer.%s",
-			   apache);
+			   server_hint(r));
 
 	f->scope = FAULT_OF_KEY;
 	return rc;
@@ -122,7 +127,7 @@ static const struct access_key *find_key(const struct config *c, struct str secr
 		return NULL;
 	access_hash(secret.p, secret.n, hash);
 	for (size_t i = 0; i < c->nkeys; i++)
-		if (secret_matches(&c->keys[i], hash) && (!found || found->disabled))
+		if (secret_matches(&c->keys[i], hash) && (!found || !access_good(found)))
 			found = &c->keys[i];
 	for (int i = 0; found && i < 2; i++)
 		if (found->sha256[i] && strcmp(found->sha256[i], hash) == 0)
@@ -146,13 +151,16 @@ static int unknown_key(struct fault *f)
 			 "one.");
 }
 
-static int expired_key(const struct access_key *k, struct fault *f)
+static int out_of_use(const struct access_key *k, struct fault *f)
 {
 	char when[32];
 
+	if (k->disabled)
+		return fault_set_as("key_disabled", f, FAULT_AUTH, 401, "authentication_error",
+				    "The key \"%s\" is disabled.", k->name);
 	clock_rfc3339(when, sizeof(when), k->expires, 0);
-	return fault_set(f, FAULT_AUTH, 401, "authentication_error",
-			 "The key \"%s\" expired at %s.", k->name, when);
+	return fault_set_as("key_expired", f, FAULT_AUTH, 401, "authentication_error",
+			    "The key \"%s\" expired at %s.", k->name, when);
 }
 
 static int check_keys(const struct config *c, const struct http_request *r,
@@ -166,15 +174,19 @@ static int check_keys(const struct config *c, const struct http_request *r,
 	if (!presented.n)
 		return no_credential(r, f);
 	k = find_key(c, cred.api_key, &out->sha256);
-	if (!k)
-		k = find_key(c, cred.bearer, &out->sha256);
+	if (!k || !access_good(k)) {
+		const char *sha256 = NULL;
+		const struct access_key *other = find_key(c, cred.bearer, &sha256);
+
+		if (other && (!k || access_good(other))) {
+			k = other;
+			out->sha256 = sha256;
+		}
+	}
 	if (!k)
 		rc = unknown_key(f);
-	else if (k->disabled)
-		rc = fault_set(f, FAULT_AUTH, 401, "authentication_error",
-			       "The key \"%s\" is disabled.", k->name);
-	else if (k->expires && clock_wall_ms() >= k->expires)
-		rc = expired_key(k, f);
+	else if (!access_good(k))
+		rc = out_of_use(k, f);
 	if (rc)
 		return refuse(c, out, presented, f);
 	out->key = k;
@@ -196,12 +208,12 @@ static bool is_loopback(const char *address)
 /* Host without its port: "localhost:4000", "[::1]:4000". */
 static struct str host_name(struct str host)
 {
-	const char *end = memchr(host.p ? host.p : "", ']', host.n);
+	const char *end = str_chr(host, ']');
 	const char *colon;
 
 	if (end)
 		return (struct str){ host.p, (size_t)(end - host.p) + 1 };
-	colon = memchr(host.p ? host.p : "", ':', host.n);
+	colon = str_chr(host, ':');
 	return colon ? (struct str){ host.p, (size_t)(colon - host.p) } : host;
 }
 

@@ -23,7 +23,7 @@ static struct str last_hop(struct str *list)
 
 	while (n && list->p[n - 1] != ',')
 		n--;
-	hop = (struct str){ list->p + n, list->n - n };
+	hop = str_from(*list, n);
 	list->n = n ? n - 1 : 0;
 	return hop;
 }

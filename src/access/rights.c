@@ -31,7 +31,7 @@ static struct str without_mark(struct str name)
 {
 	size_t n = sizeof(LONG_CONTEXT_MARK) - 1;
 
-	if (name.n > n && str_is_nocase((struct str){ name.p + name.n - n, n }, LONG_CONTEXT_MARK))
+	if (name.n > n && str_ends_nocase(name, LONG_CONTEXT_MARK))
 		name.n -= n;
 	return name;
 }
@@ -50,6 +50,11 @@ bool access_model(const struct access_key *k, const char *asked, const char *bac
 	       matches(k->models, str_of(both));
 }
 
+bool access_good(const struct access_key *k)
+{
+	return !k->disabled && (!k->expires || clock_wall_ms() < k->expires);
+}
+
 bool access_still(const struct config *now, const struct access_result *was)
 {
 	if (now->access_mode != ACCESS_KEYS)
@@ -59,7 +64,7 @@ bool access_still(const struct config *now, const struct access_result *was)
 
 		for (int s = 0; s < 2; s++)
 			if (k->sha256[s] && strcmp(k->sha256[s], was->sha256) == 0 &&
-			    !k->disabled && (!k->expires || clock_wall_ms() < k->expires))
+			    access_good(k))
 				return true;
 	}
 	return false;

@@ -12,6 +12,7 @@
 #include "api/capture.h"
 #include "api/capture_files.h"
 #include "base/clock.h"
+#include "base/redact.h"
 
 struct capture {
 	struct front tee;               /* first member: the front is the capture */
@@ -20,11 +21,39 @@ struct capture {
 	int64_t started;                /* clock_ms */
 	char name[CAPTURE_NAME_SIZE];
 	const char *key;                /* that the client presented; or NULL */
+	struct buf secrets;             /* that calls carried */
 	struct buf request, answer, answer_times;
 	struct capture_call calls[CAPTURE_CALLS];
 	size_t ncalls;
 	size_t more;                    /* calls that were not kept */
+	size_t held;                    /* bytes that count against limits.memory */
 };
+
+/* b has been put to, and had so many bytes of memory before: what it has grown by counts. Where that
+ * is too much, all of it goes. */
+static void count(struct capture *k, struct buf *b, size_t before)
+{
+	size_t more = b->cap - before;
+
+	if (!more)
+		return;
+	if (gate_spare(k->call->config, more)) {
+		k->held += more;
+		return;
+	}
+	buf_release(b);
+	b->failed = true;
+	gate_give(before);
+	k->held -= before;
+}
+
+static void keep(struct capture *k, struct buf *b, const void *p, size_t n)
+{
+	size_t before = b->cap;
+
+	buf_put(b, p, n);
+	count(k, b, before);
+}
 
 /* ---- the answer ---- */
 
@@ -48,17 +77,21 @@ static ssize_t tee_read(struct front *f, void *p, size_t n)
 	return of(f)->client->ops->read(of(f)->client, p, n);
 }
 
-static void put_time(struct buf *b, const struct capture *k, size_t n)
+/* "MS BYTES" */
+static void keep_time(struct capture *k, struct buf *b, size_t n)
 {
-	buf_printf(b, "%" PRId64 " %zu\n", clock_ms() - k->started, n);
+	char text[64];
+
+	keep(k, b, text, (size_t)snprintf(text, sizeof(text), "%" PRId64 " %zu\n",
+					  clock_ms() - k->started, n));
 }
 
 static int tee_write(struct front *f, const void *p, size_t n)
 {
 	struct capture *k = of(f);
 
-	buf_put(&k->answer, p, n);
-	put_time(&k->answer_times, k, n);
+	keep(k, &k->answer, p, n);
+	keep_time(k, &k->answer_times, n);
 	return k->client->ops->write(k->client, p, n);
 }
 
@@ -125,9 +158,11 @@ struct recorded {
 static void note_flush(struct recorded *r)
 {
 	struct capture *k = r->capture;
+	size_t before = r->to->times.cap;
 
 	if (k->answer.n != r->answered)
 		buf_printf(&r->to->times, "%" PRId64 " flush\n", clock_ms() - k->started);
+	count(k, &r->to->times, before);
 	r->answered = k->answer.n;
 }
 
@@ -150,6 +185,7 @@ static int record_head(void *ctx, const struct upstream_head *h)
 	if (h->cost[0])
 		buf_printf(b, "x-litellm-response-cost: %s\n", h->cost);
 	buf_put_str(b, h->pass);
+	count(r->capture, b, 0);
 	return r->ask->on_head ? r->ask->on_head(r->ask->ctx, h) : 0;
 }
 
@@ -159,8 +195,8 @@ static int record_data(void *ctx, const char *p, size_t n)
 	int rc;
 
 	note_flush(r);
-	buf_put(&r->to->body, p, n);
-	put_time(&r->to->times, r->capture, n);
+	keep(r->capture, &r->to->body, p, n);
+	keep_time(r->capture, &r->to->times, n);
 	rc = r->ask->on_data ? r->ask->on_data(r->ask->ctx, p, n) : 0;
 	r->answered = r->capture->answer.n;
 	return rc;
@@ -187,18 +223,23 @@ enum upstream_result capture_perform(void *ctx, const struct upstream_call *c, s
 	struct recorded r = { .capture = k, .ask = c, .answered = k->answer.n };
 	enum upstream_result result;
 
-	if (k->ncalls == CAPTURE_CALLS) {
-		k->more++;
-		return upstream_perform(c, f);
+	hooked.secrets = &k->secrets;
+	if (k->ncalls < CAPTURE_CALLS) {
+		r.to = &k->calls[k->ncalls++];
+		capture_call_init(r.to, (size_t)config->capture_max_request);
+		capture_put_sent(&r.to->sent, c, config->capture_base64);
+		count(k, &r.to->sent, 0);
+		hooked.on_head = record_head;
+		hooked.on_data = record_data;
+		hooked.ctx = &r;
 	}
-	r.to = &k->calls[k->ncalls++];
-	capture_call_init(r.to, (size_t)config->capture_max_request);
-	capture_put_sent(&r.to->sent, c, config->capture_base64);
-	hooked.on_head = record_head;
-	hooked.on_data = record_data;
-	hooked.ctx = &r;
 	result = upstream_perform(&hooked, f);
-	put_end(&r, result, f);
+	if (c->secrets)
+		buf_put_str(c->secrets, buf_str(&k->secrets));
+	if (r.to)
+		put_end(&r, result, f);
+	else
+		k->more++;
 	return result;
 }
 
@@ -233,6 +274,7 @@ static struct capture *start(struct api_call *c)
 	k->call = c;
 	k->started = clock_ms();
 	k->key = presented_key(c);
+	buf_init(&k->secrets, 0);
 	buf_init(&k->request, max);
 	buf_init(&k->answer, max);
 	buf_init(&k->answer_times, max);
@@ -261,23 +303,11 @@ void capture_begin(struct api_call *c)
 	c->perform_ctx = c->capture;
 }
 
-/* Names of headers are in capitals here. */
-static bool is_secret_header(const char *name, size_t n)
-{
-	static const char *const words[] = { "AUTHORIZATION", "COOKIE", "KEY", "TOKEN", "SECRET" };
-	struct str s = { name, n };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (str_find(s, words[i]))
-			return true;
-	return false;
-}
-
 static void put_headers(struct buf *b, const char *const *params)
 {
 	for (; params && *params; params++) {
 		const char *name = *params, *eq = strchr(name, '=');
-		bool type = strncmp(name, "CONTENT_TYPE=", 13) == 0;
+		bool type = strncmp(name, "CONTENT_TYPE=", 13) == 0, secret;
 
 		if (!eq || (strncmp(name, "HTTP_", 5) && !type))
 			continue;
@@ -285,7 +315,8 @@ static void put_headers(struct buf *b, const char *const *params)
 			name += 5;
 		for (const char *p = name; p < eq; p++)
 			buf_putc(b, *p == '_' ? '-' : *p >= 'A' && *p <= 'Z' ? *p | 32 : *p);
-		buf_printf(b, ": %s\n", is_secret_header(name, (size_t)(eq - name)) ? "xxx" : eq + 1);
+		secret = redact_is_secret_name((struct str){ name, (size_t)(eq - name) });
+		buf_printf(b, ": %s\n", secret ? "***" : eq + 1);
 	}
 }
 
@@ -301,6 +332,7 @@ void capture_request(struct api_call *c, struct str body)
 	put_headers(&k->request, f->ops->params(f));
 	buf_putc(&k->request, '\n');
 	capture_put_short(&k->request, body, c->config->capture_base64);
+	count(k, &k->request, 0);
 }
 
 /* ---- writing ---- */
@@ -324,6 +356,13 @@ static void put_about(struct buf *b, const struct capture *k, bool cut)
 		buf_puts(b, "cut: yes\n");
 }
 
+/* What is known of secrets, and what only a call knew. */
+static void mask(const struct capture *k, struct buf *b)
+{
+	capture_mask(k->call->config, k->key, b);
+	redact_all(b->p, b->n, &k->secrets);
+}
+
 static bool call_failed(const struct capture_call *c)
 {
 	return c->sent.failed || c->head.failed || c->body.failed || c->times.failed;
@@ -337,13 +376,12 @@ static bool write_calls(struct capture *k, struct capture_folder *to)
 		struct capture_call *c = &k->calls[i];
 
 		buf_putc(&c->head, '\n');
-		capture_mask(k->call->config, k->key, &c->sent);
-		capture_mask(k->call->config, k->key, &c->head);
-		capture_mask(k->call->config, k->key, &c->body);
-		buf_put_str(&c->head, buf_str(&c->body));
-		ok = capture_put_file(to, i + 1, "sent", &c->sent) &&
-		     capture_put_file(to, i + 1, "answer", &c->head) &&
-		     capture_put_file(to, i + 1, "times", &c->times);
+		mask(k, &c->sent);
+		mask(k, &c->head);
+		mask(k, &c->body);
+		ok = capture_put_file(to, i + 1, "sent", &c->sent, NULL) &&
+		     capture_put_file(to, i + 1, "answer", &c->head, &c->body) &&
+		     capture_put_file(to, i + 1, "times", &c->times, NULL);
 	}
 	return ok;
 }
@@ -360,13 +398,13 @@ static void write_all(struct capture *k)
 		cut = cut || call_failed(&k->calls[i]);
 	buf_init(&about, 0);
 	put_about(&about, k, cut);
-	capture_mask(c, k->key, &k->request);
-	capture_mask(c, k->key, &k->answer);
+	mask(k, &k->request);
+	mask(k, &k->answer);
 	ok = capture_folder_open(&to, capture_dir(c, k->call->arena), k->name) &&
-	     capture_put_file(&to, 0, "request", &k->request) && write_calls(k, &to) &&
-	     capture_put_file(&to, 0, "answer", &k->answer) &&
-	     capture_put_file(&to, 0, "answer-times", &k->answer_times) &&
-	     capture_put_file(&to, 0, "about", &about);
+	     capture_put_file(&to, 0, "request", &k->request, NULL) && write_calls(k, &to) &&
+	     capture_put_file(&to, 0, "answer", &k->answer, NULL) &&
+	     capture_put_file(&to, 0, "answer-times", &k->answer_times, NULL) &&
+	     capture_put_file(&to, 0, "about", &about, NULL);
 	capture_folder_close(&to, ok);
 	capture_tidy(to.dir, c->capture_max_requests, c->capture_max_bytes);
 	buf_release(&about);
@@ -384,8 +422,10 @@ void capture_end(struct api_call *c)
 	write_all(k);
 	for (size_t i = 0; i < k->ncalls; i++)
 		capture_call_release(&k->calls[i]);
+	redact_release(&k->secrets);
 	buf_release(&k->request);
 	buf_release(&k->answer);
 	buf_release(&k->answer_times);
+	gate_give(k->held);
 	free(k);
 }

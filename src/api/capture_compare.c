@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+
 #define AROUND 60               /* bytes that are shown where texts part */
 #define IDS_MAX 512
 #define ID_TAIL 24              /* letters and digits of an id that was made up */
@@ -62,7 +63,7 @@ static void put_plain(struct buf *b, struct ids *ids, struct str text)
 		at += n - 1;
 		from = at + 1;
 	}
-	buf_put(b, text.p + from, text.n - from);
+	buf_put_str(b, str_from(text, from));
 }
 
 /* ---- comparing ---- */
@@ -139,12 +140,11 @@ static void put_answer(struct buf *b, struct str text)
 	while (stream && text.n) {
 		size_t n;
 
-		end = memmem(text.p, text.n, "\n\n", 2);
+		end = str_find(text, "\n\n");
 		n = end ? (size_t)(end + 2 - text.p) : text.n;
 		if (text.p[0] != ':' && !str_starts(text, ping))
 			buf_put(b, text.p, n);
-		text.p += n;
-		text.n -= n;
+		text = str_from(text, n);
 	}
 	buf_put_str(b, text);
 }

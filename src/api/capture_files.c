@@ -81,7 +81,8 @@ static bool write_all(int fd, const char *p, size_t n)
 	return true;
 }
 
-bool capture_put_file(struct capture_folder *f, size_t call, const char *what, const struct buf *b)
+bool capture_put_file(struct capture_folder *f, size_t call, const char *what, const struct buf *b,
+		      const struct buf *more)
 {
 	char name[64];
 	int fd;
@@ -89,7 +90,7 @@ bool capture_put_file(struct capture_folder *f, size_t call, const char *what, c
 
 	file_name(name, sizeof(name), call, what);
 	fd = openat(f->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	ok = fd >= 0 && write_all(fd, b->p, b->n);
+	ok = fd >= 0 && write_all(fd, b->p, b->n) && (!more || write_all(fd, more->p, more->n));
 	if (!ok)
 		log_warn("capture.dir %s/%s: %s", f->dir, f->name, strerror(errno));
 	if (fd >= 0)

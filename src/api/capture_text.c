@@ -4,6 +4,8 @@
 
 #include "api/api.h"
 #include "api/capture.h"
+#include "base/os.h"
+#include "base/redact.h"
 
 #define SECRET_MIN 6            /* bytes; what is shorter would mask words */
 
@@ -32,16 +34,6 @@ void capture_put_short(struct buf *b, struct str text, int64_t base64_max)
 
 /* ---- calls ---- */
 
-static bool is_secret(struct str name)
-{
-	static const char *const words[] = { "authorization", "cookie", "key", "token", "secret" };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (str_find_nocase(name, words[i]))
-			return true;
-	return false;
-}
-
 void capture_put_sent(struct buf *b, const struct upstream_call *c, int64_t base64_max)
 {
 	struct buf body;
@@ -51,8 +43,8 @@ void capture_put_sent(struct buf *b, const struct upstream_call *c, int64_t base
 		struct str line = str_of(c->headers[i]), name = STR_NONE;
 
 		str_split(&line, ':', &name);
-		if (is_secret(name))
-			buf_printf(b, "%.*s: xxx\n", STR_ARGS(name));
+		if (redact_is_secret_name(name))
+			buf_printf(b, "%.*s: ***\n", STR_ARGS(name));
 		else
 			buf_printf(b, "%s\n", c->headers[i]);
 	}
@@ -75,8 +67,8 @@ static void mask_one(struct buf *b, const char *secret)
 
 	if (n < SECRET_MIN || !b->n)
 		return;
-	while ((at = memmem(at, b->n - (size_t)(at - b->p), secret, n))) {
-		memset(at, 'x', n);
+	while ((at = os_find(at, b->n - (size_t)(at - b->p), secret, n))) {
+		memset(at, '*', n);
 		at += n;
 	}
 }
@@ -89,7 +81,7 @@ static void mask_backend(struct buf *b, const struct backend *of)
 	for (size_t i = 0; i < of->nways; i++)
 		mask_one(b, of->ways[i].api_key);
 	for (const struct header_setting *h = of->headers; h && h->name; h++)
-		if (is_secret(str_of(h->name)))
+		if (redact_is_secret_name(str_of(h->name)))
 			mask_one(b, h->value);
 }
 

@@ -30,16 +30,15 @@
 
 static bool of_host(struct str url, struct str host)
 {
-	struct str rest = url;
+	struct str rest;
 	const char *at = str_find(url, "://");
 	size_t n;
 
 	if (!at || (!str_starts_nocase(url, "http://") && !str_starts_nocase(url, "https://")))
 		return false;
-	rest.p = at + 3;
-	rest.n = url.n - (size_t)(rest.p - url.p);
+	rest = str_from(url, (size_t)(at + 3 - url.p));
 	n = strcspn(rest.p, "/?#");
-	return n == host.n && strncasecmp(rest.p, host.p, n) == 0;
+	return str_eq_nocase((struct str){ rest.p, n }, host);
 }
 
 /* NULL: not wanted. */

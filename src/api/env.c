@@ -11,9 +11,16 @@
 
 #define DEFAULT_URL "http://127.0.0.1:4000"
 #define LIST_SECONDS 5
-#define FIRST_TURN_TOKENS 20000 /* system prompt and tools of Claude Code, as measured */
-#define WINDOW_LEAST 30000      /* below this there is no room for an answer and a file or two */
 #define OUTPUT_DEFAULT 32000    /* what Claude Code asks for with a model it doesn't know */
+/* What Claude Code (2.1.330, as measured) keeps free: for the answer, at most so much, and a margin. It
+ * compacts beyond the rest, of which its system prompt and tools take FIRST_TURN_TOKENS. */
+#define ANSWER_MOST 20000
+#define MARGIN_TOKENS 13000
+#define FIRST_TURN_TOKENS 11000
+/* Sizes that CLAUDE_CODE_AUTO_COMPACT_WINDOW may have to do anything: below the least it is taken for
+ * the least, and no name stands for a window above the most. */
+#define COMPACT_LEAST 100000
+#define COMPACT_MOST 1000000
 #define SETTINGS_MAX (1u << 20)
 
 struct limits {
@@ -97,10 +104,14 @@ static bool loopback_url(const char *url)
 	return false;
 }
 
+/* The first holds for names that Claude Code doesn't know, the second for those that it does: Claude's
+ * through another provider, and aliases as sub-agents have them. */
 static void put_limits(struct buf *b, const struct limits *l)
 {
 	if (l->context)
 		buf_printf(b, "CLAUDE_CODE_MAX_CONTEXT_TOKENS=%lld ", (long long)l->context);
+	if (l->context >= COMPACT_LEAST && l->context < COMPACT_MOST)
+		buf_printf(b, "CLAUDE_CODE_AUTO_COMPACT_WINDOW=%lld ", (long long)l->context);
 	if (l->output)
 		buf_printf(b, "CLAUDE_CODE_MAX_OUTPUT_TOKENS=%lld ", (long long)l->output);
 }
@@ -129,9 +140,15 @@ static const char *const ours[] = {
 	"ANTHROPIC_MODEL",
 	"ANTHROPIC_DEFAULT_HAIKU_MODEL",
 	"CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+	"CLAUDE_CODE_AUTO_COMPACT_WINDOW",
 	"CLAUDE_CODE_MAX_OUTPUT_TOKENS",
 	"CLAUDE_CODE_USE_BEDROCK",
 	"CLAUDE_CODE_USE_VERTEX",
+	"CLAUDE_CODE_USE_FOUNDRY",
+	"CLAUDE_CODE_USE_MANTLE",
+	"CLAUDE_CODE_USE_GATEWAY",
+	"CLAUDE_CODE_USE_ANTHROPIC_AWS",
+	"CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
 };
 
 static int read_file(const char *path, struct buf *b)
@@ -185,14 +202,19 @@ static void warn_settings(struct arena *a)
 			warn_file(files[i]);
 }
 
+/* Room for a first turn twice over is the least to work in. */
 static void warn_window(const struct target *t, const struct limits *l)
 {
-	if (l->context && l->context < WINDOW_LEAST)
+	int64_t answer = l->output < ANSWER_MOST ? l->output : ANSWER_MOST;
+	int64_t room = l->context - answer - MARGIN_TOKENS;
+
+	if (l->context && room < 2 * FIRST_TURN_TOKENS)
 		fprintf(stderr,
-			"messages.fcgi: warning: %s has a window of %lld tokens; Claude Code's "
-			"first turn alone takes about %d. "
-			"Give the backend's server a larger one.\n",
-			t->model, (long long)l->context, FIRST_TURN_TOKENS);
+			"messages.fcgi: warning: %s has a window of %lld tokens; Claude Code keeps "
+			"%lld of them free and fills about %d in its first turn, so that it must "
+			"compact all the time. Give the backend's server a larger one.\n",
+			t->model, (long long)l->context, (long long)(answer + MARGIN_TOKENS),
+			FIRST_TURN_TOKENS);
 }
 
 static int print_lines(const struct config *c, const char *url, FILE *out, struct arena *a)

@@ -284,7 +284,7 @@ static void add_whole(struct tally *t, struct span s)
 static size_t behind_blank(struct span s, size_t at)
 {
 	size_t near = s.n - at < WINDOW ? s.n - at : WINDOW;
-	const char *blank = memchr(s.p + at, ' ', near);
+	const char *blank = str_chr((struct str){ s.p + at, near }, ' ');
 
 	return blank ? (size_t)(blank - s.p) + 1 : at;
 }

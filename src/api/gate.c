@@ -37,8 +37,8 @@ int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes, struc
 		return 0;
 	if (bytes > (size_t)c->memory)
 		return fault_set(f, FAULT_OVERFLOW, 413, "request_too_large",
-				 "The request body has %zu bytes; limits.memory of this gateway is "
-				 "%lld bytes for all bodies at once.",
+				 "The request takes %zu bytes of memory; limits.memory of this "
+				 "gateway is %lld bytes for all requests at once.",
 				 bytes, (long long)c->memory);
 	if (!reserve(bytes - t->bytes, (size_t)c->memory))
 		return too_busy(f, "limits.memory");
@@ -60,11 +60,21 @@ int gate_enter(const struct config *c, size_t bytes, struct gate_ticket *t, stru
 	return -1;
 }
 
+bool gate_spare(const struct config *c, size_t bytes)
+{
+	return reserve(bytes, (size_t)c->memory / 2);
+}
+
+void gate_give(size_t bytes)
+{
+	atomic_fetch_sub(&bytes_held, bytes);
+}
+
 void gate_shrink(struct gate_ticket *t, size_t bytes)
 {
 	if (bytes >= t->bytes)
 		return;
-	atomic_fetch_sub(&bytes_held, t->bytes - bytes);
+	gate_give(t->bytes - bytes);
 	t->bytes = bytes;
 }
 

@@ -115,9 +115,25 @@ static void add_text(cJSON *o, const char *key, const char *text)
 		cJSON_AddNullToObject(o, key);
 }
 
-static void add_models(cJSON *root, const struct config *c, const struct backend *b)
+/* "NAME/model" or "NAME,model" of a backend that the key may not use. */
+static bool leads_elsewhere(const struct api_call *call, const char *to)
+{
+	const struct config *c = call->config;
+
+	for (size_t i = 0; i < c->nbackends; i++) {
+		size_t n = strlen(c->backends[i].name);
+
+		if (!access_backend(call->access.key, c->backends[i].name) &&
+		    strncmp(to, c->backends[i].name, n) == 0 && (to[n] == '/' || to[n] == ','))
+			return true;
+	}
+	return false;
+}
+
+static void add_models(cJSON *root, const struct api_call *call, const struct backend *b)
 {
 	cJSON *o = cJSON_AddObjectToObject(root, "models"), *map;
+	const struct config *c = call->config;
 	bool other = b && b != c->backend;
 
 	add_text(o, "big", other ? b->model_big : c->model_big);
@@ -125,8 +141,11 @@ static void add_models(cJSON *root, const struct config *c, const struct backend
 	add_text(o, "default", c->model_default);
 	map = cJSON_AddArrayToObject(o, "map");
 	for (size_t i = 0; map && i < c->nrules; i++) {
-		cJSON *rule = cJSON_CreateObject();
+		cJSON *rule;
 
+		if (leads_elsewhere(call, c->rules[i].to))
+			continue;
+		rule = cJSON_CreateObject();
 		cJSON_AddStringToObject(rule, "match", c->rules[i].match);
 		cJSON_AddStringToObject(rule, "to", c->rules[i].to);
 		api_tree_add(map, rule);
@@ -156,25 +175,9 @@ static void add_features(cJSON *root, const struct backend *b)
 	cJSON_AddBoolToObject(o, "message_threads", b && b->anthropic_host);
 }
 
-/* The first that begins with the preset, the one of its name before others; NULL: any. */
-static const struct backend *first_of(const struct config *c, const char *preset)
-{
-	const struct backend *first = NULL;
-
-	if (!preset)
-		return c->backend;
-	for (size_t i = 0; i < c->nbackends; i++) {
-		const struct backend *b = &c->backends[i];
-
-		if (api_is_of(b, preset) && (!first || str_is_nocase(str_of(b->name), preset)))
-			first = b;
-	}
-	return first;
-}
-
 static cJSON *status_tree(const struct api_call *c, const char *preset, bool probe_now)
 {
-	const struct backend *b = first_of(c->config, preset);
+	const struct backend *b = api_backend_of(c, preset);
 	cJSON *root = cJSON_CreateObject();
 	bool up = true;
 
@@ -190,9 +193,10 @@ static cJSON *status_tree(const struct api_call *c, const char *preset, bool pro
 	cJSON_AddNumberToObject(root, "pid", getpid());
 	cJSON_AddNumberToObject(root, "requests", gate_requests());
 	cJSON_AddStringToObject(root, "access", access_name(c->config->access_mode));
-	add_text(root, "config", c->config->source);
+	if (api_shows(c, RIGHT_DEBUG))
+		add_text(root, "config", c->config->source);
 	cJSON_AddNumberToObject(root, "config_generation", (double)c->config->generation);
-	add_models(root, c->config, b);
+	add_models(root, c, b);
 	api_add_members(root, c, preset);
 	add_features(root, b);
 	/* Asking costs milliseconds: libcurl asks every library of its own. */

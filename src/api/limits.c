@@ -138,8 +138,10 @@ bool limits_key_gone(const struct api_call *c)
 	if (!k)
 		return false;
 	now = config_current();
-	gone = now->end_streams && (now == c->config ? k->expires && clock_wall_ms() >= k->expires
-						     : !access_still(now, &c->access));
+	/* None: what is captured is being replayed. */
+	gone = now && now->end_streams &&
+	       (now == c->config ? k->expires && clock_wall_ms() >= k->expires
+				 : !access_still(now, &c->access));
 	config_unref(now);
 	return gone;
 }

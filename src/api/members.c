@@ -119,10 +119,15 @@ static cJSON *backend_tree(const struct config *c, const struct backend *b, bool
 	return o;
 }
 
-static void add_chain(cJSON *o, const struct route_target *t, const struct access_key *key)
+/* Of a chain the members that the key may use; nothing where there are none. */
+static void add_chain(cJSON *chains, const char *name, const struct route_target *t,
+		      const struct access_key *key)
 {
-	cJSON *list = cJSON_AddArrayToObject(o, "members");
+	cJSON *o = cJSON_CreateObject(), *list;
 
+	if (name)
+		cJSON_AddStringToObject(o, "name", name);
+	list = cJSON_AddArrayToObject(o, "members");
 	for (size_t i = 0; i < t->n; i++) {
 		cJSON *m;
 
@@ -136,6 +141,10 @@ static void add_chain(cJSON *o, const struct route_target *t, const struct acces
 			cJSON_AddNumberToObject(m, "weight", t->v[i].weight);
 		api_tree_add(list, m);
 	}
+	if (key && key->backends && t->n && cJSON_GetArraySize(list) == 0)
+		cJSON_Delete(o);
+	else
+		api_tree_add(chains, o);
 }
 
 bool api_is_of(const struct backend *b, const char *preset)
@@ -143,12 +152,28 @@ bool api_is_of(const struct backend *b, const char *preset)
 	return !preset || (b->preset && str_is_nocase(str_of(b->preset), preset));
 }
 
-/* A backend's error may quote the request that it was an answer to, and that was anybody's. */
-static bool may_see_words(const struct api_call *c)
+bool api_shows(const struct api_call *c, enum access_right right)
 {
 	if (c->access.key)
-		return access_may(c->access.key, RIGHT_DEBUG);
+		return access_may(c->access.key, right);
 	return c->config->access_mode == ACCESS_LOCAL;
+}
+
+const struct backend *api_backend_of(const struct api_call *c, const char *preset)
+{
+	const struct config *cf = c->config;
+	const struct backend *first = NULL;
+
+	if (!preset && cf->backend && access_backend(c->access.key, cf->backend->name))
+		return cf->backend;
+	for (size_t i = 0; i < cf->nbackends; i++) {
+		const struct backend *b = &cf->backends[i];
+
+		if (api_is_of(b, preset) && access_backend(c->access.key, b->name) &&
+		    (!first || (preset && str_is_nocase(str_of(b->name), preset))))
+			first = b;
+	}
+	return first;
 }
 
 void api_add_members(struct cJSON *root, const struct api_call *call, const char *preset)
@@ -156,7 +181,8 @@ void api_add_members(struct cJSON *root, const struct api_call *call, const char
 	const struct config *c = call->config;
 	const struct access_key *key = call->access.key;
 	cJSON *list = cJSON_AddArrayToObject(root, "backends");
-	bool words = may_see_words(call);
+	/* A backend's error may quote the request that it was an answer to, which was anybody's. */
+	bool words = api_shows(call, RIGHT_DEBUG);
 
 	for (size_t i = 0; i < c->nbackends; i++)
 		if (api_is_of(&c->backends[i], preset) &&
@@ -165,20 +191,9 @@ void api_add_members(struct cJSON *root, const struct api_call *call, const char
 	if (preset)
 		return;
 	list = cJSON_AddArrayToObject(root, "routes");
-	for (size_t i = 0; i < c->nroutes; i++) {
-		cJSON *o = cJSON_CreateObject();
-
-		if (c->routes[i].name)
-			cJSON_AddStringToObject(o, "name", c->routes[i].name);
-		add_chain(o, &c->routes[i].to, key);
-		api_tree_add(list, o);
-	}
+	for (size_t i = 0; i < c->nroutes; i++)
+		add_chain(list, c->routes[i].name, &c->routes[i].to, key);
 	list = cJSON_AddArrayToObject(root, "targets");
-	for (size_t i = 0; i < c->ntargets; i++) {
-		cJSON *o = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(o, "name", c->targets[i].name);
-		add_chain(o, &c->targets[i], key);
-		api_tree_add(list, o);
-	}
+	for (size_t i = 0; i < c->ntargets; i++)
+		add_chain(list, c->targets[i].name, &c->targets[i], key);
 }

@@ -26,17 +26,17 @@ static void add_ok(cJSON *checks, const char *name, bool ok)
 static bool add_checks(cJSON *root, const struct api_call *c, const struct findings *l)
 {
 	cJSON *checks = cJSON_AddArrayToObject(root, "checks");
-	const struct config *cf = c->config;
+	const struct backend *b = api_backend_of(c, NULL);
 	struct host_health h = { .reachable = true };
 	bool reachable, valid = !findings_get(l, "config.error");
 	bool folders = !findings_get(l, "folder.unwritable");
 	bool clock = !findings_get(l, "clock.early");
 
-	if (cf->backend)
-		api_reach(cf, cf->backend, true, &h);
-	reachable = cf->backend && (!h.checked_wall_ms || h.reachable);
+	if (b)
+		api_reach(c->config, b, true, &h);
+	reachable = b && (!h.checked_wall_ms || h.reachable);
 	add_ok(checks, "configuration", valid);
-	add_ok(checks, "backend_configured", cf->backend != NULL);
+	add_ok(checks, "backend_configured", b != NULL);
 	add_ok(checks, "backend_reachable", reachable);
 	add_ok(checks, "folders_writable", folders);
 	add_ok(checks, "clock", clock);
@@ -59,7 +59,8 @@ int api_readiness(struct api_call *c)
 	cJSON_AddStringToObject(root, "status", ready ? "ready" : "not_ready");
 	cJSON_AddBoolToObject(root, "ready", ready);
 	cJSON_AddStringToObject(root, "version", PACKAGE_VERSION);
-	cJSON_AddItemToObject(root, "findings", findings_json(&l));
+	if (api_shows(c, RIGHT_DOCTOR))
+		cJSON_AddItemToObject(root, "findings", findings_json(&l));
 	return api_json(c, ready ? 200 : 503, root);
 }
 
@@ -92,6 +93,7 @@ static void add_number(cJSON *o, const char *key, int64_t n)
 
 int api_capabilities(struct api_call *c)
 {
+	const struct backend *b = api_backend_of(c, NULL);
 	const struct config *cf = c->config;
 	cJSON *root = cJSON_CreateObject(), *list, *o;
 
@@ -104,10 +106,10 @@ int api_capabilities(struct api_call *c)
 		if (strncmp(rt->path, "/v1/", 4) == 0)
 			api_tree_add(list, cJSON_CreateString(arena_printf(c->arena, "%s %s",
 									   rt->method, rt->path)));
-	if (cf->backend) {
-		cJSON_AddStringToObject(root, "backend", cf->backend->name);
-		cJSON_AddStringToObject(root, "dialect", cf->backend->dialect);
-		add_features(root, cf->backend);
+	if (b) {
+		cJSON_AddStringToObject(root, "backend", b->name);
+		cJSON_AddStringToObject(root, "dialect", b->dialect);
+		add_features(root, b);
 	} else {
 		cJSON_AddNullToObject(root, "backend");
 	}
@@ -154,7 +156,8 @@ int api_performance(struct api_call *c)
 	add_number(o, "ping_interval_seconds", cf->ping_interval);
 	list = cJSON_AddArrayToObject(root, "backends");
 	for (size_t i = 0; list && i < cf->nbackends; i++)
-		add_reach(list, cf, &cf->backends[i]);
+		if (access_backend(c->access.key, cf->backends[i].name))
+			add_reach(list, cf, &cf->backends[i]);
 	return api_json(c, 200, root);
 }
 
@@ -162,10 +165,12 @@ int api_compatibility(struct api_call *c)
 {
 	struct fault f = FAULT_INIT;
 	struct target t;
+	struct target_chain chain = { .v = &t, .n = 1 };
 	cJSON *root;
 	int64_t window;
 
-	if (route_select(c->config, c->rest, c->arena, &t, &f))
+	if (route_select(c->config, c->rest, c->arena, &t, &f) ||
+	    limits_chain(c->access.key, c->rest, &chain, &f))
 		return api_fault(c, &f);
 	root = cJSON_CreateObject();
 	if (!root)

@@ -131,8 +131,7 @@ static enum upstream_result play(struct replay *r, const struct upstream_call *c
 			break;
 		if (n && c->on_data)
 			stop = c->on_data(c->ctx, answer.p, (size_t)n);
-		answer.p += n;
-		answer.n -= (size_t)n;
+		answer = str_from(answer, (size_t)n);
 	}
 	return UPSTREAM_STOPPED;
 }

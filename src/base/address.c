@@ -32,7 +32,7 @@ static bool is_port(struct str s)
 /* "[::1]" with a port or without. */
 static bool parse_bracketed(struct str s, struct address *out)
 {
-	const char *end = memchr(s.p, ']', s.n);
+	const char *end = str_chr(s, ']');
 	struct str rest;
 
 	if (!end)
@@ -52,7 +52,7 @@ bool address_parse(struct str s, struct address *out)
 		return parse_bracketed(s, out);
 	if (parse_plain(s, out))
 		return true;
-	colon = s.n ? memchr(s.p, ':', s.n) : NULL;
+	colon = str_chr(s, ':');
 	if (!colon || !is_port((struct str){ colon + 1, s.n - (size_t)(colon + 1 - s.p) }))
 		return false;
 	s.n = (size_t)(colon - s.p);
@@ -94,7 +94,7 @@ bool net_parse(struct str s, struct net *out)
 		return true;
 	if (!str_int(s, &bits) || bits < 0)
 		return false;
-	if (address_is_v4(&out->address) && !memchr(text.p, ':', text.n))
+	if (address_is_v4(&out->address) && !str_chr(text, ':'))
 		bits += V4_BITS;
 	out->bits = (int)bits;
 	return bits <= 128;

@@ -12,7 +12,7 @@
 #ifdef HAVE___NSS_CONFIGURE_LOOKUP
 #include <nss.h>
 #endif
-#ifdef __linux__
+#ifdef HAVE_SYS_PRCTL_H
 #include <sys/prctl.h>
 #endif
 
@@ -45,7 +45,7 @@ void bundle_setup(void)
 	own_name_services();
 	/* The first to initialise it decides. */
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-#ifdef __linux__
+#ifdef HAVE_SYS_PRCTL_H
 	/* Else lists of processes show the loader's name. */
 	prctl(PR_SET_NAME, "messages.fcgi", 0, 0, 0);
 #endif

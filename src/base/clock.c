@@ -6,7 +6,9 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #define DAY_MS 86400000
@@ -91,6 +93,62 @@ void clock_rfc3339_us(char *out, size_t size, int64_t wall_us)
 	clock_rfc3339(ms, sizeof(ms), (wall_us - us) / 1000, 1);
 	/* "….123Z": three digits more before the Z. */
 	snprintf(out, size, "%.*s%03dZ", (int)strlen(ms) - 1, ms, (int)us);
+}
+
+int64_t clock_seconds(int year, int month, int day, int hour, int minute, int second)
+{
+	/* As in put_date(): years begin in March. */
+	int64_t y = (int64_t)year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400;
+	int64_t of_era = y - era * 400, yday = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5;
+	int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + yday + day - 719469;
+
+	return ((days * 24 + hour) * 60 + minute) * 60 + second;
+}
+
+/* 1 to 12; 0 when the word begins like no month. */
+static int month_of(const char *word)
+{
+	static const char names[] = "janfebmaraprmayjunjulaugsepoctnovdec";
+
+	for (int i = 0; i < 12; i++)
+		if (strncasecmp(word, names + 3 * i, 3) == 0)
+			return i + 1;
+	return 0;
+}
+
+/* Of two digits: 1970 to 2069. */
+static int full_year(int year)
+{
+	return year >= 100 ? year : year < 70 ? year + 2000 : year + 1900;
+}
+
+/* The forms differ in order, not in words: a month, a time, a day before the year. */
+int64_t clock_read_date(const char *text)
+{
+	int month = 0, day = -1, year = -1, hour = -1, minute = 0, second = 0, n;
+
+	for (const char *p = text; *p; p += n) {
+		n = (int)strspn(p, " ,-");
+		if (n)
+			continue;
+		n = (int)strcspn(p, " ,-");
+		if (!month && (month = month_of(p)))
+			continue;
+		if (*p < '0' || *p > '9' || n > 8)
+			continue;
+		if (memchr(p, ':', (size_t)n)) {
+			if (sscanf(p, "%2d:%2d:%2d", &hour, &minute, &second) != 3)
+				return -1;
+		} else if (day < 0) {
+			day = atoi(p);
+		} else {
+			year = full_year(atoi(p));
+		}
+	}
+	if (!month || day < 1 || day > 31 || year < 1970 || year > 9999 || hour < 0 || hour > 23 ||
+	    minute < 0 || minute > 59 || second < 0 || second > 60)
+		return -1;
+	return clock_seconds(year, month, day, hour, minute, second);
 }
 
 int64_t clock_build(void)

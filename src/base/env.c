@@ -3,6 +3,7 @@
  * the client's to choose: they are never read as settings and never handed to a child.
  */
 #include "base/env.h"
+#include "base/os.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ void env_wipe(const char *name)
 	k->next = kept;
 	kept = k;
 	pthread_mutex_unlock(&kept_lock);
-	explicit_bzero(v, n);
+	os_wipe(v, n);
 }
 
 const char *env_secret(const char *name)

@@ -6,10 +6,10 @@
 #include "base/ids.h"
 
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/os.h"
 
 #define ID_RANDOM 24
 
@@ -21,7 +21,7 @@ struct pool {
 
 static _Thread_local struct pool pool;
 
-/* splitmix64 over clock and address: only where the kernel gives nothing (ENOSYS in a sandbox).
+/* splitmix64 over clock and address: only where the kernel gives nothing (in a sandbox).
  * Ids must differ then, they need not be secret. */
 static void pool_fill_weakly(size_t from)
 {
@@ -38,11 +38,10 @@ static void pool_fill_weakly(size_t from)
 
 static void pool_fill(pid_t owner)
 {
-	/* Up to 256 bytes come whole, uninterrupted by signals (getrandom(2)). */
-	ssize_t n = getrandom(pool.bytes, sizeof(pool.bytes), 0);
+	size_t n = os_random(pool.bytes, sizeof(pool.bytes));
 
-	if (n < (ssize_t)sizeof(pool.bytes))
-		pool_fill_weakly(n > 0 ? (size_t)n : 0);
+	if (n < sizeof(pool.bytes))
+		pool_fill_weakly(n);
 	pool.left = sizeof(pool.bytes);
 	pool.owner = owner;
 }

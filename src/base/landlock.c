@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#if defined(__linux__)
+#if HAVE_SYS_PRCTL_H && HAVE_SYS_SYSCALL_H
 
 #include <fcntl.h>
 #include <limits.h>

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/os.h"
 
 /* syslog.h's names collide with nothing here: LOG_DEBUG … are priorities, LOG_LEVEL_* are ours. */
 enum log_kind { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_NOWHERE };
@@ -55,17 +56,34 @@ bool log_enabled(enum log_level level)
 		atomic_load_explicit(&log_kind, memory_order_relaxed) != LOG_TO_NOWHERE;
 }
 
-/* A link is followed when it is root's or ours: in a folder where others may write, theirs could
- * lead to any file of this user's. */
+static bool is_trusted(const struct stat *st)
+{
+	return st->st_uid == 0 || st->st_uid == geteuid();
+}
+
+/* Another's link could lead to any file of this user's. So it must be root's or ours, and stand in a
+ * folder where not everybody can put another in its place between the look and the opening. */
+static bool link_is_trusted(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	struct stat link, up;
+	bool good = folder && lstat(path, &link) == 0 && is_trusted(&link) &&
+		    stat(folder, &up) == 0 && is_trusted(&up) &&
+		    (!(up.st_mode & S_IWOTH) || (up.st_mode & S_ISVTX));
+
+	free(folder);
+	return good;
+}
+
 static int open_append(const char *path)
 {
 	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
 	int fd = open(path, flags | O_NOFOLLOW, 0640);
-	struct stat st;
 
 	if (fd >= 0 || errno != ELOOP)
 		return fd;
-	if (lstat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()))
+	if (link_is_trusted(path))
 		return open(path, flags, 0640);
 	errno = ELOOP;
 	return -1;
@@ -80,7 +98,7 @@ static int file_open(const char *path)
 	if (fd < 0)
 		return -1;
 	if (old > STDERR_FILENO) {
-		dup3(fd, old, O_CLOEXEC);
+		os_dup_onto(fd, old);
 		close(fd);
 	} else {
 		atomic_store(&log_fd, fd);

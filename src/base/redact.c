@@ -7,6 +7,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/os.h"
+
 #define LEFT_OUT "[...]"
 #define RUN_MIN 16 /* letters and digits mixed, without a mark between them */
 
@@ -106,8 +108,49 @@ void redact_known(char *p, size_t n, const char *secret)
 	if (size < SECRET_MIN || !n)
 		return;
 	end = p + n;
-	while ((at = memmem(at, (size_t)(end - at), secret, size))) {
+	while ((at = os_find(at, (size_t)(end - at), secret, size))) {
 		memset(at, '*', size);
 		at += size;
 	}
+}
+
+void redact_note(struct buf *secrets, const char *secret)
+{
+	if (!secret || strlen(secret) < SECRET_MIN)
+		return;
+	buf_put(secrets, secret, strlen(secret) + 1);
+	if (!strchr(secret, '/'))
+		return;
+	for (; *secret; secret++) {
+		if (*secret == '/')
+			buf_putc(secrets, '\\');
+		buf_putc(secrets, *secret);
+	}
+	buf_putc(secrets, '\0');
+}
+
+void redact_release(struct buf *secrets)
+{
+	if (secrets->p)
+		os_wipe(secrets->p, secrets->cap);
+	buf_release(secrets);
+}
+
+void redact_all(char *p, size_t n, const struct buf *secrets)
+{
+	struct str rest = buf_str(secrets), one;
+
+	while (str_split(&rest, '\0', &one))
+		if (one.n)
+			redact_known(p, n, one.p);
+}
+
+bool redact_is_secret_name(struct str name)
+{
+	static const char *const words[] = { "authorization", "cookie", "key", "token", "secret" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (str_find_nocase(name, words[i]))
+			return true;
+	return false;
 }

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
+
+#include "base/os.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED true
@@ -76,32 +75,14 @@ void sandbox_hide(void)
 	struct rlimit none = { 0, 0 };
 
 	setrlimit(RLIMIT_CORE, &none);
-#ifdef __linux__
-	/* A pipe in core_pattern is told of a crash whatever the limit says; this keeps it away, and
-	 * every other process of this user from /proc/PID/mem and environ. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
+	os_hide();
 }
 
 /* ---- what can be had ---- */
 
 static const char *no_new_privs_lacks(void)
 {
-#if defined(__linux__) && defined(PR_SET_NO_NEW_PRIVS)
-	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) < 0 ? "the kernel has none" : NULL;
-#else
-	return "this system has none";
-#endif
-}
-
-static int no_new_privs_start(void)
-{
-#if defined(__linux__) && defined(PR_SET_NO_NEW_PRIVS)
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-#else
-	errno = ENOSYS;
-	return -1;
-#endif
+	return os_no_new_privs_known() ? NULL : "this system has none";
 }
 
 /* valgrind makes system calls of its own. */
@@ -147,7 +128,7 @@ static int start_part(const struct sandbox_plan *p, enum sandbox_part part)
 {
 	switch (part) {
 	case SANDBOX_NO_NEW_PRIVS:
-		return no_new_privs_start();
+		return os_no_new_privs();
 	case SANDBOX_SECCOMP:
 		return seccomp_start(p->commands != NULL);
 	default:

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__linux__) && defined(HAVE_LINUX_SECCOMP_H) && defined(HAVE_LINUX_FILTER_H)
+#if HAVE_SYS_PRCTL_H && HAVE_SYS_SYSCALL_H && HAVE_LINUX_SECCOMP_H && HAVE_LINUX_FILTER_H
 
 #include <linux/audit.h>
 #include <linux/filter.h>

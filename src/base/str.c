@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/os.h"
 #include "base/utf8.h"
 
 struct str str_of(const char *cstr)
@@ -36,11 +37,14 @@ static bool equal_nocase(const char *a, const char *b, size_t n)
 	return true;
 }
 
+bool str_eq_nocase(struct str a, struct str b)
+{
+	return a.n == b.n && equal_nocase(a.p, b.p, b.n);
+}
+
 bool str_is_nocase(struct str a, const char *cstr)
 {
-	struct str b = str_of(cstr);
-
-	return a.n == b.n && equal_nocase(a.p, b.p, b.n);
+	return str_eq_nocase(a, str_of(cstr));
 }
 
 bool str_starts(struct str s, const char *prefix)
@@ -64,6 +68,13 @@ bool str_ends(struct str s, const char *suffix)
 	return s.n >= n && (n == 0 || memcmp(s.p + s.n - n, suffix, n) == 0);
 }
 
+bool str_ends_nocase(struct str s, const char *suffix)
+{
+	size_t n = strlen(suffix);
+
+	return s.n >= n && str_is_nocase(str_from(s, s.n - n), suffix);
+}
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -80,11 +91,21 @@ struct str str_trim(struct str s)
 	return s;
 }
 
+const char *str_chr(struct str s, char c)
+{
+	return s.n ? memchr(s.p, c, s.n) : NULL;
+}
+
+struct str str_from(struct str s, size_t at)
+{
+	return at ? (struct str){ s.p + at, s.n - at } : s;
+}
+
 const char *str_find(struct str s, const char *needle)
 {
 	size_t n = strlen(needle);
 
-	return n && s.n >= n ? memmem(s.p, s.n, needle, n) : NULL;
+	return n && s.n >= n ? os_find(s.p, s.n, needle, n) : NULL;
 }
 
 const char *str_find_nocase(struct str s, const char *needle)
@@ -103,7 +124,7 @@ bool str_split(struct str *rest, char sep, struct str *part)
 
 	if (!rest->p)
 		return false;
-	at = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
+	at = str_chr(*rest, sep);
 	if (!at) {
 		*part = *rest;
 		*rest = STR_NONE;

@@ -60,7 +60,8 @@ static void print_option(FILE *out, const struct option *o, const void *base,
 	option_show(&value, o, base, from);
 	origin_put(&where, from);
 	print_row(out, o->path, buf_cstr(&value),
-		  o->note && from->kind == ORIGIN_DEFAULT ? o->note : buf_cstr(&where));
+		  o->note && from->kind == ORIGIN_DEFAULT && !from->where ? o->note :
+									    buf_cstr(&where));
 	buf_release(&value);
 	buf_release(&where);
 }

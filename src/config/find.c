@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bundle.h"
+#include "base/os.h"
 #include "base/sandbox.h"
 #include "config/secret.h"
 
@@ -46,15 +48,13 @@ static const char *beside(struct loader *l, const char *program)
 static const char *beside_itself(struct loader *l)
 {
 	char *self;
-	ssize_t n;
 
 	if (bundle_folder())
 		return arena_printf(l->arena, "%s/" BESIDE, bundle_folder());
 	self = arena_alloc(l->arena, PATH_MAX);
-	n = self ? readlink("/proc/self/exe", self, PATH_MAX - 1) : -1;
-	if (n <= 0)
-		return NULL;
-	return beside(l, self);
+	if (self)
+		os_program(self, PATH_MAX);
+	return self && *self ? beside(l, self) : NULL;
 }
 
 /* Beside the name that it was started by (which may be a link) and beside the file itself. A CGI's
@@ -108,7 +108,7 @@ struct includes {
 };
 
 /* The file that a line `@include "name"` names, as libconfig recognises it; NULL for any other
- * line. */
+ * line, "" for a name that libconfig would read on: with escapes, or in the next line. */
 static const char *include_name(struct loader *l, struct str line)
 {
 	struct str s = str_trim(line);
@@ -117,9 +117,24 @@ static const char *include_name(struct loader *l, struct str line)
 	if (!str_starts(s, "@include"))
 		return NULL;
 	s = str_trim((struct str){ s.p + 8, s.n - 8 });
-	if (!s.n || *s.p != '"' || !(end = memchr(s.p + 1, '"', s.n - 1)))
+	if (!s.n || *s.p != '"')
 		return NULL;
+	end = memchr(s.p + 1, '"', s.n - 1);
+	if (!end || memchr(s.p, '\\', (size_t)(end - s.p)))
+		return "";
 	return arena_dup(l->arena, s.p + 1, (size_t)(end - s.p - 1));
+}
+
+/* NULL when it can be read. libconfig ends the process where reading fails, as it does with a
+ * folder, and would wait for a pipe's end. */
+static const char *unreadable(const char *path)
+{
+	struct stat st;
+
+	if (access(path, R_OK) || stat(path, &st))
+		return strerror(errno);
+	errno = 0;
+	return S_ISREG(st.st_mode) || S_ISCHR(st.st_mode) ? NULL : "it is no file";
 }
 
 static void walk_includes(struct loader *l, const char *path, unsigned depth, struct includes *inc);
@@ -127,13 +142,14 @@ static void walk_includes(struct loader *l, const char *path, unsigned depth, st
 static void walk_include(struct loader *l, const char *name, struct origin *at, unsigned depth,
 			 struct includes *inc)
 {
-	const char *path = path_resolve(l, name);
+	const char *path = path_resolve(l, name), *why;
 
 	if (!path || watch_add(l->watch, path))
 		return;
 	*(*name == '/' ? &inc->absolute : &inc->relative) = true;
-	if (access(path, R_OK)) {
-		report_error(l->report, at, "@include \"%s\": %s", name, strerror(errno));
+	why = *name ? unreadable(path) : "a name on one line is wanted, without a backslash";
+	if (why) {
+		report_error(l->report, at, "@include \"%s\": %s", name, why);
 		inc->failed = true;
 	} else if (path_exposed(l, "@include", path, at) ||
 		   !path_check_private(l, "@include", path, false, at)) {
@@ -156,8 +172,11 @@ static void walk_includes(struct loader *l, const char *path, unsigned depth, st
 	size_t n;
 	char *text = path_read(l, path, FILE_MAX, &n);
 
-	if (!text)
+	if (!text) {
+		report_error(l->report, &at, "cannot be read: %s", strerror(errno));
+		inc->failed = true;
 		return;
+	}
 	rest = (struct str){ text, n };
 	while (!inc->failed && str_split(&rest, '\n', &line)) {
 		at.line++;
@@ -180,14 +199,15 @@ bool find_read(struct loader *l, const char *path, config_t *cfg)
 {
 	struct origin at = { .kind = ORIGIN_FILE, .where = path };
 	struct includes inc = { false, false, false };
+	const char *why;
 
 	l->dir = folder_of(l, path);
 	if (path_exposed(l, "the config", path, &at) ||
 	    !path_check_private(l, "the config", path, false, &at))
 		return false;
-	if (access(path, R_OK)) {
-		report_error(l->report, &at, "cannot be read: %s%s", strerror(errno),
-			     sandbox_hint(errno));
+	why = unreadable(path);
+	if (why) {
+		report_error(l->report, &at, "cannot be read: %s%s", why, sandbox_hint(errno));
 		return false;
 	}
 	walk_includes(l, path, 0, &inc);

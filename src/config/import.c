@@ -117,7 +117,7 @@ static void read_line(struct import *im, struct str line, int number)
 	line = str_trim(line);
 	if (str_starts(line, "export "))
 		line = str_trim((struct str){ line.p + 7, line.n - 7 });
-	eq = line.n ? memchr(line.p, '=', line.n) : NULL;
+	eq = str_chr(line, '=');
 	if (!eq || *line.p == '#')
 		return;
 	name = str_trim((struct str){ line.p, (size_t)(eq - line.p) });

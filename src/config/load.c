@@ -4,9 +4,6 @@
  */
 #include "config/snapshot.h"
 
-#ifdef HAVE_MALLOC_TRIM
-#include <malloc.h>
-#endif
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/machine.h"
+#include "base/os.h"
 #include "base/spare.h"
 #include "config/secret.h"
 
@@ -29,22 +28,6 @@ static int64_t clamp(int64_t n, int64_t least, int64_t most)
 	return n < least ? least : n > most ? most : n;
 }
 
-/* Bytes of memory that this process can have: the machine's, or its control group's where that is
- * less. */
-static int64_t machine_memory(void)
-{
-	int64_t n = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), group;
-	char text[32];
-	FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
-
-	if (f && fgets(text, sizeof(text), f) && str_int(str_trim(str_of(text)), &group) &&
-	    group > 0 && group < n)
-		n = group;
-	if (f)
-		fclose(f);
-	return n > 0 ? n : 256 * MB;
-}
-
 static int64_t worker_cap(int64_t requests)
 {
 	struct rlimit files;
@@ -54,22 +37,50 @@ static int64_t worker_cap(int64_t requests)
 	return clamp(requests + 8, 4, clamp(((int64_t)files.rlim_max - 32) / 4, 4, requests + 8));
 }
 
-void load_limits(struct loader *l, struct snapshot *s)
+/* Says what a default was made of. */
+static void computed(struct loader *l, struct snapshot *s, const char *path, const char *part,
+		     struct machine_memory m)
 {
-	int64_t machine = machine_memory();
+	option_from(&s->globals, path)->where =
+		arena_printf(l->notes, "%s the %lld MB of %s", part, (long long)(m.bytes / MB),
+			     m.whose);
+}
+
+/* Bodies get a quarter, so that a small machine has room for the rest of the program, the web
+ * server and itself; what the file says of one of the two decides on the other. */
+static void load_memory(struct loader *l, struct snapshot *s, struct machine_memory m)
+{
 	struct config *c = &s->c;
 
-	if (!c->memory)
-		c->memory = machine / 4 > 2 * c->max_body ? machine / 4 : 2 * c->max_body;
-	if (!c->requests)
-		c->requests = (int)clamp(machine / (MB / 2), 16, 4096);
-	if (!c->workers)
-		c->workers = (int)worker_cap(c->requests);
+	if (!c->memory) {
+		c->memory = clamp(m.bytes / 4, 4 * MB, INT64_MAX);
+		computed(l, s, "limits.memory", "a quarter of", m);
+		if (c->memory < c->max_body) {
+			c->memory = c->max_body;
+			option_from(&s->globals, "limits.memory")->where = "limits.max_body";
+		}
+	}
+	if (!c->max_body)
+		c->max_body = clamp(32 * MB, 1024, c->memory);
 	if (c->memory < c->max_body)
 		report_error(l->report, option_from(&s->globals, "limits.memory"),
 			     "limits.memory (%lld) is less than limits.max_body (%lld): no request "
 			     "of that size could pass",
 			     (long long)c->memory, (long long)c->max_body);
+}
+
+void load_limits(struct loader *l, struct snapshot *s)
+{
+	struct machine_memory machine = machine_memory();
+	struct config *c = &s->c;
+
+	load_memory(l, s, machine);
+	if (!c->requests) {
+		c->requests = (int)clamp(machine.bytes / (MB / 2), 16, 4096);
+		computed(l, s, "limits.requests", "two for each of", machine);
+	}
+	if (!c->workers)
+		c->workers = (int)worker_cap(c->requests);
 }
 
 /* What lets one in has to be more than a guess. ctime is when the file came to be here as it is, which
@@ -80,7 +91,7 @@ static void load_doctor(struct loader *l, struct snapshot *s)
 	struct stat st;
 
 	if (s->c.source && stat(s->c.source, &st) == 0)
-		s->c.changed = st.st_ctim.tv_sec;
+		s->c.changed = os_changed(&st).tv_sec;
 	if (word && strlen(word) < DOCTOR_WORD_MIN)
 		report_error(l->report, option_from(&s->globals, "doctor.word"),
 			     "doctor.word is too short: it needs %d characters or more",
@@ -257,9 +268,7 @@ void snapshot_forget(struct snapshot *s)
 	s->sets = NULL;
 	arena_release(&s->notes);
 	spare_trim();
-#ifdef HAVE_MALLOC_TRIM
-	malloc_trim(0);
-#endif
+	os_memory_trim();
 }
 
 void snapshot_free(struct snapshot *s)

@@ -24,7 +24,7 @@ void origin_put(struct buf *b, const struct origin *o)
 {
 	switch (o->kind) {
 	case ORIGIN_DEFAULT:
-		buf_puts(b, "default");
+		buf_puts(b, o->where ? o->where : "default");
 		return;
 	case ORIGIN_PRESET:
 		buf_printf(b, "preset %s", o->where);

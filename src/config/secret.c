@@ -215,7 +215,7 @@ static const char *secret_file(struct loader *l, const char *what, const char *n
 		return NULL;
 	}
 	s = str_trim((struct str){ text, n });
-	if (!s.n || memchr(s.p, '\0', s.n)) {
+	if (!s.n || str_chr(s, '\0')) {
 		at->problem = arena_printf(l->arena, "%s holds no secret", path);
 		return NULL;
 	}

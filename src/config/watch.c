@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/os.h"
+
 struct state {
 	bool exists;
 	dev_t dev;
@@ -25,7 +27,8 @@ static struct state state_of(const char *path)
 
 	if (stat(path, &st))
 		return (struct state){ .exists = false };
-	return (struct state){ true, st.st_dev, st.st_ino, st.st_size, st.st_ctim, st.st_mtim };
+	return (struct state){ true, st.st_dev, st.st_ino, st.st_size, os_changed(&st),
+			       os_modified(&st) };
 }
 
 static bool time_eq(struct timespec a, struct timespec b)

@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include <cjson/cJSON.h>
 #include "base/ids.h"
+#include "base/os.h"
 #include "demo/demo.h"
 
 #define MAX_CONNECTIONS 64
@@ -61,7 +62,7 @@ static int receive(struct conn *c)
 static int send_all(int fd, struct str s)
 {
 	while (s.n) {
-		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
+		ssize_t n = os_send(fd, s.p, s.n, 0);
 
 		if (n <= 0)
 			return -1;
@@ -483,7 +484,7 @@ static void accept_loop(int listen_fd)
 static int listen_on(int port, struct sockaddr_in *a)
 {
 	socklen_t n = sizeof(*a);
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int one = 1, fd = os_socket(AF_INET, SOCK_STREAM);
 
 	*a = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	a->sin_addr.s_addr = htonl(INADDR_LOOPBACK);

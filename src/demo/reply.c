@@ -210,7 +210,7 @@ static void add_command(struct demo_reply *r, const char *shell, struct str comm
 /* "call: NAME {…}"; arguments that are no JSON object become {}. */
 static void add_named_call(struct demo_reply *r, const cJSON *tools, struct str spec)
 {
-	const char *brace = memchr(spec.p, '{', spec.n), *end = NULL, *name;
+	const char *brace = str_chr(spec, '{'), *end = NULL, *name;
 	size_t n = brace ? (size_t)(brace - spec.p) : spec.n;
 	cJSON *o = brace ? cJSON_ParseWithLengthOpts(brace, spec.n - n, &end, 0) : NULL;
 
@@ -228,9 +228,9 @@ static void calls_from_lines(
 	while (str_split(&said, '\n', &line)) {
 		line = str_trim(line);
 		if (shell && str_starts_nocase(line, "run:"))
-			add_command(r, shell, str_trim((struct str){ line.p + 4, line.n - 4 }));
+			add_command(r, shell, str_trim(str_from(line, 4)));
 		else if (str_starts_nocase(line, "call:"))
-			add_named_call(r, tools, str_trim((struct str){ line.p + 5, line.n - 5 }));
+			add_named_call(r, tools, str_trim(str_from(line, 5)));
 	}
 }
 
@@ -238,16 +238,14 @@ static void calls_from_lines(
 static void calls_from_backticks(struct demo_reply *r, const char *shell, struct str said)
 {
 	bool all = str_find_nocase(said, "parallel");
-	const char *from = said.p, *to, *end = said.p + said.n;
+	struct str before, command;
 
-	while ((from = memchr(from, '`', (size_t)(end - from)))) {
-		if (!(to = memchr(from + 1, '`', (size_t)(end - from - 1))))
-			return;
-		if (to > from + 1)
-			add_command(r, shell, (struct str){ from + 1, (size_t)(to - from - 1) });
+	while (str_split(&said, '`', &before) && str_chr(said, '`')) {
+		str_split(&said, '`', &command);
+		if (command.n)
+			add_command(r, shell, command);
 		if (!all && r->ncalls)
 			return;
-		from = to + 1;
 	}
 }
 
@@ -258,16 +256,16 @@ static void call_from_sentence(struct demo_reply *r, const char *shell, struct s
 		"it", NULL };
 
 	if (str_starts_nocase(said, "please "))
-		said = (struct str){ said.p + 7, said.n - 7 };
+		said = str_from(said, 7);
 	if (!str_starts_nocase(said, "run "))
 		return;
-	said = str_trim((struct str){ said.p + 4, said.n - 4 });
+	said = str_trim(str_from(said, 4));
 	for (size_t i = 0; prose[i]; i++)
 		if (str_starts_nocase(said, prose[i]))
 			return;
 	if (said.n && said.p[said.n - 1] == '.')
 		said.n--;
-	if (said.n && !memchr(said.p, '\n', said.n))
+	if (said.n && !str_chr(said, '\n'))
 		add_command(r, shell, said);
 }
 
@@ -447,7 +445,7 @@ static void converse(struct demo_reply *r, const cJSON *request, const cJSON *me
 	}
 	text = buf_str(&said);
 	if (str_starts_nocase(text, "fail:") &&
-		str_int(str_trim((struct str){ text.p + 5, text.n - 5 }), &status) &&
+		str_int(str_trim(str_from(text, 5)), &status) &&
 		status >= 400 && status <= 599) {
 		fail(r, (int)status, "demo_error", NULL, "The demo fails because it was asked to.");
 		goto out;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "dialect/anthropic.h"
 #include "dialect/anthropic_sign.h"
 #include "dialect/gemini.h"
@@ -443,7 +444,7 @@ static enum flow anthropic_decode_event(void *state, struct str name, struct str
 
 	if (d->stopped || !doc.n || str_is(data, "[DONE]"))
 		return FLOW_GO;
-	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL))
+	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL) || !str_utf8(name))
 		return not_json(d, s);
 	type = json_get(doc, "type");
 	kind = raw_kind_of(span_is_string(type) ? type : span_utf8(name));
@@ -530,15 +531,11 @@ static int anthropic_decode_count(struct str body, int64_t *tokens)
 static int64_t created_of(const char *text)
 {
 	int y, m, day, h, min, s;
-	int64_t days;
 
-	if (!text || sscanf(text, "%d-%d-%dT%d:%d:%d", &y, &m, &day, &h, &min, &s) != 6)
+	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &y, &m, &day, &h, &min, &s) != 6 ||
+	    m < 1 || m > 12)
 		return 0;
-	/* Days from civil: years begin in March, so that the leap day is a year's last. */
-	y -= m <= 2;
-	days = (int64_t)y * 365 + y / 4 - y / 100 + y / 400 +
-	       (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + day - 1 - 719468;
-	return days * 86400 + h * 3600 + min * 60 + s;
+	return clock_seconds(y, m, day, h, min, s);
 }
 
 static int anthropic_decode_models(struct arena *a, struct str body,

@@ -311,7 +311,7 @@ static bool config_decides(const struct backend *b, const char *name)
 /* A member that the body lacks goes in front of all others; a Messages body is never empty. */
 static void splice_front(struct splices *s, const char *text)
 {
-	const char *open = memchr(s->body.p, '{', s->body.n);
+	const char *open = str_chr(s->body, '{');
 
 	if (open && text)
 		splice_add(s, open + 1, 0, str_of(text));
@@ -399,7 +399,7 @@ static void splice_max_tokens(const struct encode_context *c, struct splices *s)
 static void splice_wrapped(const struct encode_context *c, const struct anthropic_wrapped *w,
 			   struct splices *s)
 {
-	const char *open = memchr(s->body.p, '{', s->body.n);
+	const char *open = str_chr(s->body, '{');
 	struct str rest, one;
 	struct buf kept, text;
 	size_t n = 0;
@@ -637,25 +637,13 @@ static void encode_headers(const struct encode_context *c, enum op op, struct ou
 	out->nheaders = h.n;
 }
 
-/* The choice demands a tool that is left out. */
-static bool demands_refused(const struct encode_context *c)
-{
-	const struct message_request *r = c->request;
-
-	for (size_t i = 0; i < r->ntools; i++)
-		if (anthropic_tool_refused(c->target->backend, &r->tools[i]) &&
-		    span_eq(r->tools[i].name, r->tool_choice_name))
-			return true;
-	return false;
-}
-
 int anthropic_encode_wrapped(const struct encode_context *c, enum op op,
 			     const struct anthropic_wrapped *w, struct outgoing *out,
 			     struct fault *f)
 {
 	struct header_list h = { .arena = c->arena };
 
-	if (demands_refused(c) && demand_server_tool(c, op, f))
+	if (demand_server_tool(c, op, anthropic_tool_refused, f))
 		return -1;
 	out->method = "POST";
 	out->stream = op == OP_MESSAGE && c->want_stream;
@@ -687,7 +675,7 @@ int anthropic_encode(const struct encode_context *c, enum op op, struct outgoing
 				op == OP_MODELS ? "?limit=1000" : "");
 	out->stream = op == OP_MESSAGE && c->want_stream;
 	encode_headers(c, op, out);
-	if (op != OP_MODELS && demands_refused(c) && demand_server_tool(c, op, f))
+	if (demand_server_tool(c, op, anthropic_tool_refused, f))
 		return -1;
 	if (op != OP_MODELS && encode_body(c, op, NULL, out))
 		return fault_no_memory(f);

@@ -173,7 +173,7 @@ static const struct { const char *name; int status; } exceptions[] = {
 
 static int status_of_exception(struct str name, int status)
 {
-	const char *hash = name.n ? memchr(name.p, '#', name.n) : NULL;
+	const char *hash = str_chr(name, '#');
 	struct str rest;
 
 	if (hash)

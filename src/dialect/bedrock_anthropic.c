@@ -144,7 +144,7 @@ static int take_bytes(struct decoder *d, struct span bytes, struct str *out)
 	struct buf text;
 	int rc;
 
-	if (!memchr(bytes.p, '\\', bytes.n))
+	if (!str_chr((struct str){ bytes.p, bytes.n }, '\\'))
 		return decode_base64(d, (struct str){ bytes.p, bytes.n }, out);
 	buf_init(&text, 0);
 	rc = span_put_text(&text, bytes);

@@ -300,7 +300,7 @@ int converse_encode(const struct encode_context *c, enum op op, struct outgoing 
 {
 	if (op == OP_MODELS)
 		return models_encode(c, out, f);
-	if (demand_whole_conversation(c, f) || demand_server_tool(c, op, f))
+	if (demand_whole_conversation(c, f) || demand_server_tool(c, op, NULL, f))
 		return -1;
 	out->method = "POST";
 	out->stream = op == OP_MESSAGE && c->want_stream;

@@ -32,22 +32,36 @@ static bool knows_tools(const struct backend *b)
 	return true;
 }
 
-int demand_server_tool(const struct encode_context *c, enum op op, struct fault *f)
+static int refuse_tool(const struct backend *b, const char *member, const struct tool *t,
+		       struct fault *f)
+{
+	return fault_set(f, FAULT_CAPABILITY, 400, "invalid_request_error",
+			 "%s: backend %s can't run the tool %.*s, which only Anthropic's own API "
+			 "has. A rule of routes with when.web_search sends such requests elsewhere.",
+			 member, b->name, (int)t->type.n, t->type.p);
+}
+
+int demand_server_tool(const struct encode_context *c, enum op op, demand_left_out *left_out,
+		       struct fault *f)
 {
 	const struct message_request *r = c->request;
 	const struct backend *b = c->target->backend;
+	const struct tool *lost = NULL;
+	bool kept = false;
 
-	if (op != OP_MESSAGE || r->tool_choice != CHOICE_TOOL || !knows_tools(b))
+	if (op != OP_MESSAGE || r->tool_choice == CHOICE_NONE || !knows_tools(b))
 		return 0;
 	for (size_t i = 0; i < r->ntools; i++) {
 		const struct tool *t = &r->tools[i];
 
-		if (t->server && span_eq(t->name, r->tool_choice_name))
-			return fault_set(f, FAULT_CAPABILITY, 400, "invalid_request_error",
-					 "tool_choice: backend %s can't run the tool %.*s, which "
-					 "only Anthropic's own API has. A rule of routes with "
-					 "when.web_search sends such requests elsewhere.",
-					 b->name, (int)t->type.n, t->type.p);
+		if (!(left_out ? left_out(b, t) : t->server)) {
+			kept = true;
+			continue;
+		}
+		if (r->tool_choice == CHOICE_TOOL && span_eq(t->name, r->tool_choice_name))
+			return refuse_tool(b, "tool_choice", t, f);
+		if (!lost)
+			lost = t;
 	}
-	return 0;
+	return lost && !kept ? refuse_tool(b, "tools", lost, f) : 0;
 }

@@ -295,6 +295,8 @@ void error_from_body(const struct decode_context *c, int status, struct str body
 		set_overflow(f, counts, buf_str(&e.message));
 	else
 		set_outcome(f, c, meaning_of(&e, said), said, told(&e));
+	if (f->class == FAULT_BAD_REQUEST)
+		f->answer_limit = error_answer_limit(&e);
 	f->once = failed_call(&e);
 	f->upstream_status = status;
 	backend_error_release(&e);

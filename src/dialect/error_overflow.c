@@ -2,7 +2,8 @@
  * The ways in which backends say that a prompt does not fit. Claude Code compacts a conversation
  * when it reads "prompt is too long", and lowers max_tokens when it reads the sentence about both;
  * everything else it shows to its user. So every backend's wording is known here, with the counts
- * it names.
+ * it names; and the words for a model that writes no answer as long as max_tokens, which a client
+ * that takes it for one of Claude's can't know (128,000 with the newest).
  */
 #include "dialect/error.h"
 
@@ -71,6 +72,20 @@ static const char *const patterns[] = {
 	"model_context_window_exceeded",
 	"too many tokens",
 	"token limit exceeded",
+};
+
+/* The same for an answer: \1 is the most that the model writes. */
+static const char *const answer_patterns[] = {
+	"max_tokens is too large*supports at most \1 completion tokens",               /* OpenAI */
+	"max_completion_tokens is too large*supports at most \1 completion tokens",
+	"max_tokens`*must be less than or equal to `\1`",                              /* Groq */
+	"max_completion_tokens`*must be less than or equal to `\1`",
+	"range of max_tokens is [1, \1]",                                              /* DeepSeek */
+	"range of max_tokens should be [1, \1]",                                       /* Alibaba */
+	"max_completion_tokens`*expected a value <= \1",                               /* Volcengine */
+	"max_tokens`*expected a value <= \1",
+	"max_tokens: \3 > \1, which is the maximum allowed number of output tokens",   /* Claude */
+	"maximum tokens you requested exceeds the model limit of \1",                  /* Bedrock */
 };
 
 /* Codes and types that say it; 1261 is GLM's. */
@@ -197,4 +212,14 @@ bool error_overflow(const struct backend_error *e, struct overflow *o)
 		if (backend_error_is(e, codes[i]))
 			return true;
 	return false;
+}
+
+int64_t error_answer_limit(const struct backend_error *e)
+{
+	struct overflow o;
+
+	for (size_t i = 0; i < sizeof(answer_patterns) / sizeof(*answer_patterns); i++)
+		if (match(answer_patterns[i], buf_str(&e->message), &o))
+			return o.max;
+	return 0;
 }

@@ -232,11 +232,11 @@ static bool read_nested(struct backend_error *e, struct span error, int nested)
 
 static void read_document(struct backend_error *e, struct span doc, int nested)
 {
+	struct str text = str_trim((struct str){ doc.p, doc.n });
 	struct span error, first;
 	struct scan it;
 
-	doc = (struct span){ str_trim((struct str){ doc.p, doc.n }).p,
-			     str_trim((struct str){ doc.p, doc.n }).n, doc.form };
+	doc = (struct span){ text.p, text.n, doc.form };
 	/* Gemini's compatible endpoint wraps its error in a list. */
 	if (json_each(doc, &it) && scan_element(&it)) {
 		first = scan_any(&it);

@@ -31,13 +31,9 @@ static const char *url_type(const struct block *b)
 	struct str url = { b->data.p, b->data.n }, path = url;
 
 	str_split(&url, '?', &path);
-	for (size_t i = 0; i < sizeof(url_types) / sizeof(url_types[0]); i++) {
-		size_t n = strlen(url_types[i].ending);
-
-		if (path.n > n && str_is_nocase((struct str){ path.p + path.n - n, n },
-						url_types[i].ending))
+	for (size_t i = 0; i < sizeof(url_types) / sizeof(url_types[0]); i++)
+		if (str_ends_nocase(path, url_types[i].ending))
 			return url_types[i].type;
-	}
 	return b->type == BLOCK_IMAGE ? "image/jpeg" : "application/pdf";
 }
 

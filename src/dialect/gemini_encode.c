@@ -102,7 +102,7 @@ static int encode_body(struct gemini_encoder *g, enum op op, struct fault *f)
 	bool failed;
 
 	if (demand_whole_conversation(g->e.context, f) ||
-	    demand_server_tool(g->e.context, op, f))
+	    demand_server_tool(g->e.context, op, NULL, f))
 		return -1;
 	buf_init(&g->e.scratch, 0);
 	put_body(g, op);

@@ -11,7 +11,7 @@ const char *model_text(struct arena *a, struct span s)
 	if (!span_is_string(s) || !s.n)
 		return NULL;
 	buf_init(&b, 1024);
-	if (span_put_text(&b, s) == 0 && !memchr(b.p, '\0', b.n))
+	if (span_put_text(&b, s) == 0 && !str_chr(buf_str(&b), '\0'))
 		text = arena_dup(a, b.p, b.n);
 	buf_release(&b);
 	return text;

@@ -38,7 +38,7 @@ bool name_fits(struct span name, int max)
 {
 	struct span text = span_unquote(name);
 
-	if (text.form == SPAN_STR && text.n && memchr(text.p, '\\', text.n)) {
+	if (text.form == SPAN_STR && str_chr((struct str){ text.p, text.n }, '\\')) {
 		struct buf b;
 		bool fits;
 

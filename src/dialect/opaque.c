@@ -122,7 +122,7 @@ int id_to_upstream(struct buf *b, struct span client_id)
 	size_t at = b->n, mark = sizeof(ID_MARK) - 1;
 
 	if (str_starts(text, ID_MARK)) {
-		int rc = base64url_get(b, (struct str){ text.p + mark, text.n - mark });
+		int rc = base64url_get(b, str_from(text, mark));
 
 		if (rc == 0 && b->n > at && str_utf8((struct str){ b->p + at, b->n - at }))
 			return 0;
@@ -154,8 +154,8 @@ int opaque_get(struct buf *b, const char *origin, struct span signature)
 
 	if (!opaque_ours(s))
 		return 0;
-	rest = (struct str){ s.p + sizeof(STATE_MARK) - 1, s.n - (sizeof(STATE_MARK) - 1) };
-	if (!memchr(rest.p, '.', rest.n) || !str_split(&rest, '.', &part) || !str_is(part, origin))
+	rest = str_from((struct str){ s.p, s.n }, sizeof(STATE_MARK) - 1);
+	if (!str_chr(rest, '.') || !str_split(&rest, '.', &part) || !str_is(part, origin))
 		return -1;
 	return base64url_get(b, rest) ? -1 : 1;
 }

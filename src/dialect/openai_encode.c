@@ -244,7 +244,7 @@ static int encode_message(const struct encode_context *c,
 		.first = true,
 	};
 
-	if (demand_whole_conversation(c, f) || demand_server_tool(c, OP_MESSAGE, f))
+	if (demand_whole_conversation(c, f) || demand_server_tool(c, OP_MESSAGE, NULL, f))
 		return -1;
 	buf_init(&e.scratch, 0);
 	body(&e);

@@ -14,10 +14,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/os.h"
 #include "config/report.h"
 #include "upstream/upstream.h"
 
@@ -27,9 +27,6 @@
 #define FILES_LEAST 256
 #define FILES_PER_STREAM 4
 #define FILES_RESERVED 32
-#define NFS_MAGIC 0x6969
-#define SMB_MAGIC 0x517b
-#define SMB2_MAGIC 0xfe534d42
 
 static const char *user_name(struct findings *l)
 {
@@ -77,18 +74,6 @@ void doctor_config(struct findings *l, const struct config_load *load,
 
 /* ---- folders ---- */
 
-/* Shared tables are mapped memory, which network file systems do not share between machines, and
- * the locks of some are none. */
-static bool on_network(const char *path)
-{
-	struct statfs fs;
-
-	if (statfs(path, &fs))
-		return false;
-	return (unsigned)fs.f_type == NFS_MAGIC || (unsigned)fs.f_type == SMB_MAGIC ||
-	       (unsigned)fs.f_type == SMB2_MAGIC;
-}
-
 /* 0 when a file can be made there and written; else errno. */
 static int try_file(const char *dir)
 {
@@ -97,7 +82,7 @@ static int try_file(const char *dir)
 
 	if (snprintf(path, sizeof(path), "%s/.doctor-XXXXXX", dir) >= (int)sizeof(path))
 		return ENAMETOOLONG;
-	fd = mkostemp(path, O_CLOEXEC);
+	fd = os_temp_file(path);
 	if (fd < 0)
 		return errno;
 	if (write(fd, "x", 1) != 1)
@@ -162,7 +147,7 @@ static void check_folder(struct findings *l, const char *option, const char *dir
 		return;
 	}
 	check_writable_by_others(l, option, dir);
-	if (on_network(dir))
+	if (os_network_folder(dir))
 		finding_add(l, FINDING_WARNING, "folders", "folder.network",
 			    finding_text(l, "%s (%s) is on a network file system.", option, dir),
 			    "Memory that is mapped from there is not shared between machines, and "

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/os.h"
 #include "front/param.h"
 
 enum { CGI_BUFFER = 8192, DRAIN_MS = 2000 };
@@ -97,7 +98,7 @@ static ssize_t cgi_read(struct front *f, void *p, size_t n)
 static ssize_t cgi_send(const struct cgi_front *x, const char *p, size_t n)
 {
 	if (x->socket)
-		return send(STDOUT_FILENO, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return os_send(STDOUT_FILENO, p, n, MSG_DONTWAIT);
 	return write(STDOUT_FILENO, p, x->pipe && n > PIPE_BUF ? PIPE_BUF : n);
 }
 

@@ -4,11 +4,10 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/prctl.h>
+
+#include "base/os.h"
 
 /*
  * Who starts programs to have them for itself. Others (spawn-fcgi, a shell, systemd) leave a
@@ -18,16 +17,10 @@ static const char *const web_servers[] = { "lighttpd", "apache2", "httpd", "lite
 
 static bool is_web_server(pid_t pid)
 {
-	char path[32], name[64] = "";
-	FILE *f;
+	char name[64];
 
-	snprintf(path, sizeof(path), "/proc/%ld/comm", (long)pid);
-	f = fopen(path, "re");
-	if (!f)
+	if (!os_process_name(pid, name, sizeof(name)))
 		return false;
-	if (fgets(name, sizeof(name), f))
-		name[strcspn(name, "\n")] = '\0';
-	fclose(f);
 	for (size_t i = 0; i < sizeof(web_servers) / sizeof(*web_servers); i++)
 		if (strcmp(name, web_servers[i]) == 0)
 			return true;
@@ -38,14 +31,9 @@ void parent_follow(int signo)
 {
 	pid_t parent = getppid();
 
-	if (!is_web_server(parent) || prctl(PR_SET_PDEATHSIG, (unsigned long)signo))
+	if (!is_web_server(parent) || os_follow_parent(signo))
 		return;
 	/* It may have died before it could be followed. */
 	if (getppid() != parent)
 		raise(signo);
 }
-#else
-void parent_follow(int signo)
-{
-}
-#endif

@@ -245,26 +245,29 @@ static bool give_new(struct pool *p, int fd)
 	return true;
 }
 
-/* To whoever comes first, the refuser or a worker that has become free. */
+/* To whoever comes first, the refuser or a worker that has become free. Workers alone could be busy
+ * for an hour. */
 static bool give_pending(struct pool *p, int fd)
 {
 	if (!p->refuser)
 		p->refuser = worker_start(p, refuser_main, -1);
-	if ((!p->refuser && !p->workers) || pending_put(p, fd))
+	if (!p->refuser || pending_put(p, fd))
 		return false;
-	if (p->refuser)
-		pthread_cond_signal(&p->refuser->wake);
+	pthread_cond_signal(&p->refuser->wake);
 	return true;
 }
 
 void pool_give(struct pool *p, int fd, bool may_wait)
 {
+	bool given;
+
 	pthread_mutex_lock(&p->lock);
 	while (may_wait && p->pending >= PENDING_MAX && !p->ending)
 		pthread_cond_wait(&p->room, &p->lock);
-	if (!give_idle(p, fd) && !give_new(p, fd) && !give_pending(p, fd))
-		close(fd);
+	given = give_idle(p, fd) || give_new(p, fd) || give_pending(p, fd);
 	pthread_mutex_unlock(&p->lock);
+	if (!given)
+		p->o.serve(p->o.ctx, fd, true);
 }
 
 void pool_end(struct pool *p)

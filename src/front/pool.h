@@ -1,7 +1,8 @@
 /*
  * Worker threads. A connection goes to the worker that has been idle for the shortest time, so that
  * the memory of the others stays cold and they can end; threads are made when none is idle. At the
- * cap one reserved thread, the refuser, takes what waits and has it answered as busy. Private to
+ * cap one reserved thread, the refuser, takes what waits and has it answered as busy; where the
+ * system gives no thread for that either, whoever brings the connection does it. Private to
  * src/front.
  */
 #ifndef FRONT_POOL_H
@@ -15,7 +16,7 @@ struct pool_options {
 	int workers_max;
 	int idle_seconds;
 	size_t stack_bytes;
-	/* Runs in a worker; owns fd. busy: this is the refuser. */
+	/* Runs in a worker; owns fd. busy: this is the refuser, or the caller of pool_give. */
 	void (*serve)(void *ctx, int fd, bool busy);
 	/* A thread has ended and wants to be joined (pool_reap); called in that thread. */
 	void (*ended)(void *ctx);

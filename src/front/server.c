@@ -14,8 +14,6 @@
  * Signals are blocked everywhere but in the main thread. Their handlers count and write a byte into
  * the pipe that the main thread polls; the pipe is also how workers wake it.
  */
-#include "config.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -28,14 +26,12 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
-#ifdef HAVE_MALLOC_TRIM
-#include <malloc.h>
-#endif
 
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memo.h"
+#include "base/os.h"
 #include "base/spare.h"
 #include "fcgi.h"
 #include "front/front.h"
@@ -51,7 +47,7 @@ enum {
 	BUSY_READ_SECONDS = 2,          /* how long the refuser waits for a request */
 	EXIT_MS = 2000,                 /* after STOP_NOW */
 	IDLE_MS = 30000,                /* between two calls of the caller's idle function */
-	TRIM_MS = 1000,                 /* between two malloc_trim() */
+	TRIM_MS = 1000,                 /* between two os_memory_trim() */
 };
 
 struct server {
@@ -106,12 +102,10 @@ static int signals_setup(void)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 
-	if (wake_pipe[0] < 0 && pipe(wake_pipe))
+	if (wake_pipe[0] < 0 && os_pipe(wake_pipe))
 		return -1;
-	for (int i = 0; i < 2; i++) {
-		fcntl(wake_pipe[i], F_SETFD, FD_CLOEXEC);
+	for (int i = 0; i < 2; i++)
 		fcntl(wake_pipe[i], F_SETFL, O_NONBLOCK);
-	}
 	pool_block_signals();
 	sigemptyset(&sa.sa_mask);
 	for (size_t i = 0; i < sizeof(handled) / sizeof(*handled); i++)
@@ -181,15 +175,8 @@ static void server_wake_by(void *ctx)
 static int accept_one(int listen_fd, struct sockaddr_storage *peer)
 {
 	socklen_t n = sizeof(*peer);
-#ifdef HAVE_ACCEPT4
-	return accept4(listen_fd, (struct sockaddr *)peer, &n, SOCK_CLOEXEC);
-#else
-	int fd = accept(listen_fd, (struct sockaddr *)peer, &n);
 
-	if (fd >= 0)
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return fd;
-#endif
+	return os_accept(listen_fd, (struct sockaddr *)peer, &n);
 }
 
 static void accept_hand(struct server *s, int fd, const struct sockaddr_storage *peer)
@@ -337,9 +324,7 @@ static int server_reap(struct server *s, int64_t now)
 	if (left < s->left && now - s->trimmed >= TRIM_MS) {
 		spare_trim();
 		memo_trim();
-#ifdef HAVE_MALLOC_TRIM
-		malloc_trim(0);
-#endif
+		os_memory_trim();
 		s->trimmed = now;
 	}
 	s->left = left;

@@ -13,6 +13,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "base/os.h"
+
 static atomic_int state = STOP_RUNNING;
 static int ends[2] = { -1, -1 };
 
@@ -46,12 +48,10 @@ int stop_setup(void)
 
 	if (ends[0] >= 0)
 		return 0;
-	if (pipe(fd))
+	if (os_pipe(fd))
 		return -1;
-	for (int i = 0; i < 2; i++) {
-		fcntl(fd[i], F_SETFD, FD_CLOEXEC);
+	for (int i = 0; i < 2; i++)
 		fcntl(fd[i], F_SETFL, O_NONBLOCK);
-	}
 	ends[0] = fd[0];
 	ends[1] = fd[1];
 	return 0;

@@ -21,7 +21,7 @@ static void put_message(struct buf *b, struct str m)
 		buf_puts(b, "\xEF\xBF\xBD");
 		from = ++at;
 	}
-	span_put_content(b, span_utf8((struct str){ m.p + from, at - from }));
+	span_put_content(b, span_utf8(str_from(m, from)));
 	buf_putc(b, '"');
 }
 

@@ -4,8 +4,11 @@
  * Wording and paths of errors are those of the API, since clients and their users know them:
  * "messages.3.content.0.text: Field required".
  *
- * Liberal where the API's list of members is open (unknown ones are skipped, null is absent, the
- * last of equal members counts), strict where a wrong type could only be guessed at.
+ * Liberal where the API's list of members is open (unknown ones are skipped, null is absent).
+ * Strict where a wrong type could only be guessed at, and where who reads the body after us may see
+ * something else in it than what was checked here: of equal members the last counts and goes on
+ * alone, further inside they are refused, and so are known names in another case, which readers
+ * written in Go take for the same.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -170,6 +173,50 @@ static const struct parse_field *find_field(const struct parse_field *fields, st
 	return NULL;
 }
 
+/* The next character as Go's JSON reader folds it: ASCII, and two letters that fold into it. */
+static char next_folded(struct str *s)
+{
+	static const struct { const char *text; char as; } odd[] = {
+		{ "\xc5\xbf", 's' },             /* long s */
+		{ "\xe2\x84\xaa", 'k' },         /* the Kelvin sign */
+	};
+	char c = s->p[0];
+	size_t n = 1;
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		if (str_starts(*s, odd[i].text)) {
+			n = strlen(odd[i].text);
+			c = odd[i].as;
+		}
+	}
+	*s = str_from(*s, n);
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool is_like(struct str key, const char *name)
+{
+	while (key.n && *name && next_folded(&key) == *name)
+		name++;
+	return !key.n && !*name;
+}
+
+#define NAME_MAX_BYTES 64 /* of a known name, with room for letters of three bytes */
+
+/* The known member that this unknown one may be taken for; NULL: none. */
+static const struct parse_field *find_like(const struct parse_field *fields, struct span key)
+{
+	char room[NAME_MAX_BYTES];
+	/* Never grown, since that is all that it may have. */
+	struct buf text = { .p = room, .cap = sizeof(room), .max = sizeof(room) };
+
+	if (span_put_text(&text, key))
+		return NULL;
+	for (; fields->name; fields++)
+		if (is_like(buf_str(&text), fields->name))
+			return fields;
+	return NULL;
+}
+
 static int read_field(struct parser *p, const struct parse_field *field, void *object)
 {
 	struct span *place = (struct span *)((char *)object + field->at);
@@ -206,9 +253,29 @@ static int note_member(struct parser *p, struct span name, const char *from)
 	return m || p->depth ? 0 : parse_no_memory(p);
 }
 
+static int skip_unknown(struct parser *p, const struct parse_field *fields, struct span key)
+{
+	const struct parse_field *like = find_like(fields, key);
+
+	if (like)
+		return parse_bad_member(p, like->name, PARSE_CASE);
+	scan_value(&p->s);
+	return 0;
+}
+
+static int met_before(struct parser *p, const struct parse_field *field, uint64_t bit,
+		      uint64_t *seen)
+{
+	if (p->depth && *seen & bit)
+		return parse_bad_member(p, field->name, PARSE_TWICE);
+	*seen |= bit;
+	return 0;
+}
+
 int parse_object(struct parser *p, const struct parse_field *fields, void *object)
 {
 	char first = scan_peek(&p->s);
+	uint64_t seen = 0;              /* a bit for each field: no table has 64 */
 	const char *from;
 	struct span key;
 
@@ -221,9 +288,10 @@ int parse_object(struct parser *p, const struct parse_field *fields, void *objec
 
 		scan_peek(&p->s);
 		from = p->s.p;
-		if (!field)
-			scan_value(&p->s);
-		else if (read_field(p, field, object))
+		if (!field && skip_unknown(p, fields, key))
+			return -1;
+		if (field && (met_before(p, field, UINT64_C(1) << (field - fields), &seen) ||
+			      read_field(p, field, object)))
 			return -1;
 		if (!p->s.error && note_member(p, key, from))
 			return -1;

@@ -164,9 +164,8 @@ bool span_is(struct span s, const char *cstr)
 	/* Escapes only make a text longer than what it says. */
 	if (u.n < n)
 		return false;
-	plain = plain || !u.n || !memchr(u.p, '\\', u.n);
-	if (plain)
-		return u.n == n && memcmp(u.p, cstr, n) == 0;
+	if (plain || !str_chr((struct str){ u.p, u.n }, '\\'))
+		return str_eq((struct str){ u.p, u.n }, (struct str){ cstr, n });
 	return span_eq(u, span_utf8(str_of(cstr)));
 }
 

@@ -123,8 +123,7 @@ static const char *plain_name(const char *model, struct arena *a)
 	struct str s = str_of(model);
 	size_t mark = sizeof(LONG_CONTEXT_MARK) - 1;
 
-	if (s.n <= mark ||
-	    !str_is_nocase((struct str){ s.p + s.n - mark, mark }, LONG_CONTEXT_MARK))
+	if (s.n <= mark || !str_ends_nocase(s, LONG_CONTEXT_MARK))
 		return model;
 	return arena_dup(a, s.p, s.n - mark);
 }

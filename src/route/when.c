@@ -3,7 +3,6 @@
  * of tokens) is found out once per decision, and only when a rule asks.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "route/route.h"
 
@@ -87,7 +86,7 @@ bool route_family(const char *family, const char *model)
 
 	if (!wanted.n)
 		return *family && has_word(model, family);
-	if (wanted.n != name.n || strncasecmp(wanted.p, name.p, name.n) != 0)
+	if (!str_eq_nocase(wanted, name))
 		return false;
 	for (size_t i = 0; i < 2 && asked[i].n; i++)
 		if (!str_eq(asked[i], has[i]))

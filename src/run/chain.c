@@ -215,8 +215,6 @@ static bool is_of_backend(const struct fault *f)
 	return f->class == FAULT_TRANSIENT || f->class == FAULT_OVERLOADED;
 }
 
-/* Of a failure that is not the request's. Most providers limit each model by itself; a key that is
- * refused or used up is so for all of them. */
 static void fail_backend(const struct chain *c, const char *name, const struct host_error *e)
 {
 	bool ready = host_breaker_ready(name);
@@ -226,6 +224,8 @@ static void fail_backend(const struct chain *c, const char *name, const struct h
 		log_warn("backend %s: its breaker has opened: it is passed over for a while", name);
 }
 
+/* Of a failure that is not the request's. Most providers limit each model by itself; a key that is
+ * refused or used up is so for all of them. */
 static void note_failure(const struct chain *c, const struct fault *f)
 {
 	const struct way *w = c->now;

@@ -14,6 +14,7 @@
 #include "base/redact.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "run/again.h"
 #include "run/run.h"
 #include "trace/trace.h"
 #include "upstream/eventstream.h"
@@ -42,6 +43,7 @@ struct attempt {
 	struct sink guard;              /* keeps faults from going down */
 	struct sink *next;
 	struct run_report *report;
+	struct buf secrets;             /* that the call carries */
 	struct fault *fault;
 	bool faulted;
 	enum flow flow;                 /* what the sinks said last */
@@ -130,10 +132,18 @@ static int bad_events(struct attempt *a)
 	return a->sse.full ? too_large(a, "an event (see limits.max_event)", a->o->max_event) : no_memory(a);
 }
 
-/* Providers quote the key that they refuse; the gateway's own is nobody's to see. */
-static void hide_key(const struct run_options *o, char *p, size_t n)
+/* Providers quote the key that they refuse, and some the whole request; what a call carries is
+ * nobody's to see. First in the bytes, for what passes as received; then in what was made of them. */
+static void hide_secrets(const struct buf *secrets, struct buf *body)
 {
-	redact_known(p, n, o->target->backend->api_key);
+	redact_all(body->p, body->n, secrets);
+}
+
+static void hide_in_fault(const struct buf *secrets, struct fault *f)
+{
+	redact_all(f->message, strlen(f->message), secrets);
+	/* A copy in the request's arena, which nobody else has yet. */
+	redact_all((char *)f->raw.p, f->raw.n, secrets);
 }
 
 /* An exception in the middle of a stream: the same as an error body. */
@@ -143,7 +153,6 @@ static int on_frame_fault(void *ctx, struct str body)
 
 	a->faulted = true;
 	a->dialect->decode_error(&a->context, 200, body, a->fault);
-	hide_key(a->o, a->fault->message, strlen(a->fault->message));
 	a->flow = FLOW_ABORT;
 	return -1;
 }
@@ -214,7 +223,7 @@ static int attempt_prepare(struct attempt *a, bool strip_thinking)
 }
 
 static void fill_call(struct upstream_call *call, const struct run_options *o, const struct outgoing *out,
-		      int64_t deadline)
+		      struct buf *secrets, int64_t deadline)
 {
 	*call = (struct upstream_call){
 		.method = out->method, .url = out->url,
@@ -223,6 +232,7 @@ static void fill_call(struct upstream_call *call, const struct run_options *o, c
 		.backend = o->target->backend,
 		.caller_key = o->target->caller_key, .caller_bearer = o->target->caller_bearer,
 		.compress = !out->stream, .waiter = o->waiter, .deadline = deadline,
+		.secrets = secrets,
 	};
 }
 
@@ -256,7 +266,7 @@ static int attempt_error(struct attempt *a)
 	int status = a->status > 299 ? a->status : 200;
 
 	a->context.error_type = a->error_type;
-	hide_key(a->o, a->body.p, a->body.n);
+	hide_secrets(&a->secrets, &a->body);
 	a->dialect->decode_error(&a->context, status, buf_str(&a->body), a->fault);
 	if (a->fault->retry_after < 0)
 		a->fault->retry_after = a->retry_after;
@@ -274,7 +284,7 @@ static int attempt_call(struct attempt *a, int64_t deadline)
 	struct upstream_call call;
 	enum upstream_result result;
 
-	fill_call(&call, a->o, &a->out, deadline);
+	fill_call(&call, a->o, &a->out, &a->secrets, deadline);
 	call.on_head = on_head;
 	call.on_data = on_data;
 	call.ctx = a;
@@ -315,48 +325,20 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 	rc = attempt_prepare(a, strip_thinking);
 	if (rc == 0)
 		rc = attempt_call(a, deadline);
+	if (rc)
+		hide_in_fault(&a->secrets, f);
 	rep->upstream_status = a->status;
 	if (a->kind == BODY_EVENTS)
 		sse_release(&a->sse);
 	else if (a->kind == BODY_FRAMES)
 		eventstream_release(&a->frames);
 	buf_release(&a->body);
+	redact_release(&a->secrets);
 	arena_release(&a->arena);
 	return rc;
 }
 
 /* ---- retries ---- */
-
-/* The ways to say that a thinking block can't be taken back: a part of the sentence, and a second
- * one where that would not be enough. */
-static const struct { const char *part, *other; } refusals[] = {
-	{ "signature in thinking block", NULL },
-	{ "invalid signature", NULL },
-	{ "invalid data in redacted_thinking block", NULL },
-	{ "bound to a different conversation", NULL },
-	{ "thinking.signature", "field required" },
-	{ "thinking block", "cannot be modified" },
-	{ "thought signature", NULL },          /* Gemini */
-	{ "thought_signature", NULL },
-};
-
-/* Some mark the names in these sentences with backticks, others don't. */
-static bool signature_refused(const struct fault *f)
-{
-	char plain[sizeof(f->message)];
-	struct str text = { plain, 0 };
-
-	if (f->status != 400)
-		return false;
-	for (const char *p = f->message; *p; p++)
-		if (*p != '`')
-			plain[text.n++] = *p;
-	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
-		if (str_find_nocase(text, refusals[i].part) &&
-		    (!refusals[i].other || str_find_nocase(text, refusals[i].other)))
-			return true;
-	return false;
-}
 
 static int64_t backoff_ms(int attempt_number, const struct fault *f)
 {
@@ -405,6 +387,7 @@ static int64_t sooner(int64_t a, int64_t b)
 int run_message(const struct run_options *o, struct sink *sink, struct run_report *rep, struct fault *f)
 {
 	const struct backend *b = o->target->backend;
+	const struct run_options *shorter = NULL;
 	int64_t shared = o->deadline ? o->deadline : CLOCK_NEVER;
 	int64_t deadline = sooner(whole_deadline(b), shared);
 	bool strip = false;
@@ -417,13 +400,16 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 
 		rep->attempts++;
 		/* The first attempt has the call's own timeout, which does not count waiting for a slow client. */
-		if (attempt(o, sink, strip, rep->attempts > 1 ? deadline : shared, rep, f) == 0)
+		if (attempt(shorter ? shorter : o, sink, strip, rep->attempts > 1 ? deadline : shared, rep,
+			    f) == 0)
 			return send_end(sink, f);
 		sent = o->content_sent && o->content_sent(o->ctx);
-		if (!strip && !sent && b->strip_thinking_retry && signature_refused(f)) {
+		if (!strip && !sent && b->strip_thinking_retry && again_without_thinking(f)) {
 			strip = true;
 			continue;
 		}
+		if (!shorter && !sent && (shorter = again_shorter(o, f)) != NULL)
+			continue;
 		again = clock_ms() + backoff_ms(rep->attempts, f);
 		if (!worth_retry(o, f, rep->attempts, again, deadline))
 			return -1;
@@ -438,7 +424,7 @@ int run_message(const struct run_options *o, struct sink *sink, struct run_repor
 /* ---- small calls: one answer, read whole ---- */
 
 struct small_call {
-	struct buf body;
+	struct buf body, secrets;
 	int status, retry_after;
 	char error_type[80];
 };
@@ -460,6 +446,12 @@ static int small_data(void *ctx, const char *p, size_t n)
 	return buf_put(&s->body, p, n);
 }
 
+static void small_release(struct small_call *s)
+{
+	buf_release(&s->body);
+	redact_release(&s->secrets);
+}
+
 /* 0 with status 2xx and the body read; -1 with the fault filled. */
 static int small_perform(struct small_call *s, const struct run_options *o, const struct dialect *d,
 			 const struct outgoing *out, int64_t deadline, struct fault *f)
@@ -469,11 +461,12 @@ static int small_perform(struct small_call *s, const struct run_options *o, cons
 	struct upstream_call call;
 	enum upstream_result result;
 
-	fill_call(&call, o, out, deadline);
+	fill_call(&call, o, out, &s->secrets, deadline);
 	call.on_head = small_head;
 	call.on_data = small_data;
 	call.ctx = s;
 	buf_init(&s->body, o->max_answer);
+	buf_init(&s->secrets, 0);
 	result = upstream_perform(&call, f);
 	if (result == UPSTREAM_CANCELLED)
 		return fault_gone(f);
@@ -487,8 +480,9 @@ static int small_perform(struct small_call *s, const struct run_options *o, cons
 				 o->target->backend->name, o->max_answer);
 	if (s->status >= 200 && s->status <= 299)
 		return 0;
-	hide_key(o, s->body.p, s->body.n);
+	hide_secrets(&s->secrets, &s->body);
 	d->decode_error(&dc, s->status, buf_str(&s->body), f);
+	hide_in_fault(&s->secrets, f);
 	f->upstream_status = s->status;
 	if (f->retry_after < 0)
 		f->retry_after = s->retry_after;
@@ -515,7 +509,7 @@ int run_count(const struct run_options *o, int64_t *tokens, struct fault *f)
 	if (rc == 0 && d->decode_count(buf_str(&s.body), tokens))
 		rc = fault_set(f, FAULT_TRANSIENT, 502, "api_error",
 			       "backend %s answered a token count without one", b->name);
-	buf_release(&s.body);
+	small_release(&s);
 	return rc;
 }
 
@@ -537,7 +531,7 @@ static int list_models(const struct run_options *o, void (*add)(void *ctx, const
 	if (rc == 0 && d->decode_models(o->arena, buf_str(&s.body), add, ctx))
 		rc = fault_set(f, FAULT_TRANSIENT, 502, "api_error",
 			       "backend %s answered without a model list", o->target->backend->name);
-	buf_release(&s.body);
+	small_release(&s);
 	return rc;
 }
 

@@ -206,7 +206,9 @@ static enum flow take_text(struct stopper *s, const struct event *e)
 	/* The rest of the fragment joins what is still held. */
 	if (keep > at)
 		keep = at;
-	return buf_put(&s->held, text.p + at - keep, keep) ? out_of_memory(s) : FLOW_GO;
+	if (keep && buf_put(&s->held, text.p + at - keep, keep))
+		return out_of_memory(s);
+	return FLOW_GO;
 }
 
 /* Plain text is escaped first: then there is one kind of text to cut. */

@@ -31,6 +31,8 @@ int64_t bucket_left(int64_t word, int64_t now, const struct bucket_rule *r)
 {
 	int64_t window = r->window_ms * MS, left = window - (base(word, now) - now);
 
+	if (left == window)
+		return r->limit;
 	return left > 0 ? (int64_t)((double)left * (double)r->limit / (double)window) : 0;
 }
 

@@ -147,7 +147,7 @@ void host_health_get(const char *backend, struct host_health *out)
 
 	*out = (struct host_health){
 		.checked_wall_ms = s ? atomic_load(&s->checked) : 0,
-		.latency_ms = (int32_t)(r >> 32) - 1,
+		.latency_ms = (int32_t)((int64_t)(r >> 32) - 1),
 		.status = (int32_t)((r >> 1) & 0xffff),
 		.reachable = r & 1,
 	};

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/ids.h"
+#include "base/os.h"
 
 static bool is_ours(int fd, const struct shared_head *head)
 {
@@ -61,7 +62,7 @@ static int make_fresh(const char *path, const struct shared_head *head, bool rep
 	if (fd < 0)
 		return -1;
 	/* With its blocks: a mapped page that a full disk has no room for would end the process. */
-	errno = posix_fallocate(fd, 0, head->size);
+	errno = os_reserve(fd, (off_t)head->size);
 	rc = errno ? -1 : 0;
 	if (rc == 0)
 		rc = pwrite(fd, head, sizeof(*head), 0) == (ssize_t)sizeof(*head) ?

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/os.h"
 #include "json/scan.h"
 
 #define BLOCK 65536
@@ -80,16 +81,14 @@ static void note_problem(struct reader *r)
 		r->problem = errno;
 }
 
-static bool read_packed(struct reader *r, const char *path)
+static bool read_packed(struct reader *r, int fd)
 {
 	struct buf b;
 	size_t rest = 0;
 	bool more = true;
 
 	buf_init(&b, UNPACK_MAX);
-	if (!in_bounds(r))
-		return true;
-	if (store_unpack(path, UNPACK_MAX, &b)) {
+	if (store_unpack(fd, UNPACK_MAX, &b)) {
 		note_problem(r);
 	} else {
 		r->left = r->left > b.n ? r->left - b.n : 0;
@@ -104,19 +103,21 @@ static bool read_packed(struct reader *r, const char *path)
 static bool read_file(struct reader *r, const struct trace_place *p, const struct trace_file *f,
 		      char *room)
 {
-	char path[TRACE_PATH_MAX];
+	int folder, fd;
 	bool more;
-	int fd;
 
-	if (store_path(p, f, path) < 0)
+	if (!in_bounds(r))
+		return true;
+	folder = store_folder(p, f);
+	fd = folder < 0 ? -1 : store_open(folder, f->name);
+	if (fd < 0)
+		note_problem(r);
+	if (folder >= 0)
+		close(folder);
+	if (fd < 0)
 		return true;
 	if (f->packed)
-		return read_packed(r, path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0) {
-		note_problem(r);
-		return true;
-	}
+		return read_packed(r, fd);
 	more = read_plain(r, fd, room);
 	close(fd);
 	return more;
@@ -190,7 +191,7 @@ static bool entry_read(struct entry *e, struct str line)
 	if (json_check(line, NULL, NULL)) {
 		const char *at = NULL, *next = line.p;
 
-		while (line.n && (next = memmem(next + 1, (size_t)(line.p + line.n - next - 1),
+		while (line.n && (next = os_find(next + 1, (size_t)(line.p + line.n - next - 1),
 						begin, sizeof(begin) - 1)))
 			at = next;
 		if (!at)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/ids.h"
+#include "base/os.h"
 #include "base/redact.h"
 #include "base/utf8.h"
 #include "json/span.h"
@@ -217,7 +218,7 @@ static bool is_member(struct str body, struct str s)
 {
 	const char *end = body.p + body.n, *at = body.p;
 
-	while ((at = memmem(at, (size_t)(end - at), s.p, s.n))) {
+	while ((at = os_find(at, (size_t)(end - at), s.p, s.n))) {
 		const char *p = at + s.n;
 
 		if (at > body.p && at[-1] == '"' && p < end && *p == '"') {
@@ -234,7 +235,7 @@ static bool is_member(struct str body, struct str s)
 static bool is_allowed(const struct redaction *r, struct str s)
 {
 	for (const char *const *a = r->allowed; a && *a; a++)
-		if (memmem(*a, strlen(*a), s.p, s.n))
+		if (os_find(*a, strlen(*a), s.p, s.n))
 			return true;
 	return false;
 }

@@ -16,6 +16,7 @@
 #define FOLDERS_MAX 1024
 #define DIR_MODE 0750
 #define FILE_MODE 0640
+#define PATH_SIZE (TRACE_DIR_MAX + 16)   /* log.dir and a folder or a file in it */
 
 /* kind: the folder, whether instances have folders of their own in it, how names begin */
 static const struct kind {
@@ -29,52 +30,85 @@ static const struct kind {
 	[TRACE_MCP] = { "mcp", false, "mcp_" },
 };
 
-/* log.dir itself may be a link; below it none is followed, so that who may write there can't have
- * files made or deleted elsewhere. */
-static bool has_link(const struct trace_place *p, char *path)
-{
-	char *at = path + strlen(p->dir);
-	struct stat st;
-	bool link = false;
+/* ---- folders ---- */
 
-	while (at && !link) {
-		at = strchr(at + 1, '/');
-		if (at)
-			*at = '\0';
-		link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
-		if (at)
-			*at = '/';
-	}
-	return link;
+static int close_but(int fd, int rc)
+{
+	int cause = errno;
+
+	close(fd);
+	errno = cause;
+	return rc;
+}
+
+/* Makes (or not) and opens a folder in `at`, or at a path. */
+static int open_folder(int at, const char *name, bool make)
+{
+	struct stat st;
+	int fd;
+
+	if (make && mkdirat(at, name, DIR_MODE) < 0 && errno != EEXIST)
+		return -1;
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOTDIR)
+		errno = fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)
+			? ELOOP : ENOTDIR;
+	return fd;
+}
+
+/* "DIR/errors". log.dir itself may be a link; below it none is followed, and all is done in folders
+ * that are held open, so that who may write there can't have files made or deleted elsewhere. */
+static int open_top(const struct trace_place *p, enum trace_kind kind, bool make)
+{
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "%s/%s", p->dir, kinds[kind].folder);
+	return open_folder(AT_FDCWD, path, make);
 }
 
 /* "DIR/errors" or "DIR/debug/server_ID" */
-static int folder_path(const struct trace_place *p, enum trace_kind kind, const char *instance,
-		       char out[TRACE_PATH_MAX])
+static int open_place(const struct trace_place *p, enum trace_kind kind, const char *instance,
+		      bool make)
 {
-	const struct kind *k = &kinds[kind];
-	int n = k->own ? snprintf(out, TRACE_PATH_MAX, "%s/%s/server_%s", p->dir, k->folder,
-				  instance)
-		       : snprintf(out, TRACE_PATH_MAX, "%s/%s", p->dir, k->folder);
+	int top = open_top(p, kind, make);
+	char name[sizeof("server_") + TRACE_ID_SIZE];
 
-	if (n < 0 || n >= TRACE_PATH_MAX - 64) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	if (has_link(p, out)) {
-		errno = ELOOP;
-		return -1;
-	}
-	return n;
+	if (top < 0 || !kinds[kind].own)
+		return top;
+	snprintf(name, sizeof(name), "server_%s", instance);
+	return close_but(top, open_folder(top, name, make));
 }
 
-int store_path(const struct trace_place *p, const struct trace_file *f, char out[TRACE_PATH_MAX])
+int store_folder(const struct trace_place *p, const struct trace_file *f)
 {
-	int n = folder_path(p, f->kind, f->instance, out);
+	return open_place(p, f->kind, f->instance, false);
+}
 
-	if (n >= 0)
-		snprintf(out + n, TRACE_PATH_MAX - (size_t)n, "/%s", f->name);
-	return n < 0 ? -1 : 0;
+int store_open(int folder, const char *name)
+{
+	return openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+}
+
+/* The folder of an instance goes with its last file. */
+int store_remove(const struct trace_place *p, const struct trace_file *f)
+{
+	char name[sizeof("server_") + TRACE_ID_SIZE], half[sizeof(f->name) + 9];
+	int folder = store_folder(p, f), rc;
+
+	if (folder < 0)
+		return -1;
+	rc = unlinkat(folder, f->name, 0) < 0 && errno != ENOENT ? -1 : 0;
+	/* What a process that was killed while it compressed has left. */
+	snprintf(half, sizeof(half), "%s.gz.half", f->name);
+	if (rc == 0)
+		unlinkat(folder, half, 0);
+	rc = close_but(folder, rc);
+	if (rc || !f->instance[0] || (folder = open_top(p, f->kind, false)) < 0)
+		return rc;
+	snprintf(name, sizeof(name), "server_%s", f->instance);
+	unlinkat(folder, name, AT_REMOVEDIR);
+	close(folder);
+	return 0;
 }
 
 static void put_time(char *out, size_t size, const char *format, int64_t wall_ms)
@@ -88,28 +122,20 @@ static void put_time(char *out, size_t size, const char *format, int64_t wall_ms
 
 /* ---- writing ---- */
 
-/* The folders above a path, from log.dir's own on. */
-static void make_folders(const struct trace_place *p, char *path)
+/* made: it was not there. */
+static int open_file(int folder, const char *name, bool *made)
 {
-	for (char *at = path + strlen(p->dir); at; at = strchr(at + 1, '/')) {
-		if (*at != '/')
-			break;
-		*at = '\0';
-		if (mkdir(path, DIR_MODE) < 0 && errno != EEXIST) {
-			*at = '/';
-			return;
-		}
-		*at = '/';
+	const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
+	int fd = openat(folder, name, flags);
+
+	if (fd < 0 && errno == ENOENT) {
+		fd = openat(folder, name, flags | O_CREAT, FILE_MODE);
+		*made = fd >= 0;
 	}
+	return fd;
 }
 
-static int open_file(const char *path)
-{
-	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW |
-			  O_NONBLOCK, FILE_MODE);
-}
-
-static int64_t share(const struct trace_place *p)
+int64_t store_share(const struct trace_place *p)
 {
 	int64_t n = p->max_bytes / TRACE_SHARES;
 
@@ -128,7 +154,7 @@ static void give_to_owner(const struct trace_place *p, int fd)
 
 int store_lock(const struct trace_place *p)
 {
-	char path[TRACE_PATH_MAX];
+	char path[PATH_SIZE];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/.lock", p->dir);
@@ -136,57 +162,47 @@ int store_lock(const struct trace_place *p)
 		  FILE_MODE);
 	if (fd >= 0)
 		give_to_owner(p, fd);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		int cause = errno;
-
-		close(fd);
-		errno = cause;
-		return -1;
-	}
-	return fd;
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 ? close_but(fd, -1) : fd;
 }
 
 int64_t store_tidied(const struct trace_place *p)
 {
-	char path[TRACE_PATH_MAX];
+	char path[PATH_SIZE];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/.lock", p->dir);
 	/* A lock that was only made, and never used to tidy, is empty. */
-	return stat(path, &st) || st.st_size == 0 ? 0 : (int64_t)st.st_mtime;
+	return lstat(path, &st) || st.st_size == 0 ? 0 : (int64_t)st.st_mtime;
 }
 
 /* Makes the full file a part, unless another has done so meanwhile. */
-static int make_part(const struct trace_place *p, const char *path, int64_t wall_ms)
+static int make_part(const struct trace_place *p, int folder, const char *name, int64_t wall_ms)
 {
-	char part[TRACE_PATH_MAX + 16], when[16];
+	char part[96], when[16];
 	struct stat st;
 	int lock = store_lock(p), rc = -1;
 
 	if (lock < 0)
 		return -1;
 	put_time(when, sizeof(when), "%H%M%S", wall_ms);
-	snprintf(part, sizeof(part), "%.*s.%s.jsonl", (int)(strlen(path) - strlen(".jsonl")), path,
+	snprintf(part, sizeof(part), "%.*s.%s.jsonl", (int)(strlen(name) - strlen(".jsonl")), name,
 		 when);
-	if (stat(path, &st) < 0 || st.st_size < share(p) / 2)
+	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_size < store_share(p) / 2)
 		rc = 0;
-	else if (access(part, F_OK) < 0)
-		rc = rename(path, part);
+	else if (faccessat(folder, part, F_OK, 0) < 0)
+		rc = renameat(folder, name, folder, part);
 	close(lock);
 	return rc;
 }
 
-static int append(const struct trace_place *p, char *path, struct str line, int64_t wall_ms,
-		  bool *rotated)
+/* The file with room for a line. made: it is a new one; full: there was no room in the old one. */
+static int open_for(const struct trace_place *p, int folder, const char *name, size_t more,
+		    int64_t wall_ms, bool *made, bool *full)
 {
-	int fd = open_file(path);
+	int fd = open_file(folder, name, made);
 	struct stat st;
-	ssize_t n;
 
-	if (fd < 0 && errno == ENOENT) {
-		make_folders(p, path);
-		fd = open_file(path);
-	}
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
@@ -194,35 +210,40 @@ static int append(const struct trace_place *p, char *path, struct str line, int6
 		errno = EINVAL;
 		return -1;
 	}
-	if (st.st_size > 0 && st.st_size + (int64_t)line.n > share(p)) {
-		close(fd);
-		*rotated = true;
-		if (make_part(p, path, wall_ms) == 0)
-			fd = open_file(path);
-		else
-			fd = (errno = EFBIG, -1);
-		if (fd < 0)
-			return -1;
-	}
-	n = write(fd, line.p, line.n);
-	if (n >= 0 && (size_t)n < line.n)
-		errno = ENOSPC;
-	if (close(fd) < 0 || n != (ssize_t)line.n)
-		return -1;
-	return 0;
+	if (st.st_size == 0 || st.st_size + (int64_t)more <= store_share(p))
+		return fd;
+	close(fd);
+	*full = true;
+	if (make_part(p, folder, name, wall_ms) == 0)
+		return open_file(folder, name, made);
+	errno = EFBIG;
+	return -1;
 }
 
 int store_append(const struct trace_place *p, enum trace_kind kind, struct str line,
-		 int64_t wall_ms, bool *rotated)
+		 int64_t wall_ms, bool *untidy)
 {
-	char path[TRACE_PATH_MAX], day[16];
-	int n = folder_path(p, kind, p->instance, path);
+	char name[48], day[16];
+	int folder = open_place(p, kind, p->instance, false), fd, rc;
+	bool made = false;
+	ssize_t n;
 
-	if (n < 0)
+	if (folder < 0 && errno == ENOENT)
+		folder = open_place(p, kind, p->instance, true);
+	if (folder < 0)
 		return -1;
 	put_time(day, sizeof(day), "%Y-%m-%d", wall_ms);
-	snprintf(path + n, sizeof(path) - (size_t)n, "/%s%s.jsonl", kinds[kind].prefix, day);
-	return append(p, path, line, wall_ms, rotated);
+	snprintf(name, sizeof(name), "%s%s.jsonl", kinds[kind].prefix, day);
+	fd = close_but(folder, open_for(p, folder, name, line.n, wall_ms, &made, untidy));
+	if (fd < 0)
+		return -1;
+	n = write(fd, line.p, line.n);
+	if (n >= 0 && (size_t)n < line.n)
+		errno = ENOSPC;
+	rc = close(fd) < 0 || n != (ssize_t)line.n ? -1 : 0;
+	if (made)
+		store_shorten(p, wall_ms);
+	return rc;
 }
 
 /* ---- listing ---- */
@@ -274,15 +295,23 @@ static void add_file(struct trace_files *out, size_t *cap, const struct trace_fi
 	out->bytes += f->size;
 }
 
-static void list_folder(const struct trace_place *p, enum trace_kind kind, const char *instance,
-			struct trace_files *out, size_t *cap)
+static DIR *list_start(int folder, struct trace_files *out)
 {
-	char path[TRACE_PATH_MAX];
-	struct dirent *e;
-	DIR *d = folder_path(p, kind, instance, path) < 0 ? NULL : opendir(path);
+	DIR *d = folder < 0 ? NULL : fdopendir(folder);
 
 	if (!d && errno != ENOENT)
 		out->problem = errno;
+	if (!d && folder >= 0)
+		close(folder);
+	return d;
+}
+
+static void list_folder(const struct trace_place *p, enum trace_kind kind, const char *instance,
+			struct trace_files *out, size_t *cap)
+{
+	struct dirent *e;
+	DIR *d = list_start(open_place(p, kind, instance, false), out);
+
 	while (d && (e = readdir(d))) {
 		struct trace_file f = { 0 };
 		struct stat st;
@@ -303,15 +332,10 @@ static void list_folder(const struct trace_place *p, enum trace_kind kind, const
 static void list_instances(const struct trace_place *p, unsigned wanted, struct trace_files *out,
 			   size_t *cap)
 {
-	char path[TRACE_PATH_MAX];
 	struct dirent *e;
-	DIR *d;
+	DIR *d = list_start(open_top(p, TRACE_OWN, false), out);
 	int seen = 0;
 
-	snprintf(path, sizeof(path), "%s/debug", p->dir);
-	d = has_link(p, path) ? (errno = ELOOP, NULL) : opendir(path);
-	if (!d && errno != ENOENT)
-		out->problem = errno;
 	while (d && seen < FOLDERS_MAX && (e = readdir(d))) {
 		char id[TRACE_ID_SIZE];
 
@@ -328,17 +352,19 @@ static void list_instances(const struct trace_place *p, unsigned wanted, struct 
 		closedir(d);
 }
 
-/* Newest first: by day, what is still written before the day's parts, these by time. */
+/* Newest first: by day, what is still written before the day's parts, these by the time in their
+ * names, those of one name by their last entries. */
 static int newer(const void *a, const void *b)
 {
 	const struct trace_file *x = a, *y = b;
-	int by_day = strcmp(y->day, x->day);
+	int by_day = strcmp(y->day, x->day), by_name;
 
 	if (by_day)
 		return by_day;
 	if (x->part != y->part)
 		return x->part ? 1 : -1;
-	return strcmp(y->name, x->name);
+	by_name = strcmp(y->name, x->name);
+	return by_name ? by_name : (y->modified > x->modified) - (y->modified < x->modified);
 }
 
 int store_list(const struct trace_place *p, unsigned wanted, struct trace_files *out)

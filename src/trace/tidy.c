@@ -59,9 +59,10 @@ bool store_packs(void)
 }
 
 #ifdef HAVE_LIBZ
-static int pack(int from, const char *to)
+static int pack(int folder, int from, const char *to)
 {
-	int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+	int fd = openat(folder, to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
+			0640);
 	gzFile z = fd < 0 ? NULL : gzdopen(fd, "wb6");
 	char *step = malloc(STEP);
 	ssize_t n = -1;
@@ -80,14 +81,13 @@ static int pack(int from, const char *to)
 	return gzclose(z) != Z_OK || n < 0 ? -1 : rc;
 }
 
-int store_unpack(const char *path, size_t max, struct buf *out)
+int store_unpack(int fd, size_t max, struct buf *out)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK), n = 0;
-	gzFile z = fd < 0 ? NULL : gzdopen(fd, "rb");
+	gzFile z = gzdopen(fd, "rb");
+	int n = 0;
 
 	if (!z) {
-		if (fd >= 0)
-			close(fd);
+		close(fd);
 		return -1;
 	}
 	while (out->n < max) {
@@ -103,47 +103,54 @@ int store_unpack(const char *path, size_t max, struct buf *out)
 	return n < 0 ? -1 : 0;
 }
 #else
-static int pack(int from, const char *to)
+static int pack(int folder, int from, const char *to)
 {
 	errno = ENOSYS;
 	return -1;
 }
 
-int store_unpack(const char *path, size_t max, struct buf *out)
+int store_unpack(int fd, size_t max, struct buf *out)
 {
+	close(fd);
 	errno = ENOSYS;
 	return -1;
 }
 #endif
 
 /* The compressed file appears whole, or not at all. */
-static int pack_file(struct tidy *t, struct trace_file *f)
+static int pack_in(int folder, const char *name, const char *whole, struct stat *st)
 {
-	char path[TRACE_PATH_MAX], half[TRACE_PATH_MAX + 8], whole[TRACE_PATH_MAX + 8];
-	struct stat st;
-	int fd;
+	char half[sizeof(((struct trace_file *)0)->name) + 8];
+	int fd = store_open(folder, name), rc;
 
-	if (store_path(t->p, f, path) < 0)
-		return -1;
-	snprintf(half, sizeof(half), "%s.gz.half", path);
-	snprintf(whole, sizeof(whole), "%s.gz", path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 	if (fd < 0)
 		return -1;
-	if (pack(fd, half) < 0 || stat(half, &st) < 0 || rename(half, whole) < 0) {
-		unlink(half);
-		close(fd);
-		return -1;
-	}
+	snprintf(half, sizeof(half), "%s.half", whole);
+	rc = pack(folder, fd, half) < 0 || fstatat(folder, half, st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	     renameat(folder, half, folder, whole) < 0 ? -1 : 0;
 	close(fd);
-	unlink(path);
-	t->out->packed++;
-	t->out->freed += f->size - st.st_size;
-	t->files.bytes += st.st_size - f->size;
-	f->size = st.st_size;
-	f->packed = true;
-	snprintf(f->name + strlen(f->name), sizeof(f->name) - strlen(f->name), ".gz");
-	return 0;
+	unlinkat(folder, rc ? half : name, 0);
+	return rc;
+}
+
+static void pack_file(struct tidy *t, struct trace_file *f)
+{
+	int folder = store_folder(t->p, f);
+	char whole[sizeof(f->name)];
+	struct stat st;
+
+	if (folder < 0)
+		return;
+	snprintf(whole, sizeof(whole), "%.*s.gz", (int)sizeof(whole) - 4, f->name);
+	if (pack_in(folder, f->name, whole, &st) == 0) {
+		t->out->packed++;
+		t->out->freed += f->size - st.st_size;
+		t->files.bytes += st.st_size - f->size;
+		f->size = st.st_size;
+		f->packed = true;
+		memcpy(f->name, whole, sizeof(f->name));
+	}
+	close(folder);
 }
 
 static void pack_what_is_over(struct tidy *t)
@@ -159,24 +166,13 @@ static void pack_what_is_over(struct tidy *t)
 
 /* ---- deletion ---- */
 
-/* Removes the file, and its instance's folder when that was the last. */
 static void delete_file(struct tidy *t, const struct trace_file *f)
 {
-	char path[TRACE_PATH_MAX], half[TRACE_PATH_MAX + 8], *slash;
-
-	if (store_path(t->p, f, path) < 0 || (unlink(path) < 0 && errno != ENOENT))
+	if (store_remove(t->p, f) < 0)
 		return;
 	t->out->deleted++;
 	t->out->freed += f->size;
 	t->files.bytes -= f->size;
-	/* What a process that was killed while it compressed has left. */
-	snprintf(half, sizeof(half), "%s.gz.half", path);
-	unlink(half);
-	slash = strrchr(path, '/');
-	if (f->instance[0] && slash) {
-		*slash = '\0';
-		rmdir(path);
-	}
 }
 
 /* The list is newest first: what is too much stands at its end. */
@@ -193,6 +189,32 @@ static void delete_from_the_end(struct tidy *t)
 		delete_file(t, f);
 		t->files.n--;
 	}
+}
+
+/* Today's files of all instances, or of this one. */
+static bool may_grow(const struct tidy *t, const struct trace_file *f)
+{
+	return !f->part && !f->packed && strcmp(f->day, t->today) == 0 &&
+	       (!f->instance[0] || strcmp(f->instance, t->p->instance) == 0);
+}
+
+void store_shorten(const struct trace_place *p, int64_t wall_ms)
+{
+	struct trace_tidied done = { 0 };
+	struct tidy t = { .p = p, .out = &done };
+	int lock = store_lock(p);
+
+	if (lock < 0)
+		return;
+	day_of(t.today, wall_ms);
+	if (store_list(p, (1u << TRACE_KINDS) - 1, &t.files) == 0) {
+		for (size_t i = 0; i < t.files.n; i++)
+			if (may_grow(&t, &t.files.v[i]) && t.files.v[i].size < store_share(p))
+				t.files.bytes += store_share(p) - t.files.v[i].size;
+		delete_from_the_end(&t);
+	}
+	store_list_release(&t.files);
+	close(lock);
 }
 
 int store_tidy(const struct trace_place *p, int retention_days, int64_t wall_ms, int budget_ms,

@@ -61,13 +61,13 @@ static void note_failure(const struct trace_setting *s, int cause)
 static void write_entry(const struct trace_setting *s, enum trace_kind kind, struct str line,
 			int64_t wall_us)
 {
-	bool rotated = false;
+	bool untidy = false;
 
-	if (store_append(&s->place, kind, line, wall_us / 1000, &rotated) < 0)
+	if (store_append(&s->place, kind, line, wall_us / 1000, &untidy) < 0)
 		note_failure(s, errno);
 	else if (atomic_exchange(&trace.silent, false))
 		log_info("log.dir %s: errors are recorded again", s->place.dir);
-	if (rotated)
+	if (untidy)
 		atomic_store(&trace.wanted, true);
 }
 

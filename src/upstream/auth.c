@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/redact.h"
 #include "upstream/sigv4.h"
 
 /* A credential longer than this is none: OAuth tokens take 2 KB, signed ones a bit more. */
@@ -184,6 +185,30 @@ static int signature(const struct upstream_call *c, const struct credential *own
 	return rc ? fault_no_memory(f) : 0;
 }
 
+/* The credential in whatever form it goes out, and other headers that are as secret. What stands
+ * behind a scheme ("Basic …") is one word; a signature is several, of this one call alone. */
+static int note_secrets(const struct upstream_call *c, const struct credential *own,
+			const struct curl_slist *list)
+{
+	redact_note(c->secrets, c->caller_key);
+	redact_note(c->secrets, own->token);
+	redact_note(c->secrets, own->key_id);
+	redact_note(c->secrets, own->session);
+	for (; list; list = list->next) {
+		struct str value = str_of(list->data), name = STR_NONE, scheme = STR_NONE;
+
+		str_split(&value, ':', &name);
+		value = str_trim(value);
+		if (!redact_is_secret_name(name))
+			continue;
+		if (str_chr(value, ' '))
+			str_split(&value, ' ', &scheme);
+		if (!str_chr(value, ' '))
+			redact_note(c->secrets, value.p);
+	}
+	return c->secrets->failed ? -1 : 0;
+}
+
 int auth_headers(const struct upstream_call *c, const struct credential *own,
 		 struct curl_slist **out, struct fault *f)
 {
@@ -201,7 +226,7 @@ int auth_headers(const struct upstream_call *c, const struct credential *own,
 	}
 	r = typed || !c->body ? 0 : add(out, "Content-Type: application/json");
 	/* Empty: libcurl would wait a full second for "100 Continue" with every body over 1 MB. */
-	if (r || add(out, "Expect:")) {
+	if (r || add(out, "Expect:") || (c->secrets && note_secrets(c, own, *out))) {
 		fault_no_memory(f);
 		goto fail;
 	}

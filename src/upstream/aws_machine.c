@@ -120,7 +120,7 @@ static int begin(struct metadata *m, struct fault *f)
 	return r;
 }
 
-static int ask_for_role(struct metadata *m, struct credential *out, struct fault *f)
+static int ask_for_role(struct metadata *m, void *out, struct fault *f)
 {
 	const char *line = buf_cstr(&m->header);
 	struct credential_call c = { .method = "GET", .nheaders = 1, .direct = true,
@@ -136,6 +136,16 @@ static int ask_for_role(struct metadata *m, struct credential *out, struct fault
 	buf_put_str(&m->url, str_trim(role));
 	c.url = buf_cstr(&m->url);
 	return aws_call(m->b, &c, NULL, "the instance's metadata service", m->w, out, f);
+}
+
+static int ask_for_region(struct metadata *m, void *out, struct fault *f)
+{
+	int r = ask(m, "GET", path(m, "latest/meta-data/placement/region"), buf_cstr(&m->header),
+		    f);
+
+	if (r == 0)
+		buf_put_str(out, str_trim(buf_str(&m->text)));
+	return r;
 }
 
 /* AWS_NOTHING: it is switched off. */
@@ -166,8 +176,10 @@ static void close_metadata(struct metadata *m)
 	buf_release(&m->url);
 }
 
-int aws_from_instance(const struct backend *b, struct waiter *w, struct credential *out,
-		      struct fault *f)
+/* In one session of the service. */
+static int with_metadata(const struct backend *b, struct waiter *w,
+			 int (*step)(struct metadata *m, void *out, struct fault *f), void *out,
+			 struct fault *f)
 {
 	struct metadata m;
 	int r;
@@ -176,25 +188,19 @@ int aws_from_instance(const struct backend *b, struct waiter *w, struct credenti
 		return AWS_NOTHING;
 	r = begin(&m, f);
 	if (r == 0)
-		r = ask_for_role(&m, out, f);
+		r = step(&m, out, f);
 	close_metadata(&m);
 	return r;
+}
+
+int aws_from_instance(const struct backend *b, struct waiter *w, struct credential *out,
+		      struct fault *f)
+{
+	return with_metadata(b, w, ask_for_role, out, f);
 }
 
 int aws_instance_region(const struct backend *b, struct waiter *w, struct buf *out,
 			struct fault *f)
 {
-	struct metadata m;
-	int r;
-
-	if (open_metadata(&m, b, w))
-		return AWS_NOTHING;
-	r = begin(&m, f);
-	if (r == 0)
-		r = ask(&m, "GET", path(&m, "latest/meta-data/placement/region"),
-			buf_cstr(&m.header), f);
-	if (r == 0)
-		buf_put_str(out, str_trim(buf_str(&m.text)));
-	close_metadata(&m);
-	return r;
+	return with_metadata(b, w, ask_for_region, out, f);
 }

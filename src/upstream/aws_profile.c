@@ -49,7 +49,7 @@ static const char **field(struct aws_profile *p, size_t i)
 /* "[NAME]", or "[KIND NAME]". */
 static bool is_section(struct str line, const char *kind, const char *name)
 {
-	const char *end = memchr(line.p, ']', line.n);
+	const char *end = str_chr(line, ']');
 	struct str s = { line.p + 1, end ? (size_t)(end - line.p) - 1 : 0 };
 
 	s = str_trim(s);
@@ -69,7 +69,7 @@ static void take_line(struct aws_profile *p, struct str line)
 {
 	struct str name;
 
-	if (!line.n || strchr("#;[", line.p[0]) || !memchr(line.p, '=', line.n))
+	if (!line.n || strchr("#;[", line.p[0]) || !str_chr(line, '='))
 		return;
 	str_split(&line, '=', &name);
 	line = str_trim(line);

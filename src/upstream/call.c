@@ -103,7 +103,8 @@ static size_t read_body(char *out, size_t size, size_t n, void *ctx)
 		n = segs_read(c->ask->body, &t->cursor, out, max);
 	} else {
 		n = t->rest.n - t->rest_sent < max ? t->rest.n - t->rest_sent : max;
-		memcpy(out, t->rest.p + t->rest_sent, n);
+		if (n)
+			memcpy(out, t->rest.p + t->rest_sent, n);
 		t->rest_sent += n;
 	}
 	t->sent += n;
@@ -575,7 +576,7 @@ static void look_at_certificate(CURL *e, struct upstream_look *l)
 		return;
 	for (struct curl_slist *i = info->certinfo[0]; i; i = i->next) {
 		if (strncmp(i->data, "Expire date:", 12) == 0)
-			l->certificate_expires = curl_getdate(i->data + 12, NULL);
+			l->certificate_expires = clock_read_date(i->data + 12);
 		else if (strncmp(i->data, "Issuer:", 7) == 0)
 			snprintf(l->issuer, sizeof(l->issuer), "%s", i->data + 7);
 	}

@@ -21,16 +21,6 @@
 
 /* ---- times ---- */
 
-/* Days since 1970-01-01 of a day of the Gregorian calendar. */
-static int64_t days(int y, int m, int d)
-{
-	static const int before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
-	bool leap = y % 4 == 0 && (y % 100 || y % 400 == 0);
-
-	return (y - 1970) * 365LL + (y - 1969) / 4 - (y - 1901) / 100 + (y - 1601) / 400 +
-	       before[m - 1] + (m > 2 && leap) + d - 1;
-}
-
 /* "Z", "+02:00", "+0200" behind the seconds and their fraction; false: there is none. */
 static bool zone(const char *p, int *minutes)
 {
@@ -59,8 +49,8 @@ static int64_t date(const char *text)
 	    t.tm_year < 1970 || t.tm_mon < 1 || t.tm_mon > 12)
 		return 0;
 	if (zone(text + n, &minutes) || between != ' ')
-		return ((days(t.tm_year, t.tm_mon, t.tm_mday) * 24 + t.tm_hour) * 60 + t.tm_min -
-			minutes) * 60000 + t.tm_sec * 1000;
+		return 1000 * clock_seconds(t.tm_year, t.tm_mon, t.tm_mday, t.tm_hour,
+					    t.tm_min - minutes, t.tm_sec);
 	t.tm_year -= 1900;
 	t.tm_mon--;
 	return (int64_t)mktime(&t) * 1000;

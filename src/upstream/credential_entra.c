@@ -105,7 +105,7 @@ static int fetch_machine(const struct backend *b, struct waiter *w, struct crede
 	buf_init(&answer, ANSWER_MAX);
 	buf_puts(&url, b->credential.token_url ? b->credential.token_url :
 		 app ? endpoint : METADATA);
-	buf_printf(&url, "%capi-version=%s", memchr(url.p ? url.p : "", '?', url.n) ? '&' : '?',
+	buf_printf(&url, "%capi-version=%s", str_chr(buf_str(&url), '?') ? '&' : '?',
 		   app ? "2019-08-01" : "2018-02-01");
 	put_resource(&url, b);
 	if (app) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/os.h"
 #include "json/scan.h"
 
 #define TOKEN_MAX (64 * 1024)
@@ -16,11 +17,13 @@
 /* What tells one content from another: 0 when there is no file. */
 static uint64_t stamp_of(const char *path)
 {
+	struct timespec t;
 	struct stat st;
 
 	if (stat(path, &st))
 		return 0;
-	return ((uint64_t)st.st_mtim.tv_sec * 1000000007u + (uint64_t)st.st_mtim.tv_nsec) ^
+	t = os_modified(&st);
+	return ((uint64_t)t.tv_sec * 1000000007u + (uint64_t)t.tv_nsec) ^
 	       (uint64_t)st.st_size << 40 ^ (uint64_t)st.st_ino << 20;
 }
 

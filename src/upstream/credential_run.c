@@ -4,7 +4,6 @@
  * ends, nothing of it is left behind: what fails is killed with all that it has started, and it is
  * always waited for.
  */
-#include "config.h"
 #include "upstream/credential_provider.h"
 
 #include <errno.h>
@@ -20,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/os.h"
 #include "base/sandbox.h"
 
 #define OUTPUT_MAX (64 * 1024)
@@ -72,22 +72,6 @@ static char **child_environment(const char *const *more)
 	return out;
 }
 
-/* 3 and above stay ours: the web server's sockets, other clients' connections. */
-static int close_others(posix_spawn_file_actions_t *fa)
-{
-#ifdef HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP
-	return posix_spawn_file_actions_addclosefrom_np(fa, 3);
-#else
-	long most = sysconf(_SC_OPEN_MAX);
-	int r = 0;
-
-	for (int fd = 3; r == 0 && fd < (most > 0 && most < 65536 ? most : 65536); fd++)
-		if (fcntl(fd, F_GETFD) >= 0)
-			r = posix_spawn_file_actions_addclose(fa, fd);
-	return r;
-#endif
-}
-
 /* Its own group, and signals as a shell would leave them. Returns an error number. */
 static int start(char **argv, char **env, const int ends[2], pid_t *pid)
 {
@@ -108,7 +92,8 @@ static int start(char **argv, char **env, const int ends[2], pid_t *pid)
 	r = posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
 	r = r ? r : posix_spawn_file_actions_adddup2(&fa, ends[0], 1);
 	r = r ? r : posix_spawn_file_actions_adddup2(&fa, ends[1], 2);
-	r = r ? r : close_others(&fa);
+	/* The web server's sockets and other clients' connections stay ours. */
+	r = r ? r : os_spawn_close_others(&fa);
 	r = r ? r : posix_spawnp(pid, argv[0], &fa, &attr, argv, env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&fa);
@@ -132,7 +117,7 @@ static int make_pipe(int *ours, int *childs)
 {
 	int fds[2];
 
-	if (pipe2(fds, O_CLOEXEC))
+	if (os_pipe(fds))
 		return -1;
 	*ours = fds[0] > 2 ? fds[0] : fcntl(fds[0], F_DUPFD_CLOEXEC, 3);
 	*childs = fds[1] > 2 ? fds[1] : fcntl(fds[1], F_DUPFD_CLOEXEC, 3);

@@ -120,7 +120,7 @@ static bool secret_like(struct str word)
 		upper = upper || (word.p[i] >= 'A' && word.p[i] <= 'Z');
 		lower = lower || (word.p[i] >= 'a' && word.p[i] <= 'z');
 	}
-	if (memchr(word.p, '/', word.n) && (path || !upper))
+	if (str_chr(word, '/') && (path || !upper))
 		return false;
 	return word.n >= SECRET_MIN && digit && (upper || lower);
 }

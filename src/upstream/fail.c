@@ -32,13 +32,13 @@ static const char *name_of(const struct failure *w)
 /* host:port of the proxy's URL: a name and password in it are nobody's business. */
 static const char *proxy_name(const struct failure *w, char *out, size_t size)
 {
-	const char *from = strstr(w->proxy, "://"), *at, *end;
+	const char *from = strstr(w->proxy, "://"), *end;
 
 	from = from ? from + 3 : w->proxy;
 	end = from + strcspn(from, "/?#");
-	at = memrchr(from, '@', (size_t)(end - from));
-	if (at)
-		from = at + 1;
+	for (const char *p = from; p < end; p++)
+		if (*p == '@')
+			from = p + 1;
 	snprintf(out, size, "%.*s", (int)(end - from), from);
 	return out;
 }

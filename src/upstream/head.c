@@ -3,10 +3,11 @@
  */
 #include "upstream/head.h"
 
-#include <curl/curl.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 /* A backend that wants us to wait for longer than a week means never. */
 #define RETRY_MAX 604800
@@ -33,8 +34,7 @@ void head_start(struct head *h, int status)
 
 int head_status(struct str line)
 {
-	const char *space =
-		line.n > 5 && str_starts(line, "HTTP/") ? memchr(line.p, ' ', line.n) : NULL;
+	const char *space = str_starts(line, "HTTP/") ? str_chr(line, ' ') : NULL;
 
 	if (!space || line.n - (size_t)(space - line.p) < 4)
 		return 0;
@@ -59,7 +59,7 @@ static bool copy(char *to, size_t size, struct str s, bool lower)
 
 static void set_content_type(struct upstream_head *h, struct str v, int64_t wall_ms)
 {
-	const char *semicolon = memchr(v.p, ';', v.n);
+	const char *semicolon = str_chr(v, ';');
 
 	if (semicolon)
 		v.n = (size_t)(semicolon - v.p);
@@ -84,7 +84,7 @@ static void set_retry_after(struct upstream_head *h, struct str v, int64_t wall_
 {
 	char text[64], *end;
 	double n;
-	time_t date;
+	int64_t date;
 
 	if (h->retry_after >= 0 || !copy(text, sizeof(text), v, false) || v.n == 0)
 		return;
@@ -93,8 +93,8 @@ static void set_retry_after(struct upstream_head *h, struct str v, int64_t wall_
 		h->retry_after = whole_seconds(n);
 		return;
 	}
-	date = curl_getdate(text, NULL);
-	if (date != -1)
+	date = clock_read_date(text);
+	if (date >= 0)
 		h->retry_after = whole_seconds((double)date - (double)wall_ms / 1000);
 }
 
@@ -184,7 +184,7 @@ const struct upstream_head *head_end(struct head *h)
 
 void head_line(struct head *h, struct str line, int64_t wall_ms)
 {
-	const char *colon = memchr(line.p, ':', line.n);
+	const char *colon = str_chr(line, ':');
 	struct str name, value;
 
 	if (!colon)
@@ -199,7 +199,7 @@ void head_line(struct head *h, struct str line, int64_t wall_ms)
 	}
 	/* LiteLLM puts this in front of what its own backend said. */
 	if (str_starts_nocase(name, RELAYED "anthropic-ratelimit-"))
-		name = (struct str){ name.p + sizeof(RELAYED) - 1, name.n - sizeof(RELAYED) + 1 };
+		name = str_from(name, sizeof(RELAYED) - 1);
 	if (str_starts_nocase(name, "anthropic-"))
 		pass_on(h, name, value);
 }

@@ -60,7 +60,7 @@ bool proxy_loopback(const char *host)
 	if (str_ends(name, "."))
 		name.n--;
 	return str_is_nocase(name, "localhost") ||
-	       (name.n > 10 && strncasecmp(name.p + name.n - 10, ".localhost", 10) == 0);
+	       (name.n > 10 && str_ends_nocase(name, ".localhost"));
 }
 
 /* "10.0.0.0/8" against an address of n bytes. Without a slash, all bits count. */
@@ -88,12 +88,11 @@ static bool in_network(const char *entry, const unsigned char *addr, size_t n)
 static bool in_domain(struct str entry, struct str host)
 {
 	if (str_starts(entry, "."))
-		entry = (struct str){ entry.p + 1, entry.n - 1 };
+		entry = str_from(entry, 1);
 	if (str_ends(host, "."))
 		host.n--;
-	if (entry.n == 0 || entry.n > host.n)
-		return false;
-	if (strncasecmp(host.p + host.n - entry.n, entry.p, entry.n) != 0)
+	if (entry.n == 0 || entry.n > host.n ||
+	    !str_eq_nocase(str_from(host, host.n - entry.n), entry))
 		return false;
 	return entry.n == host.n || host.p[host.n - entry.n - 1] == '.';
 }
@@ -140,7 +139,7 @@ bool proxy_excluded(struct str list, const char *host, int port)
 				return true;
 		}
 		n += n < list.n;
-		list = (struct str){ list.p + n, list.n - n };
+		list = str_from(list, n);
 	}
 	return false;
 }

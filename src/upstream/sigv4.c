@@ -120,7 +120,8 @@ static void add_header(struct signing *s, struct str name, struct str value)
 		room[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 	}
 	room[name.n] = ':';
-	memcpy(room + name.n + 1, value.p ? value.p : "", value.n);
+	if (value.n)
+		memcpy(room + name.n + 1, value.p, value.n);
 	s->headers[s->nheaders++] = (struct str){ room, name.n + value.n + 1 };
 	s->text.n += name.n + value.n + 1;
 }

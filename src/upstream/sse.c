@@ -125,18 +125,18 @@ static int dispatch(struct sse *s, const struct sse_handler *h)
 static int take_line(struct sse *s, struct str line, bool borrow, const struct sse_handler *h)
 {
 	const char *colon;
-	struct str field = line, value = { line.p + line.n, 0 };
+	struct str field = line, value = STR("");
 
 	if (line.n == 0)
 		return dispatch(s, h);
 	if (line.p[0] == ':')
 		return h->comment ? h->comment(h->ctx) : 0;
-	colon = memchr(line.p, ':', line.n);
+	colon = str_chr(line, ':');
 	if (colon) {
 		field.n = (size_t)(colon - line.p);
 		value = (struct str){ colon + 1, line.n - field.n - 1 };
 		if (value.n && value.p[0] == ' ')
-			value = (struct str){ value.p + 1, value.n - 1 };
+			value = str_from(value, 1);
 	}
 	if (str_is(field, "data"))
 		return add_data(s, value, borrow);
@@ -213,15 +213,13 @@ static int feed_lines(struct sse *s, const char *p, const char *end, const struc
 
 int sse_feed(struct sse *s, const char *p, size_t n, const struct sse_handler *h)
 {
-	const char *end = p + n;
 	int r;
 
 	if (s->failed)
 		return -1;
 	if (n == 0)
 		return 0;
-	p = skip_bom(s, p, end);
-	r = feed_lines(s, p, end, h);
+	r = feed_lines(s, skip_bom(s, p, p + n), p + n, h);
 	if (settle(s))
 		return -1;
 	return r;

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include "base/bundle.h"
+#include "base/os.h"
 #include "upstream/anchors.h"
 
 /* One parsed file. Stays until the process ends; parsed again when the file changes. */
@@ -185,18 +186,19 @@ static X509_STORE *store_get(const char *path)
 	struct stat st = { 0 };
 	X509_STORE *s = NULL;
 	bool there = stat(path, &st) == 0;
+	struct timespec t = os_modified(&st);
 
 	pthread_mutex_lock(&tls.lock);
 	a = entry_of(path);
 	if (a && there &&
-	    (!a->store || a->size != st.st_size || a->changed.tv_sec != st.st_mtim.tv_sec ||
-	     a->changed.tv_nsec != st.st_mtim.tv_nsec)) {
+	    (!a->store || a->size != st.st_size || a->changed.tv_sec != t.tv_sec ||
+	     a->changed.tv_nsec != t.tv_nsec)) {
 		s = store_load(path);
 		if (s) {
 			X509_STORE_free(a->store);
 			a->store = s;
 			a->size = st.st_size;
-			a->changed = st.st_mtim;
+			a->changed = t;
 		}
 	}
 	s = a ? a->store : NULL;

@@ -13,6 +13,7 @@ import time
 LENGTHS = (160, 200, 240, 280)      # events of a stream, an equal share each
 INTERVAL_MS = 250
 IDLE_WORKER = 5                     # seconds; the default, a minute, would only take longer
+COMMIT_AFTER = 25                   # seconds; only then lighttpd tells of a client that left before
 KEPT_CONNECTIONS = 32               # idle ones to the upstream that a process may keep
 FILES_OF_KEPT = 3                   # of each: its socket, and the two by which libcurl wakes
 REACH_MS = 100
@@ -41,6 +42,14 @@ def counts(port):
     return answer["connections"] - 1, answer["streams"]
 
 
+def health(port):
+    """One request, so that the process is known to have started."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    c.request("GET", "/ai/health")
+    c.getresponse().read()
+    c.close()
+
+
 def settled(condition, seconds):
     """Waits until it holds, and no longer than that."""
     end = time.monotonic() + seconds
@@ -57,6 +66,9 @@ class Soak:
             self.bodies += ["-b", bench.soak_body(model)]
 
     def run(self, up, web, env):
+        health(web.port)
+        working = status(web.gateway)[2]
+        settled(lambda: status(web.gateway)[2] < working, 3 * IDLE_WORKER)
         self.before = status(web.gateway)
         chat = self.o.dialects[0] == "openai-chat"
         command = [self.program, "-u", web.target, "-d", "%d%s" % (
@@ -69,7 +81,7 @@ class Soak:
             self.watch(web)
             result = json.loads(child.stdout.readline())
         settled(lambda: counts(up.port)[1] == 0, 10)
-        settled(lambda: status(web.gateway)[2] <= self.before[2], 6 * IDLE_WORKER)
+        settled(lambda: status(web.gateway)[2] <= self.before[2], COMMIT_AFTER + 6 * IDLE_WORKER)
         self.report(result, up, web)
 
     def watch(self, web):

@@ -2,7 +2,17 @@
 import http.client
 import json
 import socket
+import ssl
 import time
+
+
+TLS = {}        # ports where TLS is spoken, with the context to trust
+
+
+def connect(port, timeout):
+    """A plain socket, or one that speaks TLS where the port does."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout)
+    return TLS[port].wrap_socket(sock, server_hostname="127.0.0.1") if port in TLS else sock
 
 
 class Answer:
@@ -19,6 +29,9 @@ class Client:
 
     def __init__(self, port, prefix="", key=None, timeout=30):
         self.conn = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        if port in TLS:
+            self.conn = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout,
+                                                    context=TLS[port])
         self.prefix, self.key = prefix, key
 
     def close(self):
@@ -40,7 +53,7 @@ class Client:
             body = json.dumps(body)
         try:
             self.conn.request(method, self.prefix + path, body, all_headers)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             # An early answer to a large body: read it.
             if self.conn.sock is None:
                 raise

@@ -204,6 +204,8 @@ class Server:
     gone_after = 6
     encoded_slashes = True
     prefix = PREFIX
+    base = property(lambda self: "http://127.0.0.1:%d%s" % (self.port, self.prefix))
+    trust = {}          # variables by which programs trust its certificate
 
     def __init__(self, gateway):
         self.gateway = gateway

@@ -390,6 +390,12 @@ def test_bedrock_errors():
         setup.upstream.reset(lambda call: call.whole(
             400, {"message": "quota"}, [("x-amzn-ErrorType", "ServiceQuotaExceededException:")]))
         assert error_of(setup.ask(), 429, "rate_limit_error") == "quota"
+        # AWS quotes the request that it has checked the signature of.
+        setup.upstream.reset(lambda call: call.whole(400, {"message": "odd: %s, %s" % (
+            call.headers["authorization"], call.headers["x-amz-security-token"])}))
+        text = error_of(setup.ask(), 400, "invalid_request_error")
+        assert "odd: AWS4-HMAC-SHA256" in text and "x-amz-date" in text, text
+        assert SESSION not in text and KEY_ID not in text, text
 
 
 # ---- credentials ----

@@ -2,6 +2,7 @@
 import os
 import stat
 import subprocess
+import threading
 import time
 
 import harness
@@ -122,6 +123,27 @@ def test_a_cut_stream_plays():
         plays(setup, folder)
 
 
+def test_an_answer_that_began_before_its_backends_plays():
+    with Captured(commit_after=2) as setup:
+        go = threading.Event()
+
+        def script(call):
+            go.wait(30)
+            call.begin()
+            call.text("a")
+            call.end()
+
+        setup.upstream.reset(script)
+        with Client(setup.server.port, setup.server.prefix, RIGHT_KEY) as client:
+            response, stream = client.stream(message(stream=True),
+                                             headers={"x-debug-capture": "1"})
+            go.set()
+            assert text_of(stream) == "a"
+        folder = setup.taken(response)
+        assert b" flush\n" in setup.read(folder, "1-times"), setup.read(folder, "1-times")
+        plays(setup, folder)
+
+
 def test_nothing_secret():
     with Captured() as setup:
         setup.upstream.reset(whole)
@@ -166,6 +188,21 @@ def test_bounds():
         answer = setup.ask(text="long " * 8000)
         code, out = setup.replay(setup.taken(answer))
         assert code == 2 and "not whole" in out, (code, out)
+
+
+def test_memory_is_the_requests():
+    """A capture has what requests leave of limits.memory, and gives it back."""
+    big = "long " * 150000
+    limits = "}; limits = { memory = 2097152; max_body = 2097152;"
+    with Captured(options=limits) as setup:
+        plays(setup, setup.taken(setup.ask()))
+        for _ in range(3):
+            answer = setup.ask(text=big)
+            assert answer.status == 200, answer.body
+            folder = setup.taken(answer)
+            assert b"cut: yes" in setup.read(folder, "about"), folder
+            assert len(setup.read(folder, "request")) < len(big)
+        plays(setup, setup.taken(setup.ask()))
 
 
 def test_what_has_changed_is_told():

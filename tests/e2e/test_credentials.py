@@ -22,20 +22,21 @@ M2M = """credential = { kind = "databricks-m2m"; client_id = "the client"; clien
 class Issuer:
     """Gives out token-1, token-2 …; the backend takes those in `good` (None: all)."""
 
-    def __init__(self, lifetime=3600, seconds=0.0, good=None, refusal=(401, {"message": "no"})):
+    def __init__(self, lifetime=3600, seconds=0.0, good=None, refusal=(401, {"message": "no"}),
+                 prefix="token-"):
         self.upstream = Upstream()
         self.lifetime, self.seconds, self.good, self.refusal = lifetime, seconds, good, refusal
         self.issued, self.used, self.asked = 0, [], []
         self.lock = threading.Lock()
         self.upstream.script = self.script
-        self.gateway = None
+        self.gateway, self.prefix = None, prefix
 
     def script(self, call):
         if "token" in call.path:
             with self.lock:
                 self.asked.append(call)
                 self.issued += 1
-                name = "token-%d" % self.issued
+                name = "%s%d" % (self.prefix, self.issued)
             time.sleep(self.seconds)
             call.whole(200, {"access_token": name, "token_type": "Bearer",
                              "expires_in": self.lifetime})
@@ -44,7 +45,8 @@ class Issuer:
         with self.lock:
             self.used.append(token)
         if self.good is not None and token not in self.good:
-            call.whole(*self.refusal)
+            status, body = self.refusal
+            call.whole(status, json.loads(json.dumps(body).replace("TOKEN", token)))
         else:
             hello(call)
 
@@ -274,6 +276,29 @@ def test_no_secret_is_shown():
             assert b"s:%&" not in text, name
             if b"token-1" in text:
                 assert stat.S_IMODE(os.stat(path).st_mode) == 0o600, name
+
+
+def test_quoted_tokens_are_overwritten():
+    """Whatever of the call a backend quotes: in its refusal, in a whole answer, in an odd form."""
+    prefix = "issued/for/the/test/"
+    refusals = ((403, {"message": "not for TOKEN"}), (200, {"error": {"message": "odd TOKEN"}}),
+                (500, {"message": "TOKENTOKEN"}))
+    for refusal in refusals:
+        with Issuer(good=set(), refusal=refusal, prefix=prefix).start() as issuer:
+            folder = issuer.gateway.path("logs")
+            with open(issuer.gateway.config, "r+") as f:
+                text = f.read().replace("log = {", 'log = { dir = "%s";' % folder)
+                f.seek(0)
+                f.write(text)
+            for stream in (False, True):
+                status, body = issuer.ask(stream=stream)
+                assert "****" in body and prefix not in body, (status, body)
+            assert issuer.used and prefix in issuer.used[0], issuer.used
+            assert prefix not in issuer.log(), issuer.log()
+            for place, _, names in os.walk(folder):
+                for name in names:
+                    with open(os.path.join(place, name)) as f:
+                        assert prefix not in f.read(), name
 
 
 def test_command():

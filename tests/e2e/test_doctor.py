@@ -169,6 +169,14 @@ def test_doctor_nginx_held_back():
     only(held, "web.compressed", "fastcgi_buffering off;", "gzip off;")
 
 
+def test_doctor_nginx_held_back_whole():
+    """Without kept connections it is not compression alone that waits."""
+    held = nginx("nginx-held-whole", ("fastcgi_buffering off;",
+                                      "fastcgi_ignore_headers X-Accel-Buffering;"),
+                 ("fastcgi_keep_conn on;", ""), ("keepalive 8;", ""))
+    only(held, "web.not_streamed", "fastcgi_buffering off;", "fastcgi_ignore_headers")
+
+
 def test_doctor_nginx_silence():
     impatient = nginx("nginx-impatient", ("fastcgi_read_timeout 600s;",
                                           "fastcgi_read_timeout 1s;"))

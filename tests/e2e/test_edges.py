@@ -14,7 +14,7 @@ from test_access import Cgi
 from test_errors import ask, error_of
 from test_limits import backends
 from test_processes import Nginx, Setup, held, open_stream
-from upstream import Upstream
+from upstream import Upstream, hello
 
 
 def answer_of(sock):
@@ -206,3 +206,32 @@ def test_an_event_at_its_limit():
             assert name == ("message_stop" if size == 65000 else "error"), (size, data)
             if name == "error":
                 assert "limits.max_event" in data["error"]["message"], data
+
+
+def test_longest_answer():
+    """A model that writes less than max_tokens says how much, and is asked for that at once, streamed
+    and whole; what it refuses for good is told after the second call."""
+    says = "max_tokens is too large: %d. This model supports at most %d completion tokens."
+
+    def script(call):
+        asked = call.json["max_tokens"]
+        if asked > limits[0]:
+            return call.whole(400, {"error": {"message": says % (asked, limits.pop(0))}})
+        return hello(call)
+
+    with Setup(Lighttpd) as setup, setup.client() as client:
+        for stream in (True, False):
+            limits = [16384, 16384]
+            setup.upstream.reset(script)
+            answer = client.ask("POST", "/v1/messages", message(max_tokens=128000, stream=stream))
+            assert answer.status == 200 and b"Hello" in answer.body, answer.body
+            assert [call.json["max_tokens"] for call in setup.upstream.calls] == [128000, 16384]
+        limits = [16384, 8192]
+        setup.upstream.reset(script)
+        answer = client.ask("POST", "/v1/messages", message(max_tokens=128000))
+        assert "at most 8192" in error_of(answer, 400, "invalid_request_error")
+        assert len(setup.upstream.calls) == 2
+        limits = [100000, 0]
+        setup.upstream.reset(script)
+        answer = client.ask("POST", "/v1/messages", message(max_tokens=200))
+        assert answer.status == 200 and len(setup.upstream.calls) == 1, answer.body

@@ -254,6 +254,112 @@ def test_disk_full():
         subprocess.run(["umount", "-l", setup.gateway.state], check=False)
 
 
+FULL = 256 * 1024       # bytes of the disk
+
+
+class SmallDisk:
+    """All that the gateway writes lies on a disk of its own, where mount is permitted; else its
+    files may not grow."""
+
+    def __init__(self, setup):
+        self.setup = setup
+        self.dir = setup.gateway.path("disk")
+        os.mkdir(self.dir)
+        self.mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=%d,mode=777" % FULL, "tmpfs", self.dir],
+            check=False, capture_output=True).returncode == 0
+        for name in ("state", "logs", "captures"):
+            os.mkdir(self.path(name))
+            os.chmod(self.path(name), 0o777)
+        log = self.path("gateway.log")
+        with open(log, "w"):
+            os.chmod(log, 0o666)
+        setup.gateway.log, setup.gateway.state = log, self.path("state")
+        setup.gateway.write(
+            log_level='info"; dir = "%s' % self.path("logs"),
+            access="""mode = "keys"; keys = ( { name = "e2e"; sha256 = "%s"; streams = 9;
+                endpoints = ( "messages", "capture", "health" ); } );""" %
+            harness.sha256(harness.KEY), more='capture = { dir = "%s"; };' % self.path("captures"))
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def fill(self, pid):
+        if not self.mounted:
+            self.limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, self.limits[1]))
+            return
+        with open(self.path("filler"), "wb", 0) as f:
+            try:
+                while f.write(b"x" * 512):
+                    pass
+            except OSError:
+                pass
+
+    def free(self, pid):
+        if self.mounted:
+            os.unlink(self.path("filler"))
+        else:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, self.limits)
+
+    def close(self):
+        if self.mounted:
+            subprocess.run(["umount", "-l", self.dir], check=False)
+            shutil.rmtree(self.setup.gateway.dir, ignore_errors=True)
+
+
+def captured(setup):
+    """The status of a request that is to be captured."""
+    with setup.client() as client:
+        return client.ask("POST", "/v1/messages", message(model="after"),
+                          {"x-debug-capture": "1"}).status
+
+
+def failed(call):
+    call.whole(500, {"error": {"message": "no"}})
+
+
+def stands_still(setup):
+    """A file's last page may have some room left."""
+    size = os.path.getsize(setup.gateway.log)
+    served(setup)
+    return os.path.getsize(setup.gateway.log) == size
+
+
+def test_everything_is_on_a_full_disk():
+    """Log, error entries, captures, shared tables: none of them is written, requests are answered
+    as ever. Once there is room all go on by themselves."""
+    setup = start(Nginx)
+    disk = SmallDisk(setup)
+    try:
+        with setup:
+            pid = setup.server.gateway_process.pid
+            disk.fill(pid)
+            for _ in range(3):
+                served(setup)
+                assert captured(setup) == 200
+                setup.upstream.reset(failed)
+                assert ask(setup, "after", False)[0] == 500
+                setup.upstream.reset(endless)
+            stream = Streaming(setup)
+            enough.set()
+            assert check_stream(stream.end())[1] is None
+            wait_for(lambda: stands_still(setup), 20, "the log has no room")
+            size = os.path.getsize(setup.gateway.log)
+            assert not [n for n in os.listdir(disk.path("captures")) if n[0] != "."]
+            disk.free(pid)
+            assert captured(setup) == 200
+            wait_for(lambda: [n for n in os.listdir(disk.path("captures")) if n[0] != "."], 10,
+                     "there are captures again")
+            setup.upstream.reset(failed)
+            assert ask(setup, "after", False)[0] == 500
+            wait_for(lambda: os.listdir(disk.path("logs/errors")), 10, "errors are recorded again")
+            assert os.path.getsize(setup.gateway.log) > size
+            assert setup.server.gateway_process.poll() is None
+    finally:
+        disk.close()
+
+
 def test_no_larger_files():
     """A limit on the size of files (SIGXFSZ): the log stops, requests go on."""
     with start(Nginx) as setup:

@@ -116,7 +116,8 @@ def test_backends_of_a_key():
 
 def test_health_shows_a_key_what_is_its():
     """No other backends; what backends said, which may quote anybody, to who may look at errors."""
-    other = 'name = "ops"; sha256 = "%s"; endpoints = ( "health", "debug" );' % sha256("sk-ops")
+    other = 'name = "ops"; sha256 = "%s"; endpoints = ( "health", "debug", "doctor" );' % \
+        sha256("sk-ops")
     with Setup(Nginx) as s:
         second = Upstream()
         s.gateway.write(access=keys('name = "limited"; sha256 = "%s"; backends = "test";' %
@@ -134,6 +135,36 @@ def test_health_shows_a_key_what_is_its():
             assert b"private words" not in mine.body and b"second" not in mine.body, mine.body
             assert mine.json["backends"][0]["last_error"]["status"] == 500, mine.body
             assert b"private words" in all_of_it.body and b"second" in all_of_it.body
+        with s.client() as mine, Client(s.server.port, s.server.prefix, "sk-ops") as ops:
+            for path in ("/health/detailed", "/status"):
+                assert "config" not in mine.ask("GET", path).json, path
+                assert ops.ask("GET", path).json["config"] == s.gateway.config, path
+            path = "/health/claude-code/"
+            assert "findings" not in mine.ask("GET", path + "readiness").json
+            assert "findings" in ops.ask("GET", path + "readiness").json
+            assert b'"second"' not in mine.ask("GET", path + "performance").body
+            assert b'"second"' in ops.ask("GET", path + "performance").body
+            assert mine.ask("GET", path + "compatibility/second/m").status == 403
+            assert ops.ask("GET", path + "compatibility/second/m").json["backend"] == "second"
+        # A key that may not use the one that is asked by default.
+        s.gateway.write(access=keys('name = "limited"; sha256 = "%s"; backends = "second";' %
+                                    sha256(KEY)), backend=backends(second),
+                        more='targets = { one = ( "test/m" ); };')
+        with open(s.gateway.config) as file:
+            text = file.read()
+        with open(s.gateway.config, "w") as file:
+            file.write(text.replace('to = "big"; }', 'to = "big"; }, { match = "a"; to = "test/m"; }, '
+                                    '{ match = "b"; to = "second/m"; }'))
+        with s.client() as client:
+            wait_for(lambda: client.ask("GET", "/status").json["backend"]["name"] == "second", 10,
+                     "the configuration")
+            for path in ("/status", "/health/detailed", "/health/claude-code/capabilities",
+                         "/health/claude-code/performance", "/health/claude-code/readiness"):
+                text = client.ask("GET", path).body
+                assert b'"test"' not in text and b"test/" not in text, (path, text)
+            told = client.ask("GET", "/status").json
+            assert [rule["match"] for rule in told["models"]["map"]] == ["claude-*", "b"], told
+            assert told["targets"] == [], told
         second.close()
 
 

@@ -152,21 +152,45 @@ def test_url_without_a_server():
         assert os.listdir(q.dir) == []
 
 
+def env_line(home, options):
+    """What `env` says for a backend with these options."""
+    config = os.path.join(home, "messages.conf")
+    with open(config, "w") as f:
+        f.write('proxy_backend = "lab"; models = { big = "m"; };\n'
+                'backends = { lab = { dialect = "openai-chat"; auth = "none";\n'
+                '    base_url = "http://127.0.0.1:9/v1"; %s }; };\n' % options)
+    done = subprocess.run([harness.program(), "--config", config, "env", "--url",
+                           "http://127.0.0.1:4000"], capture_output=True, text=True,
+                          timeout=60, cwd="/", env={"HOME": home, "PATH": os.environ["PATH"]})
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_env_windows():
+    """The variables for windows of each size, and a warning where Claude Code has no room to work."""
+    cases = (("", "", False),
+             ("context_tokens = 40000;", "MAX_CONTEXT_TOKENS=40000 MAX_OUTPUT_TOKENS=10000", True),
+             ("context_tokens = 65536;", "MAX_CONTEXT_TOKENS=65536 MAX_OUTPUT_TOKENS=16384", False),
+             ("context_tokens = 200000; max_tokens_max = 8192;", "MAX_CONTEXT_TOKENS=200000 "
+              "AUTO_COMPACT_WINDOW=200000 MAX_OUTPUT_TOKENS=8192", False),
+             ("context_tokens = 1050000;", "MAX_CONTEXT_TOKENS=1050000 MAX_OUTPUT_TOKENS=32000",
+              False))
+    with tempfile.TemporaryDirectory() as home:
+        for options, variables, warns in cases:
+            done = env_line(home, options)
+            told = [word[len("CLAUDE_CODE_"):] for word in done.stdout.split()
+                    if word.startswith("CLAUDE_CODE_")]
+            assert told == variables.split(), (options, done.stdout)
+            assert ("has a window of" in done.stderr) == warns, (options, done.stderr)
+
+
 def test_env_warns():
     """A client settings file that overrides the line, and a window too small for a first turn."""
     with tempfile.TemporaryDirectory() as home:
         os.mkdir(os.path.join(home, ".claude"))
         with open(os.path.join(home, ".claude", "settings.json"), "w") as f:
             f.write('{"env": {"ANTHROPIC_BASE_URL": "http://other"}}')
-        config = os.path.join(home, "messages.conf")
-        with open(config, "w") as f:
-            f.write('proxy_backend = "lab"; models = { big = "m"; };\n'
-                    'backends = { lab = { dialect = "openai-chat"; auth = "none";\n'
-                    '    base_url = "http://127.0.0.1:9/v1"; context_tokens = 8192; }; };\n')
-        done = subprocess.run([harness.program(), "--config", config, "env", "--url",
-                               "http://127.0.0.1:4000"], capture_output=True, text=True,
-                              timeout=60, cwd="/", env={"HOME": home, "PATH": os.environ["PATH"]})
-    assert done.returncode == 0, done.stderr
+        done = env_line(home, "context_tokens = 8192;")
     assert "ANTHROPIC_BASE_URL='http://127.0.0.1:4000'" in done.stdout, done.stdout
     assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS=8192" in done.stdout, done.stdout
     assert "settings.json sets ANTHROPIC_BASE_URL" in done.stderr, done.stderr

@@ -293,20 +293,22 @@ def test_keys_take_turns_at_the_earlier_path():
 
 
 def test_demanded_search():
-    """Claude Code's web search demands a tool that only the API itself runs: a member that has it
-    not is passed over without being asked or counted as failed, and where none has it the client
-    is told. LAB's model searches by itself and is told of no tools."""
-    search = dict(tools=[{"type": "web_search_20250305", "name": "web_search"}],
-                  tool_choice={"type": "tool", "name": "web_search"})
+    """Claude Code's web search is a request with a tool that only the API itself runs, demanded or
+    with no other: a member that has it not is passed over without being asked or counted as failed,
+    and where none has it the client is told. LAB's model searches by itself and is told of no
+    tools."""
+    search = dict(tools=[{"type": "web_search_20250305", "name": "web_search"}])
     with Pair(Lighttpd, SAFE % (1, 60), lab='drop_members = ( "tools", "tool_choice" );') as s:
-        answer = s.ask(model="safe", **search)
-        assert (answer.status, answer.headers["x-messages-backend"]) == (200, "LAB"), answer.body
-        assert not s.upstream.calls and s.health("test")["state"] == "closed"
-        answer = s.ask(model="test/one", **search)
-        assert "web_search" in error_of(answer, 400, "invalid_request_error")
-        answer = s.ask("/v1/messages/count_tokens", model="test/one", **search)
-        assert answer.status == 200, answer.body
-        search["tool_choice"] = {"type": "auto"}
+        for choice in ({"type": "tool", "name": "web_search"}, {"type": "auto"}):
+            search["tool_choice"] = choice
+            answer = s.ask(model="safe", **search)
+            assert (answer.status, answer.headers["x-messages-backend"]) == (200, "LAB"), answer.body
+            assert not s.upstream.calls and s.health("test")["state"] == "closed"
+            answer = s.ask(model="test/one", **search)
+            assert "web_search" in error_of(answer, 400, "invalid_request_error")
+            answer = s.ask("/v1/messages/count_tokens", model="test/one", **search)
+            assert answer.status == 200, answer.body
+        search["tools"].append({"name": "look", "input_schema": {"type": "object"}})
         answer = s.ask(model="test/one", **search)
         assert answer.status == 200, answer.body
         assert answer.headers["x-messages-dropped"] == "web_search_20250305", answer.headers
@@ -355,7 +357,8 @@ def test_every_condition():
     """What each condition of a rule leads to, told by the answer's headers, and the same for the
     count of tokens."""
     agent = {"x-claude-code-agent-id": "a1"}
-    search = [{"type": "web_search_20250305", "name": "web_search"}]
+    search = [{"type": "web_search_20250305", "name": "web_search"},
+              {"name": "look", "input_schema": {"type": "object"}}]
     cases = [
         (dict(model="claude-sonnet-4-5"), {}, "scripted"),
         (dict(model="claude-sonnet-4-5[1m]"), {}, "scripted"),

@@ -389,6 +389,15 @@ def test_repeated_members():
         models = [value for name, value in pairs if name == "model"]
         assert len(models) == 1, pairs
         assert names.count("max_tokens") == 1 or dict(pairs)["max_tokens"] == 6, pairs
+        # Where nothing is spliced out, and to readers that take both for one: refused.
+        calls = len(cgi.upstream.calls)
+        for data in (b'{"model":"m","Model":"n","max_tokens":5,'
+                     b'"messages":[{"role":"user","content":"hi"}]}',
+                     b'{"model":"m","max_tokens":5,'
+                     b'"messages":[{"role":"user","content":"hi","content":"ho"}]}'):
+            status, _, text = cgi.raw(data, str(len(data)))
+            assert status == 400 and b"member" in text, (status, text)
+        assert len(cgi.upstream.calls) == calls
 
 
 def test_extreme_bodies():

@@ -7,7 +7,7 @@ import threading
 import time
 
 import harness
-from client import Client, message, text_of
+from client import Client, connect as raw_connection, message, text_of
 from harness import KEY, ORIGIN
 from upstream import hello
 
@@ -326,7 +326,7 @@ def test_chunked_request(server, upstream):
     """A body without a length is served, or refused in a way that says what is wrong."""
     upstream.reset(hello)
     body = b'{"model":"claude-test","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
-    with socket.create_connection(("127.0.0.1", server.port), 20) as s:
+    with raw_connection(server.port, 20) as s:
         s.sendall(("POST %s/v1/messages HTTP/1.1\r\nHost: localhost\r\nx-api-key: %s\r\n"
                    "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
                    "Connection: close\r\n\r\n%x\r\n" % (server.prefix, KEY, len(body))).encode()
@@ -344,9 +344,8 @@ def test_chunked_request(server, upstream):
 def test_doctor(server, upstream):
     """Each sample is in order, and the doctor says so."""
     done = subprocess.run([server.gateway.program, "doctor", "--json", "--silence", "2", "--config",
-                           server.gateway.config,
-                           "http://127.0.0.1:%d%s" % (server.port, server.prefix)],
-                          capture_output=True, text=True, env=harness.clean_env(), timeout=240)
+                           server.gateway.config, server.base], capture_output=True, text=True,
+                          env=harness.clean_env(**server.trust), timeout=240)
     found = [f for f in json.loads(done.stdout) if f["area"] == "web server"]
     wrong = [f for f in found if f["level"] in ("error", "warning")]
     assert not wrong and done.returncode == 0, (done.returncode, wrong, done.stderr)

@@ -86,10 +86,11 @@ def hello(call):
 
 
 class Upstream:
-    """Listens on a free port of 127.0.0.1, a thread a connection. calls: what came in, in order."""
+    """Listens on a free port of this host, a thread a connection. calls: what came in, in order."""
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    def __init__(self, host="127.0.0.1"):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, 0), family=family, backlog=128)
         self.port = self.listener.getsockname()[1]
         self.script = hello
         self.calls = []

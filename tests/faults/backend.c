@@ -11,6 +11,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/os.h"
+
 #define REQUESTS_MAX 4
 #define REQUEST_MAX (64 * 1024)
 #define KNOCK '!'               /* no method begins so: the caller waits for its turn */
@@ -87,7 +89,7 @@ static bool read_request(int fd, struct request *r)
 static void send_all(int fd, const char *p, size_t n)
 {
 	while (n) {
-		ssize_t sent = send(fd, p, n, MSG_NOSIGNAL);
+		ssize_t sent = os_send(fd, p, n, 0);
 
 		if (sent <= 0)
 			return;

@@ -14,6 +14,9 @@ struct checker {
 	struct buf input;               /* of the call that is open */
 };
 
+/* Only in a harness whose runs take milliseconds: `make check` then makes fewer (driver.c). */
+extern const int fuzz_slow;
+
 void require(bool ok);
 void checker_init(struct checker *c, bool whole_inputs);
 void checker_release(struct checker *c);

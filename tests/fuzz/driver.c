@@ -4,10 +4,13 @@
  * mutations from a fixed starting point, the same on every machine. The many seeds that are made of
  * golden cases get a few mutations each.
  *
+ * FUZZ_SEEDS_ALONE in the environment leaves out what is made of them: enough to compare machines.
+ *
  * Usage: fuzz-NAME [FILE or FOLDER]…; without one, the folder tests/fuzz/corpus/NAME of the source
  * tree and tests/fuzz/seeds.d/NAME of the build.
  */
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +21,10 @@
 #define PREFIX_MAX 2048         /* seeds up to this size are also run cut at each byte */
 #define MUTATIONS 400           /* per seed */
 #define MUTATIONS_FEW 6         /* per seed that was made of a golden case */
+#define SLOW 10                 /* of so many prefixes and mutations a slow harness gets one */
 
+/* A harness whose runs take milliseconds says so. */
+extern const int fuzz_slow __attribute__((weak));
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
@@ -80,15 +86,17 @@ static size_t mutate(uint8_t *p, size_t n)
 
 static void run_seed(const uint8_t *seed, size_t n, int mutations)
 {
-	size_t prefixes = mutations == MUTATIONS && n <= PREFIX_MAX ? n : 0;
+	bool alone = getenv("FUZZ_SEEDS_ALONE") != NULL;
+	size_t prefixes = !alone && mutations == MUTATIONS && n <= PREFIX_MAX ? n : 0;
+	int step = &fuzz_slow ? SLOW : 1;
 	uint8_t *work = malloc(n ? n : 1);
 
 	if (!work)
 		exit(1);
 	run_exact(seed, n);
-	for (size_t cut = 0; cut < prefixes; cut++)
+	for (size_t cut = 0; cut < prefixes; cut += (size_t)step)
 		run_exact(seed, cut);
-	for (int i = 0; i < mutations; i++) {
+	for (int i = 0; !alone && i < mutations; i += step) {
 		memcpy(work, seed, n);
 		run_exact(work, mutate(work, n));
 	}

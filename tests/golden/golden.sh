@@ -25,5 +25,5 @@ else
 	echo "SKIP: no recorded answers in $RECORDED"
 fi
 
-find "$top/tests/golden/cases" -name '*.case' | LC_ALL=C sort | xargs ./tests/golden/golden-run || bad=1
+find "$top/tests/golden/cases" -name '*.case' | LC_ALL=C sort | xargs ${EMULATOR:-} ./tests/golden/golden-run || bad=1
 exit $bad

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "golden.h"
 
 void json_compact(struct buf *b, struct str json)
@@ -98,7 +99,7 @@ void json_pretty(struct buf *b, struct str json)
 
 static bool contains(struct str text, struct str part)
 {
-	return text.n && memmem(text.p, text.n, part.p, part.n);
+	return text.n && os_find(text.p, text.n, part.p, part.n);
 }
 
 static size_t id_length(struct str text, const char *prefix)

@@ -10,7 +10,7 @@ bad=0
 
 # file, format, how the line before and the line after the generated part begin
 generated() {
-	"$program" --options "$2" >"$tmp/part"
+	${EMULATOR:-} "$program" --options "$2" >"$tmp/part"
 	# By the environment, because -v takes the backslash of a man page's comment off.
 	part=$tmp/part begin=$3 end=$4 awk '
 		index($0, ENVIRON["begin"]) == 1 {
@@ -38,12 +38,12 @@ generated() {
 mode=${1:-check}
 generated "$top/docs/configuration.md" markdown '<!-- options:' '<!-- end of options'
 generated "$top/docs/messages.fcgi.1" man '.\" options:' '.\" end of options'
-"$program" --options conf >"$tmp/conf"
+${EMULATOR:-} "$program" --options conf >"$tmp/conf"
 [ "$mode" = update ] && cp "$tmp/conf" "$top/conf/messages.conf"
 cmp "$top/conf/messages.conf" "$tmp/conf" || bad=1
 
 # The sample is a configuration as it stands: all its settings are comments.
-env -i PATH="$PATH" OPENROUTER_API_KEY=none "$program" --config "$top/conf/messages.conf" --check >"$tmp/check" || {
+env -i PATH="$PATH" OPENROUTER_API_KEY=none ${EMULATOR:-} "$program" --config "$top/conf/messages.conf" --check >"$tmp/check" || {
 	cat "$tmp/check"
 	bad=1
 }

@@ -8,13 +8,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/os.h"
+
 enum { HEAD = 8, REQUEST_ID = 1 };
 
 int fcgi_client_connect(const char *path)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	struct timeval limit = { .tv_sec = 10 };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = os_socket(AF_UNIX, SOCK_STREAM);
 
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to))) {
@@ -33,7 +35,7 @@ static int send_all(int fd, const void *p, size_t n)
 	ssize_t sent;
 
 	while (n) {
-		sent = send(fd, from, n, MSG_NOSIGNAL);
+		sent = os_send(fd, from, n, 0);
 		if (sent <= 0)
 			return -1;
 		from += sent;

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/os.h"
+
 struct conn {
 	struct issuer *issuer;
 	int fd;
@@ -52,8 +54,8 @@ static void say(int fd, int status, const char *body, int count)
 		 at ? number : "", at ? at + 2 : "");
 	snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n"
 		 "Connection: close\r\n\r\n", status, strlen(text));
-	send(fd, head, strlen(head), MSG_NOSIGNAL);
-	send(fd, text, strlen(text), MSG_NOSIGNAL);
+	os_send(fd, head, strlen(head), 0);
+	os_send(fd, text, strlen(text), 0);
 }
 
 static void *serve(void *ctx)
@@ -111,7 +113,7 @@ int issuer_start(struct issuer *s)
 
 	memset(s, 0, sizeof(*s));
 	pthread_mutex_init(&s->lock, NULL);
-	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	s->fd = os_socket(AF_INET, SOCK_STREAM);
 	if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&a, n) || listen(s->fd, 64) ||
 	    getsockname(s->fd, (struct sockaddr *)&a, &n))
 		return -1;

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/os.h"
+
 struct conn {
 	struct server *server;
 	int fd;
@@ -41,7 +43,7 @@ static void put(struct conn *c, const void *p, size_t n)
 	ssize_t r;
 
 	while (n > 0) {
-		r = c->ssl ? SSL_write(c->ssl, at, (int)n) : send(c->fd, at, n, MSG_NOSIGNAL);
+		r = c->ssl ? SSL_write(c->ssl, at, (int)n) : os_send(c->fd, at, n, 0);
 		if (r <= 0) {
 			c->close = true;
 			return;
@@ -382,7 +384,7 @@ static bool read_head(struct conn *c)
 			return false;
 		n += (size_t)r;
 		c->head[n] = 0;
-		end = memmem(c->head, n, "\r\n\r\n", 4);
+		end = os_find(c->head, n, "\r\n\r\n", 4);
 		if (end)
 			break;
 		if (n == sizeof(c->head) - 1)

@@ -111,8 +111,13 @@ static void test_keys(void **state)
 		{ { "HTTP_AUTHORIZATION=Basic key-a" }, 401, "No key was sent" },
 		{ { NULL }, 401, "No key was sent" },
 		{ { "SERVER_SOFTWARE=Apache/2.4.71" }, 401, "CGIPassAuth On" },
+		{ { "SERVER_SOFTWARE=uhttpd" }, 401, "uhttpd keeps x-api-key" },
 		{ { "HTTP_X_API_KEY=key-old" }, 401, "expired at 1970-01-01" },
 		{ { "HTTP_X_API_KEY=key-off" }, 401, "disabled" },
+		{ { "HTTP_X_API_KEY=key-off", "HTTP_AUTHORIZATION=Bearer key-a" }, 0, NULL },
+		{ { "HTTP_X_API_KEY=key-a", "HTTP_AUTHORIZATION=Bearer key-off" }, 0, NULL },
+		{ { "HTTP_X_API_KEY=key-off", "HTTP_AUTHORIZATION=Bearer wrong" }, 401, "disabled" },
+		{ { "HTTP_X_API_KEY=wrong", "HTTP_AUTHORIZATION=Bearer key-off" }, 401, "disabled" },
 		{ { LOCAL }, 401, "No key was sent" },
 	};
 	struct access_result out;

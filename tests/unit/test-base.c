@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/address.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -50,6 +52,35 @@ static void test_str(void **state)
 	assert_false(str_int(STR("9223372036854775808"), &n));
 	assert_false(str_int(STR("-9223372036854775809"), &n));
 	assert_false(str_int(STR(""), &n) || str_int(STR("-"), &n) || str_int(STR("1 "), &n) || str_int(STR("+1"), &n));
+}
+
+/* UBSan looks on: memchr, memcmp and an addition to NULL would show. */
+static void test_absent(void **state)
+{
+	struct str none = STR_NONE, part, s = STR("a:b:c");
+	const char *at = str_chr(s, ':');
+	struct address address;
+
+	assert_ptr_equal(at, s.p + 1);
+	assert_null(str_chr(s, 'x'));
+	assert_true(str_is(str_from(s, 2), "b:c") && str_is(str_from(s, 5), ""));
+	assert_true(str_eq_nocase(STR("AbC"), STR("aBc")) && !str_eq_nocase(s, STR("a:b")));
+	assert_true(str_ends_nocase(STR("x.PNG"), ".png") && !str_ends_nocase(STR("png"), ".png"));
+	assert_true(str_ends_nocase(s, ""));
+
+	assert_null(str_chr(none, ':'));
+	assert_null(str_find(none, "a"));
+	assert_null(str_from(none, 0).p);
+	assert_true(str_eq(none, STR("")) && str_is(none, "") && str_utf8(none));
+	assert_true(str_eq_nocase(none, STR("")) && str_eq_nocase(STR(""), none));
+	assert_true(str_starts(none, "") && str_ends(none, "") && str_ends_nocase(none, ""));
+	assert_true(str_starts_nocase(none, "") && !str_starts(none, "a") && !str_ends(none, "a"));
+	assert_null(str_trim(none).p);
+	assert_null(str_cut_utf8(none, 0).p);
+	assert_true(str_glob("*", none) && !str_glob("?", none));
+	assert_false(str_split(&none, ',', &part));
+	assert_false(address_parse(none, &address));
+	assert_int_equal(str_hash(1, none), str_hash(1, STR("")));
 }
 
 static void test_glob(void **state)
@@ -181,6 +212,47 @@ static void test_clock(void **state)
 	assert_true(clock_ms() <= clock_us() / 1000);
 }
 
+/* Whatever the width of time_t: 1994, 2015 and a day after 2038. */
+static void test_dates(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} cases[] = {
+		{ "Sun, 06 Nov 1994 08:49:37 GMT", 784111777 },
+		{ "Sunday, 06-Nov-94 08:49:37 GMT", 784111777 },
+		{ "Sun Nov  6 08:49:37 1994", 784111777 },
+		{ "Wed, 21 Oct 2015 07:28:00 GMT", 1445412480 },
+		{ "Thu, 29 Feb 2024 23:59:60 GMT", 1709251200 },
+		{ "Thu, 01 Jan 1970 00:00:00 GMT", 0 },
+		{ "Wed, 21 Oct 2065 07:28:00 GMT", 3023335680 },
+		{ "Jan  1 00:00:00 2027 GMT", 1798761600 },
+		{ "Dec 31 23:59:59 9999 GMT", 253402300799 },
+		{ "soon", -1 },
+		{ "", -1 },
+		{ "21 Oct 2015", -1 },
+		{ "Oct 2015 07:28:00", -1 },
+		{ "Wed, 32 Oct 2015 07:28:00 GMT", -1 },
+		{ "Wed, 21 Oct 2015 24:28:00 GMT", -1 },
+		{ "Wed, 21 Oct 2015 07:28 GMT", -1 },
+		{ "Wed, 21 Oct 99999999999999999999 07:28:00 GMT", -1 },
+		{ "1 2 3 4 5 6 7 8", -1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		if (clock_read_date(cases[i].text) != cases[i].seconds)
+			fail_msg("%s is %lld", cases[i].text,
+				 (long long)clock_read_date(cases[i].text));
+	for (int64_t day = -719162; day < 800000; day += 97) {
+		char text[32];
+		int y, m, d;
+
+		clock_rfc3339(text, sizeof(text), day * 86400000, 0);
+		assert_int_equal(sscanf(text, "%d-%d-%dT", &y, &m, &d), 3);
+		assert_int_equal(clock_seconds(y, m, d, 0, 0, 0), day * 86400);
+	}
+}
+
 struct counting {
 	struct waiter w;
 	int ticks, reads;
@@ -278,6 +350,33 @@ static void test_log(void **state)
 	assert_int_equal(log_level_of(STR("loud")), -1);
 }
 
+/* Where everybody may exchange the link, none is followed; in a folder like /tmp only its owner can. */
+static void test_log_link(void **state)
+{
+	char folder[] = "test-base-link-XXXXXX", file[64], link[64];
+	int was;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(file, sizeof(file), "%s/file", folder);
+	snprintf(link, sizeof(link), "%s/link", folder);
+	assert_int_equal(symlink("file", link), 0);
+	assert_int_equal(chmod(folder, 0777), 0);
+	was = dup(STDERR_FILENO);
+	assert_non_null(freopen("/dev/null", "w", stderr));
+	assert_int_equal(log_setup(LOG_LEVEL_INFO, link), -1);
+	assert_int_equal(dup2(was, STDERR_FILENO), STDERR_FILENO);
+	close(was);
+	assert_int_equal(access(file, F_OK), -1);
+	assert_int_equal(chmod(folder, 01777), 0);
+	assert_int_equal(log_setup(LOG_LEVEL_INFO, link), 0);
+	log_info("one");
+	check_lines(file, 1);
+	assert_int_equal(log_setup(LOG_LEVEL_ERROR, "none"), 0);
+	unlink(link);
+	unlink(file);
+	rmdir(folder);
+}
+
 static void test_fault(void **state)
 {
 	struct fault f = FAULT_INIT;
@@ -366,6 +465,27 @@ static void test_redact_known(void **state)
 	assert_string_equal(short_one, "abc abc");
 }
 
+static void test_redact_all(void **state)
+{
+	char text[] = "a token-one, token/two, token\\/two, short, token-one";
+	struct buf secrets;
+
+	buf_init(&secrets, 0);
+	redact_all(text, strlen(text), &secrets);
+	redact_note(&secrets, NULL);
+	redact_note(&secrets, "");
+	redact_note(&secrets, "short");
+	redact_note(&secrets, "token-one");
+	redact_note(&secrets, "token/two");
+	redact_all(text, strlen(text), &secrets);
+	assert_string_equal(text, "a *********, *********, **********, short, *********");
+	redact_all(NULL, 0, &secrets);
+	redact_release(&secrets);
+	assert_true(redact_is_secret_name(STR("X-Amz-Security-Token")));
+	assert_true(redact_is_secret_name(STR("AUTHORIZATION")) && redact_is_secret_name(STR("api-key")));
+	assert_false(redact_is_secret_name(STR("content-type")) || redact_is_secret_name(STR_NONE));
+}
+
 /* Choices by a remainder are even, and those with other seeds go their own ways. */
 static void test_hash(void **state)
 {
@@ -386,17 +506,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_str),
+		cmocka_unit_test(test_absent),
 		cmocka_unit_test(test_glob),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_arena),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_wait),
-		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_log), cmocka_unit_test(test_log_link),
 		cmocka_unit_test(test_fault),
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_redact), cmocka_unit_test(test_redact_known),
+		cmocka_unit_test(test_redact_all),
 		cmocka_unit_test(test_hash),
 	};
 

@@ -32,7 +32,7 @@ static void test_mask(void **state)
 	buf_puts(&text, "first-key second-keyfirst-key team-1234 organisation client-key key");
 	capture_mask(&c, "client-key", &text);
 	assert_string_equal(buf_cstr(&text),
-			    "xxxxxxxxx xxxxxxxxxxxxxxxxxxx xxxxxxxxx organisation xxxxxxxxxx key");
+			    "********* ******************* ********* organisation ********** key");
 	/* One that is too short would mask words; no text is no fault. */
 	capture_mask(&c, "organ", &text);
 	assert_non_null(strstr(buf_cstr(&text), "organisation"));
@@ -95,6 +95,7 @@ static void test_compare(void **state)
 	}
 	assert_true(capture_same(out, "x", STR("a " ID1), STR("a " ID2)));
 	assert_false(capture_same(out, "x", STR("toolu_upstream"), STR("toolu_other")));
+	assert_true(capture_same(out, "x", STR_NONE, STR("")));
 	fclose(out);
 }
 
@@ -117,9 +118,10 @@ static void make(const char *dir, char name[CAPTURE_NAME_SIZE], int64_t at, size
 	capture_name(name, at, "req_01x");
 	assert_true(capture_folder_open(&f, dir, name));
 	assert_false(exists(dir, name));
-	assert_true(capture_put_file(&f, 0, "about", &b));
+	assert_true(capture_put_file(&f, 0, "about", &b, NULL));
 	/* Nothing is ever written over. */
-	assert_false(capture_put_file(&f, 0, "about", &b));
+	assert_false(capture_put_file(&f, 0, "about", &b, NULL));
+	assert_true(capture_put_file(&f, 1, "answer", &b, &b));
 	capture_folder_close(&f, true);
 	assert_true(exists(dir, name));
 	buf_release(&b);

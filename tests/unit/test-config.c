@@ -164,7 +164,7 @@ static void test_no_file(void **state)
 	assert_int_equal(c->access_mode, ACCESS_LOCAL);
 	assert_false(c->access_mode_given);
 	assert_int_equal(c->max_body, 33554432);
-	assert_true(c->memory >= 2 * c->max_body);
+	assert_true(c->memory >= c->max_body);
 	assert_in_range(c->requests, 16, 4096);
 	assert_true(c->workers >= 4);
 	assert_int_equal(c->commit_after, 25);
@@ -173,6 +173,27 @@ static void test_no_file(void **state)
 	assert_string_equal(c->log_level, "info");
 	assert_true(c->log_requests);
 	config_unref(c);
+}
+
+/* On a small machine one of the two is enough to say. */
+static void test_memory_and_body(void **state)
+{
+	struct config *c;
+
+	setenv("OPENROUTER_API_KEY", "sk-or-1", 1);
+	c = must(load("limits = { memory = \"8M\"; };"));
+	assert_int_equal(c->memory, 8 << 20);
+	assert_int_equal(c->max_body, 8 << 20);
+	config_unref(c);
+	c = must(load("limits = { memory = \"64M\"; };"));
+	assert_int_equal(c->max_body, 32 << 20);
+	config_unref(c);
+	c = must(load("limits = { max_body = \"1024M\"; };"));
+	assert_true(c->memory >= c->max_body);
+	config_unref(c);
+	assert_int_equal(check("limits = { requests = 5; };", NULL), 0);
+	assert_has(shown, "a quarter of the ");
+	assert_has(shown, " MB of ");
 }
 
 /* The example of the sample file's head and the README. */
@@ -288,7 +309,7 @@ static const struct { const char *text; int line; const char *message;
 	{ "limits = { max_body = 12; };", 1,
 	  "limits.max_body: 12 is out of range (1024 to 1073741824)" },
 	{ "limits = { requests = -1; };", 1, "limits.requests: -1 is out of range" },
-	{ "limits = { memory = 1048576; };", 1,
+	{ "limits = { memory = 1048576; max_body = 1048577; };", 1,
 	  "limits.memory (1048576) is less than limits.max_body" },
 	{ "stream = { ping_interval = \"10\"; };", 1,
 	  "stream.ping_interval must be a whole number without quotes" },
@@ -416,6 +437,21 @@ static void test_include(void **state)
 	put("loop.conf", "@include \"loop.conf\"\n");
 	assert_null(load("@include \"loop.conf\"\n"));
 	assert_has(buf_cstr(&err), "more than 10 deep");
+}
+
+/* libconfig would end the process at a folder, wait at a pipe, and read other names than we do. */
+static void test_includes_that_are_no_files(void **state)
+{
+	struct config_load how = { .path = "/" };
+
+	assert_null(config_load(&how, &err));
+	assert_has(buf_cstr(&err), "/: cannot be read: it is no file");
+	assert_int_equal(mkfifo(at("pipe"), 0600), 0);
+	assert_error(LAB "}; };\n@include \"pipe\"\n", 2, "@include \"pipe\": it is no file");
+	assert_error(LAB "}; };\n@include \"/tmp\"\n", 2, "@include \"/tmp\": it is no file");
+	assert_error(LAB "}; };\n \t@include \"\"\n", 2, "@include \"\": a name on one line");
+	assert_error(LAB "}; };\n@include \"a\nb\"\n", 2, "@include \"\": a name on one line");
+	assert_error(LAB "}; };\n@include \"a\\\"b\"\n", 2, "@include \"\": a name on one line");
 }
 
 static void test_env_wins(void **state)
@@ -1165,9 +1201,10 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_no_file),	TEST(test_example),    TEST(test_types),
-		TEST(test_errors),	TEST(test_all_errors), TEST(test_missing_files),
-		TEST(test_include),	TEST(test_env_wins),   TEST(test_client_variables),
+		TEST(test_no_file),	TEST(test_example),    TEST(test_memory_and_body),
+		TEST(test_types),	TEST(test_errors),     TEST(test_all_errors),
+		TEST(test_missing_files),
+		TEST(test_include),	TEST(test_includes_that_are_no_files), TEST(test_env_wins),   TEST(test_client_variables),
 		TEST(test_table),	TEST(test_urls),       TEST(test_presets),
 		TEST(test_passthrough), TEST(test_keys_file),  TEST(test_key_limits),
 		TEST(test_docroot),	TEST(test_search),     TEST(test_check),

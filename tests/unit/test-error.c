@@ -218,6 +218,34 @@ static void test_overflow_elsewhere(void **state)
 	assert_int_equal(f.class, FAULT_RATE);
 }
 
+static void test_answer_limit(void **state)
+{
+	static const struct { const char *says; int64_t limit; } rows[] = {
+		{ "max_tokens is too large: 128000. This model supports at most 16384 completion tokens, whereas you provided 128000.", 16384 },
+		{ "max_completion_tokens is too large: 128000. This model supports at most 32768 completion tokens.", 32768 },
+		{ "`max_tokens` must be less than or equal to `40960`, the maximum value for `max_tokens` is less than the `context_window`", 40960 },
+		{ "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 8192 },
+		{ "<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 65536]", 65536 },
+		{ "The parameter `max_completion_tokens` specified in the request are not valid: integer above maximum value, expected a value <= 12288, "
+		  "but got 32000 instead.", 12288 },
+		{ "max_tokens: 128000 > 64000, which is the maximum allowed number of output tokens for claude-haiku-4-5", 64000 },
+		{ "The maximum tokens you requested exceeds the model limit of 10000. Try again with a maximum tokens value that is lower than 10000.", 10000 },
+		{ "max_tokens must be at least 1", 0 },
+		{ "max_tokens is too large", 0 },
+	};
+	char body[1024];
+	struct fault f;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(body, sizeof(body), "{\"error\":{\"message\":\"%s\"}}", rows[i].says);
+		run(NULL, 400, body, &f);
+		assert_int_equal(f.class, FAULT_BAD_REQUEST);
+		assert_int_equal(f.answer_limit, rows[i].limit);
+		run(NULL, 503, body, &f);
+		assert_int_equal(f.answer_limit, 0);
+	}
+}
+
 static void test_silent_overflow(void **state)
 {
 	struct message_request request = { .body = { "", 600 * 1024 } };
@@ -284,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_mapping),
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_overflow_elsewhere),
+		cmocka_unit_test(test_answer_limit),
 		cmocka_unit_test(test_silent_overflow),
 		cmocka_unit_test(test_credentials),
 		cmocka_unit_test(test_size),

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "base/wait.h"
 #include "fcgi_client.h"
 #include "front/front.h"
@@ -189,6 +190,17 @@ struct server_under_test {
 	pid_t pid;
 };
 
+static int threads_max; /* of the next server, its main thread and acceptor included; 0: any */
+
+/* The system counts by users, and doesn't hold root to it: one that has nothing else. */
+static void limit_threads(void)
+{
+	struct rlimit l = { (rlim_t)threads_max, (rlim_t)threads_max };
+
+	if (threads_max && (setuid((uid_t)(100000 + getpid())) || setrlimit(RLIMIT_NPROC, &l)))
+		_exit(2);
+}
+
 static const struct server_options usual = {
 	.workers_max = 64,
 	.idle_seconds = 10,
@@ -220,8 +232,9 @@ static pid_t serve_in_child(const struct server_under_test *s, struct server_opt
 	assert_true(pid >= 0);
 	if (pid)
 		return pid;
+	limit_threads();
 	/* The server of a test that failed must not outlive the program. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	os_follow_parent(SIGKILL);
 	o.listen_fd = s->listen_fd;
 	log_setup(LOG_LEVEL_NONE, "none");
 	_exit(server_run(&o, &handler) ? 1 : 0);
@@ -418,7 +431,7 @@ static void test_not_fastcgi(void **state)
 	int fd = fcgi_client_connect(s.path);
 	char byte;
 
-	assert_int_equal(send(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, MSG_NOSIGNAL), 27);
+	assert_int_equal(os_send(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, 0), 27);
 	assert_true(recv(fd, &byte, 1, 0) <= 0);
 	close(fd);
 	fd = fcgi_client_connect(s.path);
@@ -585,6 +598,23 @@ static void test_busy(void **state)
 	assert_int_equal(end_parallel(x, 40), 4);
 	check_echo(&s, 10);
 	stop(&s);
+}
+
+/* Nobody waits: who gets no thread is refused by the thread that accepts. */
+static void test_no_more_threads(void **state)
+{
+	struct parallel x[10];
+	struct server_under_test s;
+
+	if (geteuid() != 0)
+		skip();
+	for (threads_max = 2; threads_max <= 4; threads_max += 2) {
+		s = start(&usual);
+		start_parallel(x, 10, threads_max - 2, &s);
+		assert_int_equal(end_parallel(x, 10), threads_max - 2);
+		stop(&s);
+	}
+	threads_max = 0;
 }
 
 static int threads_of(pid_t pid)
@@ -986,6 +1016,7 @@ int main(void)
 		cmocka_unit_test(test_reads_nothing),
 		cmocka_unit_test(test_body_stalls),
 		cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_no_more_threads),
 		cmocka_unit_test(test_idle_workers_end),
 		cmocka_unit_test(test_one_worker_is_enough),
 		cmocka_unit_test(test_siblings),

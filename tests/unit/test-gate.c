@@ -41,6 +41,25 @@ static void test_memory(void **state)
 	gate_leave(&a);
 }
 
+/* What can be done without leaves requests their half. */
+static void test_spare(void **state)
+{
+	struct gate_ticket a;
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(gate_enter(&limits, 200, &a, &f), 0);
+	assert_true(gate_spare(&limits, 300));
+	assert_false(gate_spare(&limits, 1));
+	assert_int_equal(gate_grow(&limits, &a, 700, &f), 0);
+	assert_int_equal(gate_grow(&limits, &a, 701, &f), -1);
+	gate_give(300);
+	gate_leave(&a);
+	assert_true(gate_spare(&limits, 500) && !gate_spare(&limits, 1));
+	gate_give(500);
+	assert_int_equal(gate_enter(&limits, 1000, &a, &f), 0);
+	gate_leave(&a);
+}
+
 /* What can never fit is no matter of waiting. */
 static void test_never(void **state)
 {
@@ -104,7 +123,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_spare), cmocka_unit_test(test_never),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_threads),
 	};

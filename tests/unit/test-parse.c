@@ -70,6 +70,24 @@ static const struct { const char *body, *message;
 							      "required" },
 	{ MESSAGES("[{\"role\":\"user\",\"content\":7}]"), "messages.0.content: Input should be a "
 							   "valid list" },
+	/* what others may read otherwise */
+	{ MESSAGES("[{\"role\":\"user\",\"role\":\"assistant\",\"content\":\"x\"}]"),
+	  "messages.0.role: The member stands here twice" },
+	{ MESSAGES("[{\"role\":\"user\",\"content\":\"x\",\"c\\u006fntent\":\"y\"}]"),
+	  "messages.0.content: The member stands here twice" },
+	{ MESSAGES("[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":null,"
+		   "\"text\":\"y\"}]}]"), "messages.0.content.0.text: The member stands here twice" },
+	{ HEAD ASK ",\"tools\":[{\"name\":\"a\",\"input_schema\":{},\"type\":\"custom\","
+	  "\"type\":\"bash_20250124\"}]}", "tools.0.type: The member stands here twice" },
+	{ HEAD ASK ",\"thinking\":{\"type\":\"enabled\",\"type\":\"disabled\"}}",
+	  "thinking.type: The member stands here twice" },
+	{ HEAD ASK ",\"Model\":\"x\"}", "model: The member's name is written in another case" },
+	{ HEAD ASK ",\"\\u004dodel\":\"x\"}",
+	  "model: The member's name is written in another case" },
+	{ HEAD ASK ",\"tool\xc5\xbf\":[]}", "tools: The member's name is written in another case" },
+	{ HEAD ASK ",\"top_\\u212A\":1}", "top_k: The member's name is written in another case" },
+	{ MESSAGES("[{\"role\":\"user\",\"ROLE\":\"assistant\",\"content\":\"x\"}]"),
+	  "messages.0.role: The member's name is written in another case" },
 	{ MESSAGES("[{\"role\":\"robot\",\"content\":\"\"}]"), "messages.0.role: Input should be "
 							       "'user', 'assistant' or 'system'" },
 	{ MESSAGES("[{\"role\":1,\"content\":\"\"}]"), "messages.0.role: Input should be a valid "
@@ -285,7 +303,7 @@ static void test_last_wins(void **state)
 	accept_body(&p, "{\"model\":\"a\",\"model\":\"b\",\"max_tokens\":1,\"max_tokens\":2,"
 			"\"messages\":[{\"role\":\"user\",\"content\":\"x\"},"
 			"{\"role\":\"user\",\"content\":\"y\"}],\"m\\u0065ssages\":[{\"role\":"
-			"\"user\",\"role\":\"assistant\",\"content\":\"1\",\"content\":\"2\"}],"
+			"\"assistant\",\"content\":\"2\"}],"
 			"\"stop_sequences\":[\"a\",\"b\"],\"stop_sequences\":[\"c\"]}");
 	assert_string_equal(p.r.model_name, "b");
 	assert_int_equal(p.r.max_tokens, 2);
@@ -293,6 +311,21 @@ static void test_last_wins(void **state)
 	assert_int_equal(p.r.turns[0].role, ROLE_ASSISTANT);
 	assert_span(p.r.turns[0].blocks[0].text, "2");
 	assert_int_equal(p.r.nstop_sequences, 1);
+	parsed_end(&p);
+}
+
+/* What only looks like a known name is none, and what is opaque is nobody's to judge. */
+static void test_not_repeated(void **state)
+{
+	struct parsed p;
+
+	accept_body(&p, HEAD "\"mode\":1,\"mode\":2,\"modelx\":3,\"m\xc3\xb6" "del\":4,"
+			"\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\":5,\"\":6,"
+			"\"tools\":[{\"name\":\"a\",\"input_schema\":{\"a\":1,\"a\":2,\"TYPE\":3}}],"
+			"\"messages\":[{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"assistant\","
+			"\"content\":[{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"a\",\"input\":"
+			"{\"text\":1,\"text\":2,\"Text\":3}}]}]}");
+	assert_int_equal(p.r.nturns, 2);
 	parsed_end(&p);
 }
 
@@ -597,6 +630,7 @@ int main(void)
 		cmocka_unit_test(test_sources),	  cmocka_unit_test(test_count),
 		cmocka_unit_test(test_depth),	  cmocka_unit_test(test_many),
 		cmocka_unit_test(test_memory),	  cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_not_repeated),
 		cmocka_unit_test(test_named),	  cmocka_unit_test(test_too_many_members),
 	};
 

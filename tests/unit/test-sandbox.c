@@ -374,6 +374,7 @@ static void refuses_to_start(void)
 /* What is asked for and can't be had is an error, not a silent "off". */
 static void test_on_or_nothing(void **state)
 {
+	needs(SANDBOX_SECCOMP);
 	in_child(refuses_to_start);
 }
 

@@ -58,6 +58,9 @@ static void test_compare(void **state)
 	assert_false(span_is(make("ab", SPAN_STR), "abc"));
 	assert_false(span_is(make("a\\u0000", SPAN_STR), "a"));
 	assert_false(span_is(SPAN_ABSENT, ""));
+	assert_true(span_is(span_utf8(STR_NONE), "") && span_is(span_str(STR_NONE), ""));
+	assert_false(span_is(span_utf8(STR_NONE), "a"));
+	assert_true(span_eq(SPAN_ABSENT, SPAN_ABSENT) && span_eq(span_utf8(STR_NONE), span_str(STR(""))));
 	assert_true(span_is(make("", SPAN_STR), ""));
 	assert_true(span_eq(make("a\\nb", SPAN_STR), make("a\nb", SPAN_UTF8)));
 	assert_true(span_eq(make("\\u00e9x", SPAN_STR), make("\"\xc3\xa9x\"", SPAN_JSON)));

@@ -104,6 +104,7 @@ static void check(const struct vector *v, size_t step, size_t cut)
 			take = n - at;
 		assert_int_equal(feed(&p, v->in + at, take, &h), 0);
 	}
+	assert_int_equal(sse_feed(&p, NULL, 0, &h), 0);
 	assert_int_equal(sse_finish(&p, &h), 0);
 	if (strcmp(buf_cstr(&s.out), v->out) != 0)
 		fail_msg("%s (step %zu, cut %zu): got \"%s\"", v->what, step, cut,

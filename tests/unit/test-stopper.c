@@ -295,6 +295,11 @@ static void test_none(void **state)
 	finish(&r);
 	assert_string_equal(buf_cstr(&r.w.seen), "abc<end>");
 	rig_end(&r);
+	rig_start(&r, "x");
+	assert_int_equal(sink_text(stopper_sink(r.s), EVENT_TEXT, span_utf8(STR_NONE)), FLOW_GO);
+	finish(&r);
+	assert_string_equal(buf_cstr(&r.w.seen), "<end>");
+	rig_end(&r);
 }
 
 int main(void)

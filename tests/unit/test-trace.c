@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utime.h>
 
 #include <cmocka.h>
 
@@ -221,7 +222,7 @@ static void old_days_go(void **state)
 
 static void bounds_hold(void **state)
 {
-	struct trace_place p = place(4000, 4);
+	struct trace_place p = place(1 << 20, 100);
 	char line[1001];
 	struct trace_tidied t;
 
@@ -231,6 +232,8 @@ static void bounds_hold(void **state)
 	p.retention_days = 100;
 	for (int d = 0; d < 9; d++)
 		assert_int_equal(put(&p, TRACE_ERRORS, line, NOON - d * DAY), 0);
+	p.max_files = 4;
+	p.max_bytes = 4000;
 	assert_int_equal(store_tidy(&p, 100, NOON, 1000, &t), 0);
 	assert_int_equal(t.files, 4);
 	assert_true(exists("errors/errors_2026-11-22.jsonl"));
@@ -242,6 +245,53 @@ static void bounds_hold(void **state)
 	int lock = store_lock(&p);
 	assert_int_equal(store_tidy(&p, 100, NOON, 1000, &t), -1);
 	close(lock);
+}
+
+/* All that is there. */
+static struct trace_files count_files(const struct trace_place *p)
+{
+	struct trace_files files;
+
+	assert_int_equal(store_list(p, (1u << TRACE_KINDS) - 1, &files), 0);
+	free(files.v);
+	files.v = NULL;
+	return files;
+}
+
+/* Nobody tidies meanwhile: 64 MB of entries in as many files as it takes. */
+static void a_burst_stays_within_bounds(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	bool untidy = false;
+	char line[16000];
+	size_t most = 0;
+
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (int i = 0; i < 2000; i++) {
+		for (int kind = TRACE_ERRORS; kind <= TRACE_DEBUG; kind++)
+			assert_int_equal(store_append(&p, (enum trace_kind)kind,
+						      (struct str){ line, sizeof(line) },
+						      NOON + i * 1000, &untidy), 0);
+		struct trace_files files = count_files(&p);
+		assert_true(files.bytes <= p.max_bytes);
+		most = files.n > most ? files.n : most;
+	}
+	assert_true(untidy);
+	assert_true(most > 5 && most <= TRACE_SHARES);
+	/* As many instances as there are changes of the configuration. */
+	p.max_files = 8;
+	for (int i = 0; i < 40; i++) {
+		snprintf(p.instance, sizeof(p.instance), "%012x", i);
+		assert_int_equal(put(&p, TRACE_OWN, "{}\n", NOON + DAY), 0);
+		assert_true(count_files(&p).n <= (size_t)p.max_files);
+		snprintf(line, sizeof(line), "%s/debug/server_%s/errors_2026-11-23.jsonl", dir,
+			 p.instance);
+		assert_int_equal(utime(line, &(struct utimbuf){ .modtime = 1000000 + i }), 0);
+	}
+	assert_true(exists("debug/server_000000000021"));
+	assert_false(exists("debug/server_00000000001f"));
+	assert_true(exists("debug/server_000000000027"));
 }
 
 static void what_is_over_is_compressed(void **state)
@@ -461,13 +511,14 @@ static void line_of(enum trace_kind kind, struct buf *b)
 {
 	struct trace_place p = place(1 << 20, 100);
 	struct trace_files files;
-	char path[TRACE_PATH_MAX];
+	char name[128];
 
 	assert_int_equal(store_list(&p, 1u << kind, &files), 0);
 	assert_int_equal(files.n, 1);
-	assert_int_equal(store_path(&p, &files.v[0], path), 0);
+	snprintf(name, sizeof(name), "%s%s/%s", files.v[0].instance[0] ? "debug/server_" : "errors",
+		 files.v[0].instance, files.v[0].name);
 	store_list_release(&files);
-	read_whole(path + strlen(dir) + 1, b);
+	read_whole(name, b);
 }
 
 static void expect_entry(struct buf *b, const char *const *has, const char *const *lacks)
@@ -791,6 +842,34 @@ static void registry(void **state)
 	buf_release(&b);
 }
 
+/* Who is tidying may have listed the files before there was one too many: it is still due then. */
+static void tidying_stays_due_behind_another(void **state)
+{
+	struct trace_options o = options(false);
+	struct trace_place p;
+	char text[3000];
+	int lock;
+
+	assert_int_equal(trace_setup(&o), 0);
+	assert_true(trace_place_get(&p));
+	trace_tidy_now(5000);
+	assert_false(trace_tidy_due());
+	log_setup(LOG_LEVEL_ERROR, "/dev/null");
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; i < 2000 && !trace_tidy_due(); i++)
+		log_error("%s", text);
+	log_setup(LOG_LEVEL_NONE, "none");
+	assert_true(trace_tidy_due());
+	lock = store_lock(&p);
+	assert_true(lock >= 0);
+	trace_tidy_now(5000);
+	assert_true(trace_tidy_due());
+	close(lock);
+	trace_tidy_now(5000);
+	assert_false(trace_tidy_due());
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -801,6 +880,8 @@ int main(void)
 		TEST(a_full_file_becomes_a_part),
 		TEST(old_days_go),
 		TEST(bounds_hold),
+		TEST(a_burst_stays_within_bounds),
+		TEST(tidying_stays_due_behind_another),
 		TEST(what_is_over_is_compressed),
 		TEST(what_cannot_be_written_harms_nothing),
 		TEST(folders_that_are_links),
