@@ -130,6 +130,9 @@ static int serve(const struct config_load *load, int fd)
 	if (start(load))
 		return EXIT_FAILURE;
 	c = config_current();
+	if (!c->backend)
+		log_warn_as("config_warning", "config: no backend is set up yet: requests are "
+			    "refused until there is one");
 	o.workers_max = c->workers;
 	o.idle_seconds = c->idle_worker;
 	o.idle = idle;

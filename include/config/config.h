@@ -178,7 +178,8 @@ struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 
 /* The current snapshot of the process: config_current() takes a reference (config_unref when done)
- * and, at most once a second, looks whether the file (or an included or key file) has changed. */
+ * and, at most once a second, looks whether the file (or an included or key file) has changed. It
+ * starts without a backend too, where none was ever set up: `backend` is NULL then. */
 int config_start(const struct config_load *l, struct buf *err);
 struct config *config_current(void);
 void config_stop(void);

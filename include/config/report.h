@@ -23,6 +23,7 @@ struct origin {
 struct report {
 	struct buf errors, warnings;    /* a line each: "FILE:LINE: sentence" */
 	unsigned nerrors, nwarnings;
+	unsigned nunset;                /* of the errors: that no backend was ever set up */
 };
 
 void report_init(struct report *r);

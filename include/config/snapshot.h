@@ -20,8 +20,9 @@ struct snapshot {
 };
 
 /* Everything, whatever is wrong: problems are in r, files to watch in w. NULL when there were
- * errors. */
-struct snapshot *snapshot_load(const struct config_load *how, struct report *r, struct watch *w);
+ * errors, except, with `unset`, that no backend was ever set up. */
+struct snapshot *snapshot_load(const struct config_load *how, struct report *r, struct watch *w,
+			       bool unset);
 /* The same even if there were errors, for --check; NULL only without memory. */
 struct snapshot *snapshot_try(const struct config_load *how, struct report *r, struct watch *w);
 /* Where the values are from is of no interest any more: a process that serves calls it, since that

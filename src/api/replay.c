@@ -34,6 +34,7 @@ struct replay {
 	const char *params[HEADERS_MAX + 8];
 	size_t nparams;
 	struct str body;
+	struct access_key key;          /* whose it was, without limits: they are of this minute */
 	size_t calls;                   /* made so far */
 	int result;
 };
@@ -218,13 +219,17 @@ static void read_request(struct replay *r)
 	r->params[r->nparams] = NULL;
 }
 
-static const struct access_key *key_of(const struct replay *r)
+static const struct access_key *key_of(struct replay *r)
 {
 	struct str name = about(r, "key");
 
-	for (size_t i = 0; name.p && i < r->config->nkeys; i++)
-		if (str_is(name, r->config->keys[i].name))
-			return &r->config->keys[i];
+	for (size_t i = 0; name.p && i < r->config->nkeys; i++) {
+		if (!str_is(name, r->config->keys[i].name))
+			continue;
+		r->key = r->config->keys[i];
+		r->key.requests = r->key.tokens = r->key.streams = 0;
+		return &r->key;
+	}
 	return NULL;
 }
 

@@ -288,7 +288,7 @@ int config_print(const struct config_load *how, FILE *out)
 	size_t i;
 
 	report_init(&r);
-	s = snapshot_load(how, &r, &w);
+	s = snapshot_load(how, &r, &w, false);
 	print_lines(out, "# error", buf_str(&r.errors));
 	if (s) {
 		emit_set(&e, &s->globals);

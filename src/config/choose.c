@@ -105,6 +105,8 @@ static struct draft *first_draft(struct loader *l, struct drafts *all)
 			     "there is no backend to use: set OPENROUTER_API_KEY, OPENAI_API_KEY, "
 			     "ANTHROPIC_API_KEY or LITELLM_BASE_URL in the environment, or "
 			     "proxy_backend and backends in a config file");
+	if (!all->n)
+		l->report->nunset++;
 	buf_release(&others);
 	return first;
 }

@@ -39,12 +39,13 @@ void config_unref(struct config *c)
 }
 
 /* All errors, or when there are none the warnings are kept for the log. */
-static struct config *load(const struct config_load *how, struct watch *w, struct report *r)
+static struct config *load(const struct config_load *how, struct watch *w, struct report *r,
+			   bool unset)
 {
 	struct snapshot *s;
 
 	report_init(r);
-	s = snapshot_load(how, r, w);
+	s = snapshot_load(how, r, w, unset);
 	if (!s)
 		return NULL;
 	snapshot_forget(s);
@@ -56,7 +57,7 @@ struct config *config_load(const struct config_load *how, struct buf *err)
 {
 	struct watch w = { NULL, 0, 0 };
 	struct report r;
-	struct config *c = load(how, &w, &r);
+	struct config *c = load(how, &w, &r, false);
 
 	buf_put_str(err, buf_str(&r.errors));
 	report_release(&r);
@@ -82,7 +83,9 @@ int config_start(const struct config_load *how, struct buf *err)
 
 	config_stop();
 	live.how = *how;
-	live.now = load(how, &live.watch, &r);
+	/* A package is installed before anybody has said which backend: until then requests are told
+	 * so, which a process that does not run can't do. */
+	live.now = load(how, &live.watch, &r, true);
 	live.look_at = clock_ms() + LOOK_EVERY;
 	live.generation = 1;
 	buf_put_str(err, buf_str(&r.errors));
@@ -116,7 +119,8 @@ static void reload(void)
 	struct config *next, *old = NULL;
 	struct report r;
 
-	next = load(&live.how, &w, &r);
+	/* A backend that was there is not given up for none. */
+	next = load(&live.how, &w, &r, !live.now->backend);
 	pthread_mutex_lock(&live.lock);
 	watch_release(&live.watch);
 	live.watch = w;

@@ -249,13 +249,14 @@ struct snapshot *snapshot_try(const struct config_load *how, struct report *r, s
 	return s;
 }
 
-struct snapshot *snapshot_load(const struct config_load *how, struct report *r, struct watch *w)
+struct snapshot *snapshot_load(const struct config_load *how, struct report *r, struct watch *w,
+			       bool unset)
 {
 	struct snapshot *s = snapshot_try(how, r, w);
 
 	if (!s)
 		report_error(r, NULL, "no memory for the configuration");
-	if (s && r->nerrors) {
+	if (s && r->nerrors > (unset ? r->nunset : 0)) {
 		snapshot_free(s);
 		return NULL;
 	}

@@ -11,7 +11,7 @@ void report_init(struct report *r)
 {
 	buf_init(&r->errors, REPORT_MAX);
 	buf_init(&r->warnings, REPORT_MAX);
-	r->nerrors = r->nwarnings = 0;
+	r->nerrors = r->nwarnings = r->nunset = 0;
 }
 
 void report_release(struct report *r)

@@ -15,7 +15,8 @@ AT_ONCE = 2     # clients, each of which takes a second of processor time to sta
 PHASES = [
     ("large_edits", content.large_edits, ()),
     ("long_conversation", faults.long_conversation, ()),
-    ("terminal", faults.interrupted_by_key, ()),
+    ("interrupted_by_key", faults.interrupted_by_key, ()),
+    ("allowed_by_key", faults.allowed_by_key, ()),
     ("windows", faults.windows, ()),
     ("window", session.window, ()),
     ("resume", session.resume, ()),

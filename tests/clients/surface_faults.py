@@ -62,14 +62,19 @@ def interrupted_by_host(program):
     assert "interrupted by user" in s.seen[-1].text("user")
 
 
+def on_terminal(s, *args):
+    """The client as a person starts it who has done so before."""
+    s.write(".claude.json", json.dumps({
+        "hasCompletedOnboarding": True, "theme": "dark",
+        "projects": {s.project: {"hasTrustDialogAccepted": True}}}))
+    return Terminal(s.project, s.environment(), s.program, *args)
+
+
 def interrupted_by_key(program):
     """The same by Esc on a terminal, where everything else is as a person sees it."""
     gone = []
     with Session(program, held(gone)) as s:
-        s.write(".claude.json", json.dumps({
-            "hasCompletedOnboarding": True, "theme": "dark",
-            "projects": {s.project: {"hasTrustDialogAccepted": True}}}))
-        with Terminal(program, s.project, s.environment()) as terminal:
+        with on_terminal(s) as terminal:
             terminal.until("❯")
             terminal.type("count slowly")
             terminal.until("partial words")
@@ -81,6 +86,25 @@ def interrupted_by_key(program):
             terminal.until("REPLY-42")
     asked = [seen for seen in s.seen if "count slowly" in seen.text()]
     assert "interrupted by user" in asked[-1].text("user").lower(), asked[-1].turns[-1]
+
+
+def allowed_by_key(program):
+    """A command that asks first, in the mode that needs nothing of the API's own."""
+    def script(seen):
+        if seen.results() or "go now" not in seen.text():
+            return [("text", "REPLY-%d" % (6 * 7))]
+        return [("call", "Bash", MAKE)]
+
+    with Session(program, script) as s:
+        with on_terminal(s, "--permission-mode", "manual") as terminal:
+            terminal.until("❯")
+            terminal.type("go now")
+            terminal.until("Do you want to proceed?")
+            terminal.until("Esc to cancel")
+            assert not os.path.exists(s.path("made-42"))
+            terminal.press("1")
+            terminal.until("REPLY-42")
+        assert os.path.exists(s.path("made-42"))
 
 
 # What the backend says in the middle of a task: its status, its body and its retry-after; then how

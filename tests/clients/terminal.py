@@ -16,11 +16,11 @@ LINES, COLUMNS = 50, 160
 class Terminal:
     """drawn: all that came, without blanks: what moves the cursor instead is not kept."""
 
-    def __init__(self, program, folder, env):
+    def __init__(self, folder, env, *command):
         self.bytes = b""
         self.fd, inside = os.openpty()
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-        self.process = subprocess.Popen([program], cwd=folder, env=dict(env, TERM="xterm-256color"),
+        self.process = subprocess.Popen(command, cwd=folder, env=dict(env, TERM="xterm-256color"),
                                         stdin=inside, stdout=inside, stderr=inside,
                                         start_new_session=True)
         os.close(inside)

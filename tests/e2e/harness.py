@@ -150,6 +150,9 @@ log = { level = "%(log_level)s"; dest = "%(log)s"; };
 state = { dir = "%(state)s"; };
 %(more)s
 """ % values
+        self.replace(text)
+
+    def replace(self, text):
         with open(self.config + ".new", "w") as f:
             f.write(text)
         private(self.config + ".new")

@@ -144,6 +144,15 @@ def test_an_answer_that_began_before_its_backends_plays():
         plays(setup, folder)
 
 
+def test_limits_have_no_part_in_a_replay():
+    with Captured() as setup:
+        folder = setup.taken(setup.ask(stream=True))
+        setup.gateway.write(access=ACCESS.replace(
+            'name = "dev";', 'name = "dev"; requests_per_minute = 1; streams = 1;'))
+        for _ in range(3):
+            plays(setup, folder)
+
+
 def test_nothing_secret():
     with Captured() as setup:
         setup.upstream.reset(whole)

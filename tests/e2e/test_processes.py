@@ -142,6 +142,36 @@ def test_broken_config_keeps_the_old_one():
             assert "messages.conf" in f.read(), "nothing in the log"
 
 
+# What answers without a backend, and what says that there is none.
+UNSET = (("GET", "/health", 200), ("GET", "/", 200), ("GET", "/status", 200),
+         ("GET", "/health/detailed", 200), ("GET", "/v1/models", 200),
+         ("GET", "/v1/models/claude-test", 404), ("GET", "/v1/universal/providers", 200),
+         ("GET", "/v1/universal/health", 200), ("GET", "/health/claude-code/readiness", 503),
+         ("POST", "/v1/messages", 500), ("POST", "/v1/messages/count_tokens", 500))
+
+
+def test_no_backend_yet():
+    """Installed, but not set up: it says so, and needs no restart when it is. A backend that is
+    taken away again stays."""
+    setup = Setup(Nginx)
+    with open(setup.gateway.config) as f:
+        whole = f.read()
+    unset = whole[:whole.index("proxy_backend")] + whole[whole.index("access ="):]
+    setup.gateway.replace(unset)
+    with setup, setup.client() as client:
+        for method, path, status in UNSET:
+            answer = client.ask(method, path, message() if method == "POST" else None)
+            assert answer.status == status, (path, answer.status, answer.body)
+            assert status != 500 or b"No backend is set up" in answer.body, answer.body
+        setup.gateway.replace(whole)
+        wait_for(lambda: client.ask("POST", "/v1/messages", message()).status == 200, 10,
+                 "the backend is used")
+        setup.gateway.replace(unset)
+        with open(setup.gateway.log) as f:
+            wait_for(lambda: client.ask("POST", "/v1/messages", message()).status == 200 and
+                     "the old settings stay" in f.read(), 10, "the change is refused")
+
+
 def test_client_that_stops_reading():
     """Cut after client_write_timeout, and the call to the backend with it."""
     result, done = [], threading.Event()

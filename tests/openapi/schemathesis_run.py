@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import harness
+import upstream
 from test_openapi import World
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -17,6 +18,32 @@ CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conform
           "response_headers_conformance", "response_schema_conformance",
           "negative_data_rejection", "positive_data_acceptance", "missing_required_header",
           "unsupported_method", "allow_header_conformance", "ignored_auth")
+
+
+MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+           "content": [{"type": "text", "text": "hi"}], "stop_reason": "end_turn",
+           "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}}
+STREAM = (
+    {"type": "message_start", "message": dict(MESSAGE, content=[], stop_reason=None)},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+     "usage": {"output_tokens": 1}},
+    {"type": "message_stop"})
+
+
+def answer(call):
+    """A backend that speaks the Messages API, so that it can take whatever the document allows; on
+    the Databricks paths one that speaks chat completions."""
+    if not call.path.endswith("/messages"):
+        upstream.hello(call)
+    elif call.json.get("stream"):
+        call.begin()
+        for event in STREAM:
+            call.raw("event: %s\ndata: %s\n\n" % (event["type"], json.dumps(event)))
+    else:
+        call.whole(200, MESSAGE)
 
 
 def narrowed(document):
@@ -30,7 +57,9 @@ def narrowed(document):
 
 def run(program):
     """Raises where something is found, with what it was and how to repeat it."""
-    with World(set()).beside().edit('match = "claude-*"', 'match = "*"') as world:
+    with World(set(), dialect="anthropic").beside().edit('match = "claude-*"',
+                                                         'match = "*"') as world:
+        world.upstream.reset(answer)
         path = world.gateway.path("openapi.json")
         with open(path, "w", encoding="utf-8") as f:
             json.dump(narrowed(world.doc.document), f)

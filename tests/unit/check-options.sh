@@ -37,7 +37,7 @@ generated() {
 
 mode=${1:-check}
 generated "$top/docs/configuration.md" markdown '<!-- options:' '<!-- end of options'
-generated "$top/docs/messages.fcgi.1" man '.\" options:' '.\" end of options'
+generated "$top/docs/messages.conf.5" man '.\" options:' '.\" end of options'
 ${EMULATOR:-} "$program" --options conf >"$tmp/conf"
 [ "$mode" = update ] && cp "$tmp/conf" "$top/conf/messages.conf"
 cmp "$top/conf/messages.conf" "$tmp/conf" || bad=1
