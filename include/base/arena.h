@@ -13,6 +13,7 @@ struct arena {
 	size_t first;           /* bytes of the first chunk; 0: the usual */
 	size_t used, max;       /* bytes handed out; 0: no limit */
 	bool failed;
+	bool full;              /* it failed because of max */
 };
 
 void arena_init(struct arena *a, size_t max);

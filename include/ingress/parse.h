@@ -69,8 +69,9 @@ int parse_no_memory(struct parser *p);
 void parse_enter(struct parser *p, const char *name, size_t index);
 void parse_leave(struct parser *p);
 
-/* A new item at the vector's end, zeroed; NULL when memory ends. */
-void *parse_vec_push(struct parse_vec *v);
+/* A new item at the vector's end, zeroed; NULL when memory ends, or what the arena may take: that
+ * is full then. */
+void *parse_vec_push(struct parser *p, struct parse_vec *v);
 /* Moves the items from `from` on into the arena. *out is NULL when there are none. */
 int parse_vec_take(struct parser *p, struct parse_vec *v, size_t from, void *out, size_t *n);
 

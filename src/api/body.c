@@ -153,6 +153,24 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* A body of very small blocks has tables that are larger than itself: they count, too. */
+static int parse(struct api_call *c, enum op op, struct api_body *b, struct fault *f)
+{
+	enum parse_for what =
+		op == OP_COUNT ? PARSE_COUNT : c->model ? PARSE_NAMED : PARSE_MESSAGE;
+
+	if (b->buf.n >= LARGE_BODY)
+		arena_expect(&b->arena, b->buf.n);
+	if (anthropic_parse(&b->request, buf_str(&b->buf), what, &b->arena, f) == 0)
+		return gate_grow(c->config, &b->ticket, b->buf.n + b->arena.used, f);
+	if (!b->arena.full)
+		return -1;
+	return fault_set(f, FAULT_OVERFLOW, 413, "request_too_large",
+			 "The request has so many parts that they take more than %zu bytes of "
+			 "memory (limits.memory, limits.max_body).",
+			 b->arena.max);
+}
+
 int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fault *f)
 {
 	int64_t said = c->request->content_length;
@@ -170,14 +188,7 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 	c->account.bytes_in = b->buf.n;
 	b->call = c;
 	api_trace_body(c, buf_str(&b->buf), NULL);
-	if (b->buf.n >= LARGE_BODY)
-		arena_expect(&b->arena, b->buf.n);
-	if (anthropic_parse(&b->request, buf_str(&b->buf),
-			    op == OP_COUNT ? PARSE_COUNT : c->model ? PARSE_NAMED : PARSE_MESSAGE,
-			    &b->arena, f))
-		return -1;
-	/* A body of very small blocks has tables that are larger than itself. */
-	if (gate_grow(c->config, &b->ticket, b->buf.n + b->arena.used, f))
+	if (parse(c, op, b, f))
 		return -1;
 	if (!span_given(b->request.model)) {
 		b->request.model = span_utf8(str_of(c->model));

@@ -116,7 +116,9 @@ void *arena_alloc(struct arena *a, size_t n)
 	struct arena_chunk *c = a->chunks;
 	void *p;
 
-	if (a->failed || n > SIZE_MAX / 2 || (a->max && n > a->max - a->used))
+	if (a->max && n > a->max - a->used)
+		a->full = true;
+	if (a->failed || n > SIZE_MAX / 2 || a->full)
 		return arena_fail(a);
 	n = n ? (n + align - 1) / align * align : align;
 	if (!c || n > c->size - c->used) {

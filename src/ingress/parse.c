@@ -104,13 +104,25 @@ int parse_syntax_fault(struct parser *p)
 
 /* ---- vectors ---- */
 
-void *parse_vec_push(struct parse_vec *v)
+/* Half of what the arena may still take, since the items are copied there. */
+static bool vec_fits(const struct arena *a, size_t bytes)
+{
+	return !a->max || bytes <= (a->max - a->used) / 2;
+}
+
+void *parse_vec_push(struct parser *p, struct parse_vec *v)
 {
 	char *item;
 
 	if (v->n == v->cap) {
 		size_t cap = v->cap ? v->cap * 2 : 16;
-		char *grown = realloc(v->p, cap * v->item);
+		char *grown;
+
+		if (!vec_fits(p->arena, cap * v->item)) {
+			p->arena->failed = p->arena->full = true;
+			return NULL;
+		}
+		grown = realloc(v->p, cap * v->item);
 
 		if (!grown)
 			return NULL;
@@ -244,7 +256,7 @@ static int note_member(struct parser *p, struct span name, const char *from)
 
 	if (!p->depth && p->members.n >= MEMBERS_MAX)
 		return fault_bad(p->f, "The request has more than %d members.", MEMBERS_MAX);
-	m = p->depth ? NULL : parse_vec_push(&p->members);
+	m = p->depth ? NULL : parse_vec_push(p, &p->members);
 	if (m)
 		*m = (struct request_member){
 			.name = name,
@@ -422,7 +434,7 @@ static int read_stop_sequence(struct parser *p, void *unused)
 		return parse_bad(p, PARSE_NOT_STRING);
 	if (span_blank(v))
 		return 0;
-	place = parse_vec_push(&p->stops);
+	place = parse_vec_push(p, &p->stops);
 	if (!place)
 		return parse_no_memory(p);
 	*place = v;

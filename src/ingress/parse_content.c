@@ -350,7 +350,7 @@ static int read_block(struct parser *p, void *unused)
 		return -1;
 	if (span_is(st.b.type_name, "tool_addition") && parse_tool_addition(p, st.b.raw))
 		return -1;
-	b = parse_vec_push(&p->blocks);
+	b = parse_vec_push(p, &p->blocks);
 	if (!b)
 		return parse_no_memory(p);
 	*b = st.b;
@@ -412,7 +412,7 @@ int parse_turn(struct parser *p, void *unused)
 	if (parse_object(p, turn_fields, &st) || turn_finish(p, &st))
 		return -1;
 	st.t.raw = span_json((struct str){ from, (size_t)(p->s.p - from) });
-	t = parse_vec_push(&p->turns);
+	t = parse_vec_push(p, &p->turns);
 	if (!t)
 		return parse_no_memory(p);
 	*t = st.t;

@@ -30,7 +30,7 @@ static int check_custom(struct parser *p, const struct tool *t)
 
 static int read_tool(struct parser *p, struct parse_vec *into)
 {
-	struct tool *t = parse_vec_push(into);
+	struct tool *t = parse_vec_push(p, into);
 	const char *from;
 
 	if (!t)

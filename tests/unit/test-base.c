@@ -159,7 +159,9 @@ static void test_arena(void **state)
 	}
 	assert_string_equal(arena_printf(&a, "%s-%d", "a", 1), "a-1");
 	assert_string_equal(arena_dup(&a, "abc", 2), "ab");
+	assert_false(a.full);
 	assert_null(arena_alloc(&a, 2 << 20));
+	assert_true(a.full);
 	assert_true(a.failed);
 	assert_null(arena_alloc(&a, 1));                /* sticky */
 	assert_null(arena_str(&a, STR("x")).p);
@@ -167,6 +169,7 @@ static void test_arena(void **state)
 	arena_release(NULL);
 	arena_init(&a, 0);
 	assert_null(arena_alloc(&a, SIZE_MAX));
+	assert_false(a.full);
 	arena_release(&a);
 }
 

@@ -608,6 +608,38 @@ static void test_many(void **state)
 	buf_release(&b);
 }
 
+/* What is collected before it is copied to the arena counts too: with an arena of 1 MB no list is ever
+ * larger than half of that, whatever the body holds. */
+static void test_full(void **state)
+{
+	static const struct {
+		const char *open, *item, *close;
+	} rows[] = {
+		{ "\"messages\":[{\"role\":\"user\",\"content\":[",
+		  "{\"type\":\"text\",\"text\":\"x\"}", "]}]}" },
+		{ "\"messages\":[", "{\"role\":\"user\",\"content\":\"x\"}", "]}" },
+		{ ASK ",\"stop_sequences\":[", "\"x\"", "]}" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct message_request r;
+		struct fault f = FAULT_INIT;
+		struct arena a;
+		struct buf b;
+
+		buf_init(&b, 0);
+		buf_printf(&b, HEAD "%s", rows[i].open);
+		for (int k = 0; k < 100000; k++)
+			buf_printf(&b, "%s%s", k ? "," : "", rows[i].item);
+		buf_puts(&b, rows[i].close);
+		arena_init(&a, 1 << 20);
+		assert_int_equal(anthropic_parse(&r, buf_str(&b), PARSE_MESSAGE, &a, &f), -1);
+		assert_true(a.full);
+		arena_release(&a);
+		buf_release(&b);
+	}
+}
+
 static void test_memory(void **state)
 {
 	struct message_request r;
@@ -629,7 +661,8 @@ int main(void)
 		cmocka_unit_test(test_blocks),	  cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_sources),	  cmocka_unit_test(test_count),
 		cmocka_unit_test(test_depth),	  cmocka_unit_test(test_many),
-		cmocka_unit_test(test_memory),	  cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_memory),	  cmocka_unit_test(test_full),
+		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_not_repeated),
 		cmocka_unit_test(test_named),	  cmocka_unit_test(test_too_many_members),
 	};
