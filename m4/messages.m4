@@ -48,8 +48,12 @@ AC_DEFUN([MF_HARDEN], [
 		[], [enable_hardening=yes])
 	HARDEN_CFLAGS="" HARDEN_LDFLAGS="-Wl,--as-needed" mf_pie=""
 	AS_IF([test "x$enable_hardening" = xyes], [
-		m4_foreach_w([mf_flag], [-fstack-protector-strong -fstack-clash-protection -fcf-protection=full -mbranch-protection=standard -fno-plt],
+		m4_foreach_w([mf_flag], [-fstack-protector-strong -fstack-clash-protection],
 			[MF_IF_FLAG([HARDEN_CFLAGS], mf_flag)])
+		dnl What costs much room and guards little on the processors of appliances.
+		AS_IF([test "x$enable_minimal" != xyes], [m4_foreach_w([mf_flag], [-fcf-protection=full -mbranch-protection=standard -fno-plt],
+			[MF_IF_FLAG([HARDEN_CFLAGS], mf_flag)])],
+			[MF_IF_FLAG([HARDEN_CFLAGS], [-fcf-protection=none])])
 		MF_IF_FLAG([HARDEN_LDFLAGS], [-Wl,-z,relro])
 		MF_IF_FLAG([HARDEN_LDFLAGS], [-Wl,-z,now])
 		MF_IF_FLAG([HARDEN_LDFLAGS], [-Wl,-z,noexecstack])
@@ -81,4 +85,49 @@ AC_DEFUN([MF_REPRODUCIBLE_DIST], [
 		am__tar=`AS_ECHO(["$am__tar"]) | sed "s/ -chf / $mf_tar_flags -chf /"`
 		AC_MSG_RESULT([yes])],
 		[AC_MSG_RESULT([no])])
+])
+
+# MF_PART(NAME, WHAT): --disable-NAME leaves a part out, WITH_NAME is 0 then (include/base/parts.h).
+AC_DEFUN([MF_PART], [
+	AC_ARG_ENABLE([$1], [AS_HELP_STRING([--disable-$1], [leave out $2])], [], [AS_VAR_SET([enable_]m4_translit([$1], [-], [_]), [$mf_parts])])
+	AS_VAR_IF([enable_]m4_translit([$1], [-], [_]), [no], [mf_with=0], [mf_with=1])
+	AC_DEFINE_UNQUOTED([WITH_]m4_translit([$1], [-a-z], [_A-Z]), [$mf_with], [$2])
+])
+
+# The parts, the same list as in src/base/parts.c and docs/install.md; and flags that let the linker drop what nothing refers to.
+AC_DEFUN([MF_PARTS], [
+	MF_PART([anthropic], [the dialect of Anthropic and other servers that speak it])
+	MF_PART([aws], [Bedrock and credentials of AWS])
+	MF_PART([azure], [credentials of Entra and managed identities])
+	MF_PART([capture], [captures of requests and their replay])
+	MF_PART([cohere], [the dialect of Cohere])
+	MF_PART([databricks], [credentials of a Databricks service principal])
+	MF_PART([doctor], [the doctor, as command and as GET /doctor])
+	MF_PART([earlier-paths], [paths of the earlier gateway: /v1/universal, /v1/databricks, /health/claude-code])
+	MF_PART([error-files], [files of errors, the command that reads them, /debug/errors])
+	MF_PART([error-sites], [the list of error sites; errors keep their ids])
+	MF_PART([exec], [programs that print a credential])
+	MF_PART([google], [Gemini, Vertex and credentials of Google])
+	MF_PART([oauth], [credentials by OAuth client credentials])
+	MF_PART([responses], [the dialect of OpenAI Responses])
+	MF_PART([sandbox], [the system call filter and Landlock])
+	MF_PART([tools], [the commands import-env, env, --route and --options])
+	SIZE_CFLAGS="" SIZE_LDFLAGS=""
+	dnl Sanitizers put tables of their own beside the code.
+	AS_IF([test "x$enable_sanitize" = xno], [
+		MF_IF_FLAG([SIZE_CFLAGS], [-ffunction-sections])
+		MF_IF_FLAG([SIZE_CFLAGS], [-fdata-sections])
+		MF_IF_FLAG([SIZE_LDFLAGS], [-Wl,--gc-sections])
+	])
+	AS_IF([test "x$enable_minimal" = xyes], [
+		MF_IF_FLAG([SIZE_CFLAGS], [-fno-asynchronous-unwind-tables])
+		MF_IF_FLAG([SIZE_CFLAGS], [-fno-unwind-tables])
+		MF_IF_FLAG([SIZE_LDFLAGS], [-Wl,-z,pack-relative-relocs])
+		MF_IF_FLAG([SIZE_LDFLAGS], [-Wl,-z,noseparate-code])
+		mf_lto=""
+		MF_IF_FLAG([mf_lto], [-flto=auto -ffat-lto-objects])
+		SIZE_CFLAGS="$SIZE_CFLAGS $mf_lto"
+	])
+	AC_SUBST([SIZE_CFLAGS])
+	AC_SUBST([SIZE_LDFLAGS])
 ])

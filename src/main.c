@@ -15,6 +15,7 @@
 #include "base/bundle.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/parts.h"
 #include "config.h"
 #include "front/front.h"
 #include "state/host.h"
@@ -196,6 +197,12 @@ struct options {
 	size_t nheaders;
 };
 
+static int left_out(const char *part)
+{
+	fprintf(stderr, "messages.fcgi: this was left out of the build: configure --enable-%s\n", part);
+	return EXIT_FAILURE;
+}
+
 static int run_check(const struct options *o)
 {
 	return config_check(&o->load, upstream_feature, api_protect_describe, stdout);
@@ -213,47 +220,52 @@ static int run_new_key(const struct options *o)
 
 static int run_route(const struct options *o)
 {
-	return api_explain(&o->load, o->headers, stdin, stdout);
+	return WITH_TOOLS ? api_explain(&o->load, o->headers, stdin, stdout) : left_out("tools");
 }
 
 static int run_options(const struct options *o)
 {
-	return config_options(stdout, o->argument);
+	return WITH_TOOLS ? config_options(stdout, o->argument) : left_out("tools");
 }
 
 static int run_import(const struct options *o)
 {
-	return config_import_env(o->argument, stdout);
+	return WITH_TOOLS ? config_import_env(o->argument, stdout) : left_out("tools");
 }
 
 static int run_env(const struct options *o)
 {
-	return api_env(&o->load, o->url, stdout);
+	return WITH_TOOLS ? api_env(&o->load, o->url, stdout) : left_out("tools");
 }
 
 static int run_errors(const struct options *o)
 {
-	return api_errors(&o->load, o->arguments, stdout);
+	return WITH_ERROR_FILES ? api_errors(&o->load, o->arguments, stdout) : left_out("error-files");
 }
 
 static int run_doctor(const struct options *o)
 {
-	return api_doctor_command(&o->load, o->arguments, o->silence, o->json, stdout);
+	return WITH_DOCTOR ? api_doctor_command(&o->load, o->arguments, o->silence, o->json, stdout) : left_out("doctor");
 }
 
 static int run_error_sites(const struct options *o)
 {
-	return api_error_sites(stdout);
+	return WITH_ERROR_SITES ? api_error_sites(stdout) : left_out("error-sites");
 }
 
 static int run_replay(const struct options *o)
 {
-	return api_replay(&o->load, o->argument, stdout);
+	return WITH_CAPTURE ? api_replay(&o->load, o->argument, stdout) : left_out("capture");
 }
 
 static int run_version(const struct options *o)
 {
+	char missing[256];
+
 	printf("messages.fcgi %s (%s)\n", PACKAGE_VERSION, upstream_library());
+	parts_left_out(missing, sizeof(missing));
+	if (*missing)
+		printf("without: %s\n", missing);
 	return EXIT_SUCCESS;
 }
 

@@ -14,6 +14,7 @@
 #ifndef BASE_SITE_H
 #define BASE_SITE_H
 
+#include "base/parts.h"
 #include "base/str.h"
 
 struct error_site {
@@ -43,6 +44,13 @@ struct error_site {
 #define SITE_KEPT
 #endif
 
+/* Without the list nothing refers to the texts. */
+#if !WITH_ERROR_SITES
+#define ERROR_SITE(code_text, format_text) __extension__ ({ \
+	static const struct error_site site_here = { __FILE__, __func__, code_text, "", __LINE__ }; \
+	(void)sizeof(format_text); \
+	&site_here; })
+#else
 /* code and text are C strings of source text; the value is a const struct error_site *. */
 #define ERROR_SITE(code_text, format_text) __extension__ ({ \
 	static const struct error_site site_here = \
@@ -50,6 +58,7 @@ struct error_site {
 	static const struct error_site *const site_listed \
 		__attribute__((section(SITE_SECTION), used SITE_KEPT)) = &site_here; \
 	&site_here; })
+#endif
 
 /* The source text of the first of several arguments: a printf-like call's format. */
 #define SITE_TEXT(...) SITE_TEXT_1(SITE_FIRST(__VA_ARGS__, 0))

@@ -28,6 +28,7 @@ struct dialect_preset {
 	const char *bare;               /* appended to a base URL that has no path; NULL: nothing */
 	const char *const *tails;       /* taken off the end of a base URL; NULL ends */
 	const struct preset_setting *settings;
+	const char *part;               /* base/parts.h; NULL: in every build */
 };
 
 /* Another way into the same provider: what its preset sets when the file names this dialect for

@@ -9,6 +9,7 @@
 
 #include "api/api.h"
 #include "base/log.h"
+#include "base/parts.h"
 #include "ingress/ingress.h"
 
 /* A request's small memory (parsed tables, converted texts): so much, and so many times
@@ -22,6 +23,7 @@ static const struct api_route routes[] = {
 	{ "POST", "/v1/messages", NEED_MESSAGES, false, api_messages },
 	{ "POST", "/v1/messages/stream", NEED_MESSAGES, false, api_messages_stream },
 	{ "POST", "/v1/messages/count_tokens", NEED_COUNT_TOKENS, false, api_count_tokens },
+#if WITH_EARLIER_PATHS
 	{ "POST", "/v1/universal/stream", NEED_MESSAGES, false, api_universal_stream },
 	{ "GET", "/v1/universal/providers", NEED_MODELS, false, api_universal_providers },
 	{ "GET", "/v1/universal/providers/*", NEED_MODELS, false, api_universal_provider },
@@ -34,6 +36,7 @@ static const struct api_route routes[] = {
 		api_databricks_sonnet_3_7 },
 	{ "GET", "/v1/databricks/health", NEED_NOTHING, true, api_health },
 	{ "GET", "/v1/databricks/health/detailed", NEED_HEALTH, true, api_databricks_health },
+#endif
 	{ "GET", "/v1/models", NEED_MODELS, false, api_models },
 	{ "GET", "/v1/models/*", NEED_MODELS, false, api_model },
 	{ "GET", "/", NEED_NOTHING, true, api_root },
@@ -41,11 +44,16 @@ static const struct api_route routes[] = {
 	{ "GET", "/status", NEED_HEALTH, true, api_status },
 	{ "GET", "/health", NEED_NOTHING, true, api_health },
 	{ "GET", "/health/detailed", NEED_HEALTH, true, api_health_detailed },
+#if WITH_EARLIER_PATHS
 	{ "GET", "/health/claude-code/readiness", NEED_HEALTH, true, api_readiness },
 	{ "GET", "/health/claude-code/capabilities", NEED_HEALTH, true, api_capabilities },
 	{ "GET", "/health/claude-code/performance", NEED_HEALTH, true, api_performance },
 	{ "GET", "/health/claude-code/compatibility/*", NEED_HEALTH, false, api_compatibility },
+#endif
+#if WITH_DOCTOR
 	{ "GET", "/doctor", NEED_NOTHING, false, api_doctor },
+#endif
+#if WITH_ERROR_FILES
 	{ "GET", "/debug/errors/recent", NEED_DEBUG, false, api_debug_recent },
 	{ "GET", "/debug/errors/enhanced/recent", NEED_DEBUG, false, api_debug_enhanced_recent },
 	{ "GET", "/debug/errors/enhanced/stats", NEED_DEBUG, false, api_debug_enhanced_stats },
@@ -56,6 +64,7 @@ static const struct api_route routes[] = {
 	{ "POST", "/debug/errors/cleanup", NEED_DEBUG, false, api_debug_cleanup },
 	{ "GET", "/debug/errors/*", NEED_DEBUG, false, api_debug_show },
 	{ "GET", "/debug/server/instance", NEED_DEBUG, false, api_debug_instance },
+#endif
 	{ 0 },
 };
 
@@ -233,7 +242,9 @@ static void dispatch(struct api_call *c)
 	} else if (strcmp(c->request->method, "OPTIONS") == 0) {
 		preflight(c);
 	} else {
-		rt = api_probe_route(c, api_find_route(c));
+		rt = api_find_route(c);
+		if (WITH_DOCTOR)
+			rt = api_probe_route(c, rt);
 		if (admitted(c, rt))
 			rt->handle(c);
 	}

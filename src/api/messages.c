@@ -14,6 +14,7 @@
 #include "api/api.h"
 #include "api/capture.h"
 #include "base/clock.h"
+#include "base/parts.h"
 #include "ingress/ingress.h"
 #include "run/filters.h"
 
@@ -485,16 +486,19 @@ static int exchange_run(struct api_call *c, bool always_stream, bool universal)
 	}
 	x->call = c;
 	x->universal = universal;
-	capture_begin(c);
+	if (WITH_CAPTURE)
+		capture_begin(c);
 	rc = prepare(x, always_stream, &f);
-	capture_request(c, buf_str(&x->body.buf));
+	if (WITH_CAPTURE)
+		capture_request(c, buf_str(&x->body.buf));
 	if (rc) {
 		limits_count(c, 0);
 		rc = api_fault(c, &f);
 	} else {
 		rc = run_and_finish(x, &f);
 	}
-	capture_end(c);
+	if (WITH_CAPTURE)
+		capture_end(c);
 	chain_release(x);
 	api_body_release(&x->body);
 	return rc;

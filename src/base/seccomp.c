@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if HAVE_SYS_PRCTL_H && HAVE_SYS_SYSCALL_H && HAVE_LINUX_SECCOMP_H && HAVE_LINUX_FILTER_H
+#if WITH_SANDBOX && HAVE_SYS_PRCTL_H && HAVE_SYS_SYSCALL_H && HAVE_LINUX_SECCOMP_H && HAVE_LINUX_FILTER_H
 
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -265,7 +265,7 @@ int seccomp_start(bool commands)
 
 const char *seccomp_lacks(void)
 {
-	return "this system has none";
+	return WITH_SANDBOX ? "this system has none" : "left out of this build";
 }
 
 int seccomp_start(bool commands)

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/env.h"
+#include "base/parts.h"
 #include "config/secret.h"
 
 static bool same(const char *a, const char *b)
@@ -75,6 +76,16 @@ static const char *dialect_names(struct loader *l)
 	return names ? names : "";
 }
 
+/* The preset's, or in a build without that one what every build has. */
+static const char *preset_dialect(const struct preset *p)
+{
+	const struct dialect_preset *dp = dialect_preset_find(p->dialect);
+	bool chat = !strcmp(p->dialect, "openai") ||
+		    preset_settings(p, "openai-chat") != p->settings;
+
+	return dp && part_missing(dp->part) && chat ? "openai-chat" : p->dialect;
+}
+
 static const struct dialect_preset *draft_dialect(struct loader *l, struct draft *d)
 {
 	const char *name = group_text(d, "dialect");
@@ -82,11 +93,15 @@ static const struct dialect_preset *draft_dialect(struct loader *l, struct draft
 	struct origin at = draft_origin(l, d);
 
 	if (!name && d->preset)
-		name = d->preset->dialect;
+		name = preset_dialect(d->preset);
 	dp = dialect_preset_find(name);
-	if (dp)
+	if (dp && !part_missing(dp->part))
 		return dp;
-	if (name)
+	if (dp)
+		report_error(l->report, &at,
+			     "backends.%s: the dialect %s was left out of this build (configure "
+			     "--enable-%s)", d->b.name, name, dp->part);
+	else if (name)
 		report_error(l->report, &at, "backends.%s.dialect: \"%s\" is none of %s",
 			     d->b.name, name, dialect_names(l));
 	else

@@ -7,31 +7,35 @@
 
 #include <string.h>
 
+#include "base/parts.h"
 #include "config/emit.h"
 #include "config/secret.h"
 
 /* By enum credential_kind: whether what is got can only be a Bearer token, even where keys are sent
- * in another way; what has to be set, three at most, and what may stand in for the third. */
+ * in another way; what has to be set, three at most, and what may stand in for the third; the part
+ * of the build that gets it. */
 static const struct {
 	const char *name;
 	bool bearer;
 	const char *needs[4];
+	const char *part;               /* base/parts.h */
 } kinds[] = {
-	[CREDENTIAL_KEY] = { "key", false, { NULL } },
-	[CREDENTIAL_FILE] = { "file", false, { "credential.source" } },
-	[CREDENTIAL_EXEC] = { "exec", false, { "credential.source" } },
+	[CREDENTIAL_KEY] = { "key", false, { NULL }, NULL },
+	[CREDENTIAL_FILE] = { "file", false, { "credential.source" }, NULL },
+	[CREDENTIAL_EXEC] = { "exec", false, { "credential.source" }, "exec" },
 	[CREDENTIAL_OAUTH] = { "oauth", true, { "credential.token_url", "credential.client_id",
-						"credential.client_secret" } },
+						"credential.client_secret" }, "oauth" },
 	[CREDENTIAL_DATABRICKS] = { "databricks-m2m", true, { "credential.client_id",
-							      "credential.client_secret" } },
+							      "credential.client_secret" },
+				    "databricks" },
 	[CREDENTIAL_ENTRA] = { "entra", true, { "credential.tenant", "credential.client_id",
 						"credential.client_secret",
-						"credential.source" } },
-	[CREDENTIAL_MANAGED_IDENTITY] = { "managed-identity", true, { NULL } },
-	[CREDENTIAL_AWS] = { "aws", false, { NULL } },
+						"credential.source" }, "azure" },
+	[CREDENTIAL_MANAGED_IDENTITY] = { "managed-identity", true, { NULL }, "azure" },
+	[CREDENTIAL_AWS] = { "aws", false, { NULL }, "aws" },
 	[CREDENTIAL_AWS_KEYS] = { "aws-keys", false, { "credential.client_id",
-						       "credential.client_secret" } },
-	[CREDENTIAL_GOOGLE] = { "google", true, { NULL } },
+						       "credential.client_secret" }, "aws" },
+	[CREDENTIAL_GOOGLE] = { "google", true, { NULL }, "google" },
 };
 
 /* "file:" and "exec:" of api_key. A file that can't be read now may be there later, but a start
@@ -75,7 +79,7 @@ static void settle_source(struct loader *l, struct draft *d)
 				   option_from(&d->set, "credential.source"));
 }
 
-void credential_settle(struct loader *l, struct draft *d)
+static void settle(struct loader *l, struct draft *d)
 {
 	const struct origin *kind = option_from(&d->set, "credential.kind");
 	struct credential_setting *s = &d->b.credential;
@@ -94,6 +98,22 @@ void credential_settle(struct loader *l, struct draft *d)
 	}
 	s->kind = CREDENTIAL_KEY;
 	from_key(l, d, option_from(&d->set, "api_key"));
+}
+
+void credential_settle(struct loader *l, struct draft *d)
+{
+	const char *part;
+
+	settle(l, d);
+	part = part_missing(kinds[d->b.credential.kind].part);
+	if (part)
+		report_error(l->report, option_from(&d->set, "credential.kind"),
+			     "backends.%s: credentials of kind \"%s\" were left out of this build "
+			     "(configure --enable-%s)", d->b.name,
+			     kinds[d->b.credential.kind].name, part);
+	else if (d->b.auth == AUTH_SIGV4 && part_missing("aws"))
+		report_error(l->report, option_from(&d->set, "auth"), "backends.%s: signatures of AWS "
+			     "were left out of this build (configure --enable-aws)", d->b.name);
 }
 
 static bool lacks(const struct draft *d, const char *path)

@@ -14,7 +14,9 @@
 
 #include "base/machine.h"
 #include "base/os.h"
+#include "base/parts.h"
 #include "base/spare.h"
+#include "config/emit.h"
 #include "config/secret.h"
 
 /* Two workers that see the same change would read it twice at once for nothing. */
@@ -67,6 +69,23 @@ static void load_memory(struct loader *l, struct snapshot *s, struct machine_mem
 			     "limits.memory (%lld) is less than limits.max_body (%lld): no request "
 			     "of that size could pass",
 			     (long long)c->memory, (long long)c->max_body);
+}
+
+/* Settings that do nothing in this build: whoever sets them counts on them. */
+static void load_parts(struct loader *l, struct snapshot *s)
+{
+	static const struct {
+		const char *option, *part;
+	} of[] = {
+		{ "log.dir", "error-files" }, { "capture.dir", "capture" }, { "doctor.word", "doctor" },
+	};
+
+	for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++)
+		if (part_missing(of[i].part) &&
+		    option_given(option_find(&options_global, of[i].option), &s->c))
+			report_error(l->report, option_from(&s->globals, of[i].option),
+				     "%s: %s was left out of this build (configure --enable-%s)",
+				     of[i].option, of[i].part, of[i].part);
 }
 
 void load_limits(struct loader *l, struct snapshot *s)
@@ -207,6 +226,7 @@ static void load_all(struct loader *l, struct snapshot *s, const config_setting_
 	load_proxies(l, s);
 	decide_access(l, s);
 	load_limits(l, s);
+	load_parts(l, s);
 	load_doctor(l, s);
 }
 

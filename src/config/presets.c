@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/parts.h"
 #include "config/config.h"
 
 static const struct preset_setting openai_chat[] = {
@@ -115,21 +116,36 @@ static const struct preset_setting cohere[] = {
 static const char *const cohere_tails[] = { "/chat", "/v2", "/v1", NULL };
 
 const struct dialect_preset dialects[] = {
-	{ "openai-chat", "/v1", openai_chat_tails, openai_chat },
-	{ "openai-responses", "/v1", openai_tails, openai_responses },
-	{ "openai", "/v1", openai_tails, openai_either },
-	{ "cohere", NULL, cohere_tails, cohere },
-	{ "anthropic", NULL, anthropic_tails, anthropic },
-	{ "bedrock", NULL, bedrock_tails, bedrock_dialect },
-	{ "bedrock-anthropic", NULL, bedrock_tails, bedrock_dialect },
-	{ "bedrock-converse", NULL, bedrock_tails, bedrock_dialect },
-	{ "gemini", "/v1beta", gemini_tails, gemini_dialect },
-	{ "vertex-anthropic", NULL, gemini_tails, vertex_anthropic_dialect },
-	{ NULL, NULL, NULL, NULL }
+	{ "openai-chat", "/v1", openai_chat_tails, openai_chat, NULL },
+	{ "openai-responses", "/v1", openai_tails, openai_responses, "responses" },
+	{ "openai", "/v1", openai_tails, openai_either, "responses" },
+	{ "cohere", NULL, cohere_tails, cohere, "cohere" },
+	{ "anthropic", NULL, anthropic_tails, anthropic, "anthropic" },
+	{ "bedrock", NULL, bedrock_tails, bedrock_dialect, "aws" },
+	{ "bedrock-anthropic", NULL, bedrock_tails, bedrock_dialect, "aws" },
+	{ "bedrock-converse", NULL, bedrock_tails, bedrock_dialect, "aws" },
+	{ "gemini", "/v1beta", gemini_tails, gemini_dialect, "google" },
+	{ "vertex-anthropic", NULL, gemini_tails, vertex_anthropic_dialect, "google" },
+	{ NULL, NULL, NULL, NULL, NULL }
 };
 
 /* Settings and variables of one name. */
 #define ROW(name) preset_##name, preset_##name##_env
+
+/* Those of a dialect that this build may be without: the name stays, so that it can be told. */
+static const struct preset_setting no_settings[] __attribute__((unused)) = { END };
+static const struct preset_env no_env[] __attribute__((unused)) = { END_ENV };
+#define IF_0(settings, env) no_settings, no_env
+#define IF_1(settings, env) settings, env
+#define CHOSEN(with, settings, env) CHOSEN_1(with, settings, env)
+#define CHOSEN_1(with, settings, env) IF_##with(settings, env)
+#define ROW_IF(with, name) CHOSEN(with, preset_##name, preset_##name##_env)
+/* One that has another dialect too, with the same variables. */
+#if WITH_ANTHROPIC
+#define SETTINGS(name) ROW(name)
+#else
+#define SETTINGS(name) no_settings, preset_##name##_env
+#endif
 
 /* Name | title | dialect | wants a key | its own models are Claude's | settings, variables. */
 const struct preset presets[] = {
@@ -138,12 +154,13 @@ const struct preset presets[] = {
 	{ "LITELLM_OPENROUTER", "LiteLLM with OpenRouter's models", "openai-chat", false, false,
 		preset_litellm_openrouter, preset_litellm_env },
 	{ "LITELLM_MESSAGES", "LiteLLM, Messages API", "anthropic", false, true,
-		preset_litellm_messages, preset_litellm_env },
+		CHOSEN(WITH_ANTHROPIC, preset_litellm_messages, preset_litellm_env) },
 	{ "ANTHROPIC", "Anthropic", "anthropic", true, true,
-		preset_anthropic_api, preset_anthropic_env },
+		CHOSEN(WITH_ANTHROPIC, preset_anthropic_api, preset_anthropic_env) },
 	{ "AZURE_OPENAI", "Azure OpenAI", "openai", true, false, ROW(azure_openai) },
 	{ "AZURE_DATABRICKS", "Databricks", "openai-chat", true, false, ROW(databricks) },
-	{ "COHERE", "Cohere", "cohere", true, false, preset_cohere_api, preset_cohere_env },
+	{ "COHERE", "Cohere", "cohere", true, false,
+		CHOSEN(WITH_COHERE, preset_cohere_api, preset_cohere_env) },
 	{ "MISTRAL", "Mistral", "openai-chat", true, false, ROW(mistral) },
 	{ "GROQ", "Groq", "openai-chat", true, false, ROW(groq) },
 	{ "XAI", "xAI", "openai-chat", true, false, ROW(xai) },
@@ -152,26 +169,30 @@ const struct preset presets[] = {
 	{ "CEREBRAS", "Cerebras", "openai-chat", true, false, ROW(cerebras) },
 	{ "PERPLEXITY", "Perplexity", "openai-chat", true, false, ROW(perplexity) },
 	{ "ALIBABA", "Alibaba Model Studio", "openai-chat", true, false, ROW(alibaba) },
-	{ "DEEPSEEK", "DeepSeek", "anthropic", true, false, ROW(deepseek) },
-	{ "MOONSHOT", "Moonshot", "anthropic", true, false, ROW(moonshot) },
-	{ "ZAI", "Z.ai", "anthropic", true, false, ROW(zai) },
-	{ "MINIMAX", "MiniMax", "anthropic", true, false, ROW(minimax) },
-	{ "OLLAMA", "Ollama", "anthropic", false, false, ROW(ollama) },
-	{ "LLAMACPP", "llama.cpp", "anthropic", false, false, ROW(llamacpp) },
-	{ "VLLM", "vLLM", "anthropic", false, false, ROW(vllm) },
-	{ "BEDROCK", "AWS Bedrock", "bedrock", true, false, ROW(bedrock) },
-	{ "GEMINI", "Google Gemini", "gemini", true, false, ROW(gemini) },
-	{ "VERTEX", "Google Vertex", "gemini", true, false, ROW(vertex) },
+	{ "DEEPSEEK", "DeepSeek", "anthropic", true, false, SETTINGS(deepseek) },
+	{ "MOONSHOT", "Moonshot", "anthropic", true, false, SETTINGS(moonshot) },
+	{ "ZAI", "Z.ai", "anthropic", true, false, SETTINGS(zai) },
+	{ "MINIMAX", "MiniMax", "anthropic", true, false, SETTINGS(minimax) },
+	{ "OLLAMA", "Ollama", "anthropic", false, false, SETTINGS(ollama) },
+	{ "LLAMACPP", "llama.cpp", "anthropic", false, false, SETTINGS(llamacpp) },
+	{ "VLLM", "vLLM", "anthropic", false, false, SETTINGS(vllm) },
+	{ "BEDROCK", "AWS Bedrock", "bedrock", true, false, ROW_IF(WITH_AWS, bedrock) },
+	{ "GEMINI", "Google Gemini", "gemini", true, false, ROW_IF(WITH_GOOGLE, gemini) },
+	{ "VERTEX", "Google Vertex", "gemini", true, false, ROW_IF(WITH_GOOGLE, vertex) },
 	{ "VERTEX_ANTHROPIC", "Claude on Google Vertex", "vertex-anthropic", true, true,
-		preset_vertex_claude, preset_vertex_env },
+		CHOSEN(WITH_GOOGLE, preset_vertex_claude, preset_vertex_env) },
 	{ NULL, NULL, NULL, false, false, NULL, NULL }
 };
 
 const struct preset_variant preset_variants[] = {
+#if WITH_GOOGLE
 	{ "VERTEX", "vertex-anthropic", preset_vertex_claude },
+#endif
+#if WITH_ANTHROPIC
 	{ "OPENROUTER", "anthropic", preset_openrouter_messages },
 	{ "AZURE_DATABRICKS", "anthropic", preset_databricks_messages },
 	{ "ALIBABA", "anthropic", preset_alibaba_messages },
+#endif
 	{ "DEEPSEEK", "openai-chat", preset_deepseek_chat },
 	{ "MOONSHOT", "openai-chat", preset_moonshot_chat },
 	{ "ZAI", "openai-chat", preset_zai_chat },

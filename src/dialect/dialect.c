@@ -1,4 +1,5 @@
 /* The table of dialects: a new wire format is a file and a row here. */
+#include "base/parts.h"
 #include "dialect/anthropic.h"
 #include "dialect/cohere.h"
 #include "dialect/bedrock.h"
@@ -9,15 +10,25 @@
 
 static const struct dialect *const dialects[] = {
 	&dialect_openai_chat,
+#if WITH_RESPONSES
 	&dialect_responses,
 	&dialect_openai,
+#endif
+#if WITH_ANTHROPIC
 	&dialect_anthropic,
+#endif
+#if WITH_COHERE
 	&dialect_cohere,
+#endif
+#if WITH_AWS
 	&dialect_bedrock,
 	&dialect_bedrock_anthropic,
 	&dialect_bedrock_converse,
+#endif
+#if WITH_GOOGLE
 	&dialect_gemini,
 	&dialect_vertex_anthropic,
+#endif
 	NULL,
 };
 

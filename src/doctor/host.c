@@ -180,22 +180,40 @@ static void check_folder(struct findings *l, const char *option, const char *dir
 		    finding_text(l, "%s (%s) can be written.", option, dir), NULL, NULL);
 }
 
+/* 0 when it can be written, or made; else errno. It is not made: whoever runs the doctor may be root,
+ * whose file it would be. */
+static int try_log_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char folder[PATH_MAX];
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (errno != ENOENT)
+		return errno;
+	if (snprintf(folder, sizeof(folder), "%s", path) >= (int)sizeof(folder))
+		return ENAMETOOLONG;
+	*strrchr(folder, '/') = '\0';
+	return try_file(*folder ? folder : "/");
+}
+
 static void check_log_file(struct findings *l, const char *path)
 {
-	int fd;
+	int error;
 
 	if (!path || *path != '/')
 		return;
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd >= 0) {
-		close(fd);
+	error = try_log_file(path);
+	if (!error) {
 		finding_add(l, FINDING_OK, "folders", "log.writable",
 			    finding_text(l, "log.dest (%s) can be written.", path), NULL, NULL);
 		return;
 	}
 	finding_add(l, FINDING_ERROR, "folders", "log.unwritable",
 		    finding_text(l, "log.dest (%s) can't be opened by user %s: %s.", path,
-				 user_name(l), strerror(errno)),
+				 user_name(l), strerror(error)),
 		    "The log goes to stderr then, which the web server may throw away.",
 		    finding_text(l, "Make the file or its folder writable for %s.", user_name(l)));
 }
@@ -248,7 +266,7 @@ static void check_sizes(struct findings *l)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct rlimit lim;
 
-		if (getrlimit((__rlimit_resource_t)sizes[i].resource, &lim) ||
+		if (getrlimit(sizes[i].resource, &lim) ||
 		    lim.rlim_cur == RLIM_INFINITY || lim.rlim_cur >= sizes[i].least)
 			continue;
 		finding_add(l, FINDING_WARNING, "limits", "limit.size",

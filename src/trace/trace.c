@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/parts.h"
 #include "trace/setting.h"
 
 #define TIDY_EVERY 3600         /* seconds, over all processes */
@@ -31,7 +32,7 @@ static struct trace_setting *setting_get(void)
 {
 	struct trace_setting *s;
 
-	if (!atomic_load_explicit(&trace.on, memory_order_relaxed))
+	if (!WITH_ERROR_FILES || !atomic_load_explicit(&trace.on, memory_order_relaxed))
 		return NULL;
 	pthread_mutex_lock(&trace.lock);
 	s = trace.now;
@@ -188,6 +189,8 @@ int trace_setup(const struct trace_options *o)
 {
 	struct trace_setting *s = NULL, *old;
 
+	if (!WITH_ERROR_FILES)
+		return o->dir ? -1 : 0;
 	if (o->dir)
 		s = make_setting(o);
 	if (o->dir && !s)

@@ -4,25 +4,38 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/parts.h"
 #include "upstream/credential_provider.h"
 
 static const struct credential_provider credential_key = { .shared = false };
 
-/* By enum credential_kind. */
+/* By enum credential_kind; the configuration refuses what is left out. */
 static const struct {
 	const char *name;
 	const struct credential_provider *provider;
 } kinds[] = {
 	[CREDENTIAL_KEY] = { "key", &credential_key },
 	[CREDENTIAL_FILE] = { "file", &credential_file },
+#if WITH_EXEC
 	[CREDENTIAL_EXEC] = { "exec", &credential_exec },
+#endif
+#if WITH_OAUTH
 	[CREDENTIAL_OAUTH] = { "oauth", &credential_oauth },
+#endif
+#if WITH_DATABRICKS
 	[CREDENTIAL_DATABRICKS] = { "databricks-m2m", &credential_databricks },
+#endif
+#if WITH_AZURE
 	[CREDENTIAL_ENTRA] = { "entra", &credential_entra },
 	[CREDENTIAL_MANAGED_IDENTITY] = { "managed-identity", &credential_managed_identity },
+#endif
+#if WITH_AWS
 	[CREDENTIAL_AWS] = { "aws", &credential_aws },
 	[CREDENTIAL_AWS_KEYS] = { "aws-keys", &credential_aws_keys },
+#endif
+#if WITH_GOOGLE
 	[CREDENTIAL_GOOGLE] = { "google", &credential_google },
+#endif
 };
 
 const struct credential_provider *credential_provider(const struct backend *b)
