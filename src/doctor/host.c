@@ -128,6 +128,18 @@ static void check_writable_by_others(struct findings *l, const char *option, con
 		    finding_text(l, "chmod o-w '%s'", dir));
 }
 
+/* The gateway makes such a folder when it needs it. */
+static bool can_be_made(const char *dir)
+{
+	const char *slash = strrchr(dir, '/');
+	char above[PATH_MAX];
+
+	if (access(dir, F_OK) == 0 || errno != ENOENT || !slash || slash == dir ||
+	    snprintf(above, sizeof(above), "%.*s", (int)(slash - dir), dir) >= (int)sizeof(above))
+		return false;
+	return try_file(above) == 0;
+}
+
 static void check_folder(struct findings *l, const char *option, const char *dir, const char *why)
 {
 	struct statvfs fs;
@@ -136,6 +148,12 @@ static void check_folder(struct findings *l, const char *option, const char *dir
 	if (!dir || !*dir) {
 		finding_add(l, FINDING_NOTE, "folders", "folder.unset",
 			    finding_text(l, "%s is not set.", option), why, NULL);
+		return;
+	}
+	if (can_be_made(dir)) {
+		finding_add(l, FINDING_OK, "folders", "folder.writable",
+			    finding_text(l, "%s (%s) is not there yet and can be made.", option,
+					 dir), NULL, NULL);
 		return;
 	}
 	error = try_file(dir);
