@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "api/capture.h"
+#include "base/bundle.h"
 #include "base/log.h"
 #include "base/os.h"
 #include "base/parts.h"
@@ -368,6 +369,7 @@ int main(int argc, char **argv)
 	bool cgi = getenv("GATEWAY_INTERFACE") || getenv("REQUEST_METHOD");
 	int fd = server_listen_fd();
 
+	bundle_setup();
 	os_memory_tune();
 	signal(SIGPIPE, SIG_IGN);
 	/* A log at the limit of a file's size is no reason to end. */

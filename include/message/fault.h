@@ -5,6 +5,7 @@
 #ifndef MESSAGE_FAULT_H
 #define MESSAGE_FAULT_H
 
+#include "base/buf.h"
 #include "base/site.h"
 
 enum fault_class {
@@ -70,6 +71,8 @@ int fault_no_memory_at(const struct error_site *site, struct fault *f);
 const char *fault_id(const struct fault *f, char out[SITE_ID_SIZE]);
 /* After fault_set, which empties it; a longer one is cut. */
 void fault_note(struct fault *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Overwrites secrets (base/redact.h) wherever it quotes them. raw: a copy that nobody else has. */
+void fault_hide(struct fault *f, const struct buf *secrets);
 /* "transient", "rate" …, for logs. */
 const char *fault_class_name(enum fault_class class);
 /* Where wall_ms, this machine's clock, is before the time of the build: adds a sentence that says so.

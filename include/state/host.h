@@ -20,7 +20,7 @@ struct host_health {
 	bool reachable;
 };
 
-int host_open(const char *state_dir); /* NULL: anonymous. 0, or -1 (then anonymous) with errno */
+int host_open(const char *state_dir); /* made if missing; NULL: anonymous. 0, or -1 (then anonymous) with errno */
 void host_close(void);
 /* True for exactly one caller per interval (over all processes): it must probe and call
  * host_health_put. */

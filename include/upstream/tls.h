@@ -15,5 +15,8 @@ void tls_options(CURL *easy, const struct backend *b);
 /* Where the trusted certificates come from: a file's or folder's path, or "" when that is not
  * known. */
 const char *tls_anchors(const struct backend *b);
+/* The same for backends without a ca_file of their own. May be asked before tls_setup; then by one
+ * thread alone. */
+const char *tls_system_anchors(void);
 
 #endif

@@ -171,8 +171,11 @@ int api_protect(const struct config *c, struct buf *err)
 
 void api_protect_describe(const struct config *c, FILE *out)
 {
+	const char *anchors = tls_system_anchors();
 	struct sandbox_plan p;
 
+	fprintf(out, "\ncertificates of authorities: %s\n",
+		*anchors ? anchors : "none found; backends need a ca_file");
 	plan(&p, c, false);
 	sandbox_describe(&p, out);
 	sandbox_release(&p);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bundle.h"
 #include "base/os.h"
 #include "base/sandbox.h"
 #include "config/secret.h"
@@ -43,21 +44,30 @@ static const char *beside(struct loader *l, const char *program)
 	return arena_printf(l->arena, "%.*s/" BESIDE, (int)(slash - program), program);
 }
 
+/* In the program's own folder, whatever name it was started by. A bundle's file is the loader. */
+static const char *beside_itself(struct loader *l)
+{
+	char *self;
+
+	if (bundle_folder())
+		return arena_printf(l->arena, "%s/" BESIDE, bundle_folder());
+	self = arena_alloc(l->arena, PATH_MAX);
+	if (self)
+		os_program(self, PATH_MAX);
+	return self && *self ? beside(l, self) : NULL;
+}
+
 /* Beside the name that it was started by (which may be a link) and beside the file itself. A CGI's
  * current folder is its own. */
 static const char *find_beside(struct loader *l, const struct config_load *how)
 {
 	const char *path = beside(l, how->argv0);
-	char *self;
 
 	if (!path && how->cgi)
 		path = "./" BESIDE;
 	if (path && try_place(l, path))
 		return path;
-	self = arena_alloc(l->arena, PATH_MAX);
-	if (self)
-		os_program(self, PATH_MAX);
-	path = self && *self ? beside(l, self) : NULL;
+	path = beside_itself(l);
 	return path && try_place(l, path) ? path : NULL;
 }
 

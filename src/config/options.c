@@ -257,7 +257,8 @@ static const struct option global_rows[] = {
 
 	{ "state.dir", TYPE_PATH, GLOBAL(state_dir), NULL, 0, 0, "MESSAGES_STATE_DIR", NULL,
 		"each process keeps its own",
-		HELP("Folder of what all processes of this host share.") },
+		HELP("Folder of what all processes of this host share; made "
+		     "if it is missing.") },
 	{ "doctor.word", TYPE_HIDDEN, GLOBAL(doctor_word), NULL, 0, 0, "MESSAGES_DOCTOR_WORD", NULL,
 		NULL,
 		HELP("Word of 16 characters or more that opens /doctor once, for half an hour "
@@ -403,7 +404,7 @@ static const struct option backend_rows[] = {
 		HELP("Proxy for this backend's calls; \"\" for none. Loopback never goes through "
 		     "one.") },
 	{ "ca_file", TYPE_CA, BACKEND(ca_file), NULL, 0, 0, "MESSAGES_CA_FILE", NULL,
-		"the system's",
+		"the system's; --check says which",
 		HELP("PEM file of the authorities that vouch for the backend's certificate.") },
 	{ "tls_verify", TYPE_BOOL, BACKEND(tls_verify), "true", 0, 0, NULL, NULL, NULL,
 		HELP("Check the backend's certificate and name.") },

@@ -162,7 +162,7 @@ static bool match_here(const char **pattern, const char **p, const char *end, st
 
 static bool match(const char *pattern, struct str text, struct overflow *o)
 {
-	const char *p = text.p, *end = text.p + text.n;
+	const char *p = text.n ? text.p : "", *end = p + text.n;
 
 	*o = (struct overflow){ 0 };
 	for (;;) {

@@ -128,6 +128,18 @@ static void check_writable_by_others(struct findings *l, const char *option, con
 		    finding_text(l, "chmod o-w '%s'", dir));
 }
 
+/* The gateway makes such a folder when it needs it. */
+static bool can_be_made(const char *dir)
+{
+	const char *slash = strrchr(dir, '/');
+	char above[PATH_MAX];
+
+	if (access(dir, F_OK) == 0 || errno != ENOENT || !slash || slash == dir ||
+	    snprintf(above, sizeof(above), "%.*s", (int)(slash - dir), dir) >= (int)sizeof(above))
+		return false;
+	return try_file(above) == 0;
+}
+
 static void check_folder(struct findings *l, const char *option, const char *dir, const char *why)
 {
 	struct statvfs fs;
@@ -136,6 +148,12 @@ static void check_folder(struct findings *l, const char *option, const char *dir
 	if (!dir || !*dir) {
 		finding_add(l, FINDING_NOTE, "folders", "folder.unset",
 			    finding_text(l, "%s is not set.", option), why, NULL);
+		return;
+	}
+	if (can_be_made(dir)) {
+		finding_add(l, FINDING_OK, "folders", "folder.writable",
+			    finding_text(l, "%s (%s) is not there yet and can be made.", option,
+					 dir), NULL, NULL);
 		return;
 	}
 	error = try_file(dir);
@@ -162,22 +180,40 @@ static void check_folder(struct findings *l, const char *option, const char *dir
 		    finding_text(l, "%s (%s) can be written.", option, dir), NULL, NULL);
 }
 
+/* 0 when it can be written, or made; else errno. It is not made: whoever runs the doctor may be root,
+ * whose file it would be. */
+static int try_log_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char folder[PATH_MAX];
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (errno != ENOENT)
+		return errno;
+	if (snprintf(folder, sizeof(folder), "%s", path) >= (int)sizeof(folder))
+		return ENAMETOOLONG;
+	*strrchr(folder, '/') = '\0';
+	return try_file(*folder ? folder : "/");
+}
+
 static void check_log_file(struct findings *l, const char *path)
 {
-	int fd;
+	int error;
 
 	if (!path || *path != '/')
 		return;
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd >= 0) {
-		close(fd);
+	error = try_log_file(path);
+	if (!error) {
 		finding_add(l, FINDING_OK, "folders", "log.writable",
 			    finding_text(l, "log.dest (%s) can be written.", path), NULL, NULL);
 		return;
 	}
 	finding_add(l, FINDING_ERROR, "folders", "log.unwritable",
 		    finding_text(l, "log.dest (%s) can't be opened by user %s: %s.", path,
-				 user_name(l), strerror(errno)),
+				 user_name(l), strerror(error)),
 		    "The log goes to stderr then, which the web server may throw away.",
 		    finding_text(l, "Make the file or its folder writable for %s.", user_name(l)));
 }

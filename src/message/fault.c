@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/redact.h"
 
 static void fault_set_text(struct fault *f, const char *fmt, va_list ap)
 {
@@ -80,6 +81,12 @@ const char *fault_id(const struct fault *f, char out[SITE_ID_SIZE])
 	if (f->site)
 		site_id(f->site, out);
 	return out;
+}
+
+void fault_hide(struct fault *f, const struct buf *secrets)
+{
+	redact_all(f->message, strlen(f->message), secrets);
+	redact_all((char *)f->raw.p, f->raw.n, secrets);
 }
 
 const char *fault_class_name(enum fault_class class)

@@ -1,13 +1,14 @@
 /* One call to a backend whose connection is looked at. */
 #include "run/probe.h"
 
+#include "base/redact.h"
 #include "dialect/dialect.h"
 
 #define BODY_MAX (8u << 20)
 
 struct answer_read {
 	struct run_probe *probe;
-	struct buf body;
+	struct buf body, secrets;
 	bool head_only;
 };
 
@@ -31,6 +32,8 @@ static int perform(struct upstream_call *call, struct answer_read *r, struct fau
 	enum upstream_result result;
 
 	buf_init(&r->body, BODY_MAX);
+	buf_init(&r->secrets, 0);
+	call->secrets = &r->secrets;
 	call->on_head = on_head;
 	call->on_data = on_data;
 	call->ctx = r;
@@ -40,6 +43,12 @@ static int perform(struct upstream_call *call, struct answer_read *r, struct fau
 	result = upstream_perform(call, f);
 	/* A head is all that was wanted, or the list is longer than what is looked at. */
 	return result == UPSTREAM_DONE || result == UPSTREAM_STOPPED ? 0 : -1;
+}
+
+static void release(struct answer_read *r)
+{
+	buf_release(&r->body);
+	redact_release(&r->secrets);
 }
 
 static void count(void *ctx, const struct model_info *m)
@@ -73,6 +82,7 @@ static int list(const struct backend *b, const struct dialect *d, struct arena *
 	rc = perform(&call, &r, f);
 	if (rc == 0 && p->status > 299) {
 		d->decode_error(&dc, p->status, buf_str(&r.body), f);
+		fault_hide(f, &r.secrets);
 		f->upstream_status = p->status;
 		rc = -1;
 	} else if (rc == 0 && d->decode_models(a, buf_str(&r.body), count, &p->models)) {
@@ -80,7 +90,7 @@ static int list(const struct backend *b, const struct dialect *d, struct arena *
 			       "backend %s answered without a model list", b->name);
 		f->upstream_status = p->status;
 	}
-	buf_release(&r.body);
+	release(&r);
 	return rc;
 }
 
@@ -96,7 +106,7 @@ static int touch(const struct backend *b, int64_t deadline, struct run_probe *p,
 
 	bare.auth = AUTH_NONE;
 	rc = perform(&call, &r, f);
-	buf_release(&r.body);
+	release(&r);
 	return rc;
 }
 

@@ -132,20 +132,6 @@ static int bad_events(struct attempt *a)
 	return a->sse.full ? too_large(a, "an event (see limits.max_event)", a->o->max_event) : no_memory(a);
 }
 
-/* Providers quote the key that they refuse, and some the whole request; what a call carries is
- * nobody's to see. First in the bytes, for what passes as received; then in what was made of them. */
-static void hide_secrets(const struct buf *secrets, struct buf *body)
-{
-	redact_all(body->p, body->n, secrets);
-}
-
-static void hide_in_fault(const struct buf *secrets, struct fault *f)
-{
-	redact_all(f->message, strlen(f->message), secrets);
-	/* A copy in the request's arena, which nobody else has yet. */
-	redact_all((char *)f->raw.p, f->raw.n, secrets);
-}
-
 /* An exception in the middle of a stream: the same as an error body. */
 static int on_frame_fault(void *ctx, struct str body)
 {
@@ -266,7 +252,10 @@ static int attempt_error(struct attempt *a)
 	int status = a->status > 299 ? a->status : 200;
 
 	a->context.error_type = a->error_type;
-	hide_secrets(&a->secrets, &a->body);
+	/* Providers quote the key that they refuse, and some the whole request; what a call carries is
+	 * nobody's to see. First in the bytes, for what passes as received; then in what was made of
+	 * them. */
+	redact_all(a->body.p, a->body.n, &a->secrets);
 	a->dialect->decode_error(&a->context, status, buf_str(&a->body), a->fault);
 	if (a->fault->retry_after < 0)
 		a->fault->retry_after = a->retry_after;
@@ -326,7 +315,7 @@ static int attempt(const struct run_options *o, struct sink *sink, bool strip_th
 	if (rc == 0)
 		rc = attempt_call(a, deadline);
 	if (rc)
-		hide_in_fault(&a->secrets, f);
+		fault_hide(f, &a->secrets);
 	rep->upstream_status = a->status;
 	if (a->kind == BODY_EVENTS)
 		sse_release(&a->sse);
@@ -480,9 +469,9 @@ static int small_perform(struct small_call *s, const struct run_options *o, cons
 				 o->target->backend->name, o->max_answer);
 	if (s->status >= 200 && s->status <= 299)
 		return 0;
-	hide_secrets(&s->secrets, &s->body);
+	redact_all(s->body.p, s->body.n, &s->secrets);
 	d->decode_error(&dc, s->status, buf_str(&s->body), f);
-	hide_in_fault(&s->secrets, f);
+	fault_hide(f, &s->secrets);
 	f->upstream_status = s->status;
 	if (f->retry_after < 0)
 		f->retry_after = s->retry_after;

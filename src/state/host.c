@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -86,6 +87,8 @@ int host_open(const char *state_dir)
 	int saved;
 
 	host_close();
+	if (state_dir)
+		mkdir(state_dir, 0700); /* what can't be made can't be opened either */
 	if (state_dir &&
 	    snprintf(path, sizeof(path), "%s/%s", state_dir, HOST_FILE) < (int)sizeof(path))
 		table = open_file(path);

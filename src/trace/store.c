@@ -56,14 +56,18 @@ static int open_folder(int at, const char *name, bool make)
 	return fd;
 }
 
-/* "DIR/errors". log.dir itself may be a link; below it none is followed, and all is done in folders
+/* "DIR/errors". log.dir itself is made, too, and may be a link; below it none is followed, and all is done in folders
  * that are held open, so that who may write there can't have files made or deleted elsewhere. */
 static int open_top(const struct trace_place *p, enum trace_kind kind, bool make)
 {
 	char path[PATH_SIZE];
+	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", p->dir, kinds[kind].folder);
-	return open_folder(AT_FDCWD, path, make);
+	fd = open_folder(AT_FDCWD, path, make);
+	if (fd >= 0 || !make || errno != ENOENT || mkdir(p->dir, DIR_MODE) < 0)
+		return fd;
+	return open_folder(AT_FDCWD, path, true);
 }
 
 /* "DIR/errors" or "DIR/debug/server_ID" */

@@ -10,14 +10,17 @@
  */
 #include "upstream/tls.h"
 
-#include <dirent.h>
+#include <limits.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bundle.h"
 #include "base/os.h"
+#include "upstream/anchors.h"
 
 /* One parsed file. Stays until the process ends; parsed again when the file changes. */
 struct anchors {
@@ -32,45 +35,9 @@ static struct {
 	pthread_mutex_t lock;
 	struct anchors *files;
 	bool openssl;           /* libcurl's TLS library is ours */
+	bool searched;
 	char *folder, *bundle;  /* the system's; at most one is set */
 } tls = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-/* Where systems keep them, after what libcurl was built with: Debian, Alpine and Arch; SUSE;
- * Fedora; the BSDs and macOS. */
-static const char *const folders[] = { "/etc/ssl/certs", "/var/lib/ca-certificates/openssl",
-				       "/etc/pki/tls/certs", NULL };
-static const char *const bundles[] = {
-	"/etc/ssl/certs/ca-certificates.crt", "/var/lib/ca-certificates/ca-bundle.pem",
-	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/pki/tls/certs/ca-bundle.crt",
-	"/etc/ssl/cert.pem", "/usr/local/etc/ssl/cert.pem", NULL
-};
-
-/* "9d04f354.0": eight hex digits, a dot, a number. */
-static bool hash_name(const char *s)
-{
-	return strspn(s, "0123456789abcdef") == 8 && s[8] == '.' && s[9] >= '0' && s[9] <= '9';
-}
-
-static bool hashed_folder(const char *path)
-{
-	DIR *d = path ? opendir(path) : NULL;
-	struct dirent *e;
-	bool found = false;
-
-	if (!d)
-		return false;
-	while (!found && (e = readdir(d)))
-		found = hash_name(e->d_name);
-	closedir(d);
-	return found;
-}
-
-static bool is_file(const char *path)
-{
-	struct stat st;
-
-	return path && stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
 
 /* The paths that libcurl was built with, NULL where it can't tell. */
 static void built_in(const char **folder, const char **bundle)
@@ -90,29 +57,43 @@ static void built_in(const char **folder, const char **bundle)
 #endif
 }
 
-/* SSL_CERT_DIR and SSL_CERT_FILE win, as for OpenSSL's own programs. */
+/* SSL_CERT_FILE and SSL_CERT_DIR win, as for OpenSSL's own programs. */
+static bool find_named(char *path, size_t size, bool *folder)
+{
+	static const char *const names[] = { "SSL_CERT_FILE", "SSL_CERT_DIR" };
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *named = getenv(names[i]);
+		struct stat st;
+
+		*folder = i == 1;
+		if (named && stat(named, &st) == 0 && S_ISDIR(st.st_mode) == *folder) {
+			snprintf(path, size, "%s", named);
+			return true;
+		}
+	}
+	return false;
+}
+
 static void find_system(void)
 {
-	const char *folder, *bundle, *env_dir = getenv("SSL_CERT_DIR"),
-				     *env_file = getenv("SSL_CERT_FILE");
+	char path[PATH_MAX], own[PATH_MAX];
+	struct anchors_hints hints = { .own = NULL };
+	bool folder;
 
-	built_in(&folder, &bundle);
-	if (env_file && *env_file)
-		folder = NULL, bundle = env_file;
-	else if (env_dir && *env_dir)
-		folder = env_dir;
-	if (hashed_folder(folder)) {
-		tls.folder = strdup(folder);
+	if (tls.searched)
 		return;
+	tls.searched = true;
+	if (bundle_folder()) {
+		snprintf(own, sizeof(own), "%s/lib/ca-certificates.crt", bundle_folder());
+		hints.own = own;
 	}
-	for (size_t i = 0; folders[i] && !env_file && !tls.folder; i++)
-		if (hashed_folder(folders[i]))
-			tls.folder = strdup(folders[i]);
-	if (!tls.folder && is_file(bundle))
-		tls.bundle = strdup(bundle);
-	for (size_t i = 0; bundles[i] && !tls.folder && !tls.bundle; i++)
-		if (is_file(bundles[i]))
-			tls.bundle = strdup(bundles[i]);
+	if (!find_named(path, sizeof(path), &folder)) {
+		built_in(&hints.folder, &hints.bundle);
+		folder = anchors_find("", &hints, path, sizeof(path));
+	}
+	if (*path)
+		*(folder ? &tls.folder : &tls.bundle) = strdup(path);
 }
 
 /* The same major release of OpenSSL on both sides: then its structures are the same, too. */
@@ -146,15 +127,20 @@ void tls_cleanup(void)
 	free(tls.bundle);
 	tls.files = NULL;
 	tls.folder = tls.bundle = NULL;
+	tls.searched = false;
+}
+
+const char *tls_system_anchors(void)
+{
+	find_system();
+	if (tls.folder)
+		return tls.folder;
+	return tls.bundle ? tls.bundle : "";
 }
 
 const char *tls_anchors(const struct backend *b)
 {
-	if (b->ca_file)
-		return b->ca_file;
-	if (tls.folder)
-		return tls.folder;
-	return tls.bundle ? tls.bundle : "";
+	return b->ca_file ? b->ca_file : tls_system_anchors();
 }
 
 /* The flags are those that libcurl sets on the stores that it makes: a chain may end in any

@@ -102,8 +102,7 @@ def allowed_by_key(program):
             terminal.until("Do you want to proceed?")
             terminal.until("Esc to cancel")
             assert not os.path.exists(s.path("made-42"))
-            terminal.press("1")
-            terminal.until("REPLY-42")
+            terminal.until("REPLY-42", again="1")
         assert os.path.exists(s.path("made-42"))
 
 

@@ -40,13 +40,19 @@ class Terminal:
     def press(self, keys):
         os.write(self.fd, keys.encode())
 
-    def until(self, condition, timeout=60):
-        """Reads on until the condition holds: words on the screen, or a function."""
+    def until(self, condition, timeout=60, again=None):
+        """Reads on until the condition holds: words on the screen, or a function. again: keys that
+        are pressed once a second, for a question that takes no answer at first, lest one be given
+        by accident."""
         wanted = condition if callable(condition) else \
             lambda: re.sub(r"\s", "", condition) in self.drawn
         end = time.monotonic() + timeout
+        pressed = 0
         while not wanted():
             assert time.monotonic() < end, "%r is not seen: %s" % (condition, self.drawn[-1500:])
+            if again and time.monotonic() > pressed + 1:
+                self.press(again)
+                pressed = time.monotonic()
             if select.select([self.fd], [], [], 0.05)[0]:
                 self.bytes += os.read(self.fd, 65536)
 

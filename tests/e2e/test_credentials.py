@@ -294,6 +294,10 @@ def test_quoted_tokens_are_overwritten():
                 status, body = issuer.ask(stream=stream)
                 assert "****" in body and prefix not in body, (status, body)
             assert issuer.used and prefix in issuer.used[0], issuer.used
+            done = subprocess.run([issuer.gateway.program, "--config", issuer.gateway.config,
+                                   "doctor"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  env=harness.clean_env(), check=False)
+            assert prefix.encode() not in done.stdout, done.stdout
             assert prefix not in issuer.log(), issuer.log()
             for place, _, names in os.walk(folder):
                 for name in names:

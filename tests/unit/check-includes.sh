@@ -23,6 +23,7 @@ allowed() {
 	run) echo base json message dialect upstream state trace run ;;
 	doctor) echo base json message config upstream run doctor ;;
 	api) echo base json message config front http access ingress route dialect upstream state trace run doctor api ;;
+	bundle) ;;
 	demo) echo base demo ;;
 	*) echo "unknown stage: $1" >&2; exit 1 ;;
 	esac

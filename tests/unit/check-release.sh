@@ -117,7 +117,7 @@ if [ -f "$build/Makefile" ]; then
 	[ -n "$(find "$tmp/root" -name messages.fcgi.1 -type f)" ] || say 'make install installs no manual'
 	sub_make uninstall DESTDIR="$tmp/root" >"$tmp/log" 2>&1 || { cat "$tmp/log"; say 'make uninstall fails'; }
 	find "$tmp/root" ! -type d >"$tmp/left"
-	find "$tmp/root" -type d -name '*messages*' >>"$tmp/left"
+	find "$tmp/root" -type d -empty -name 'messages*' >>"$tmp/left"
 	[ ! -s "$tmp/left" ] || { cat "$tmp/left"; say 'is left behind by make uninstall'; }
 fi
 exit "$bad"

@@ -5,10 +5,13 @@
 #include <cmocka.h>
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "doctor/doctor.h"
 #include "doctor/finding.h"
 #include "doctor/server.h"
 #include "doctor/ticket.h"
@@ -237,6 +240,34 @@ static void test_findings_without_memory(void **state)
 
 /* ---- the clock ---- */
 
+/* Without making it: the file would be that of whoever runs the doctor. */
+static void test_log_file(void **state)
+{
+	char dir[] = "/tmp/test-doctor-XXXXXX", path[64], link[64], none[64];
+	const struct { const char *dest, *id; } cases[] = {
+		{ path, "log.writable" }, { link, "log.writable" }, { none, "log.unwritable" },
+	};
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/log", dir);
+	snprintf(link, sizeof(link), "%s/link", dir);
+	snprintf(none, sizeof(none), "%s/no/log", dir);
+	assert_int_equal(symlink("log", link), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config c = { .log_dest = cases[i].dest };
+		struct arena arena;
+		struct findings l = { .arena = &arena };
+
+		arena_init(&arena, 0);
+		doctor_host(&l, &c);
+		assert_non_null(findings_get(&l, cases[i].id));
+		assert_int_equal(access(path, F_OK), -1);
+		arena_release(&arena);
+	}
+	unlink(link);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_clock(void **state)
 {
 	struct fault f = FAULT_INIT;
@@ -275,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_findings_json),
 		cmocka_unit_test(test_findings_html),
 		cmocka_unit_test(test_findings_without_memory),
+		cmocka_unit_test(test_log_file),
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_clock_full_message),
 	};

@@ -56,6 +56,7 @@ static void test_mapping(void **state)
 		{ 500, "upstream connect error", 500, "api_error", "upstream connect error", FAULT_TRANSIENT, -1 },
 		{ 500, "bad \xff bytes\x01", 500, "api_error", "bad ? bytes ", FAULT_TRANSIENT, -1 },
 		{ 500, "", 500, "api_error", "backend lab answered 500 without a message", FAULT_TRANSIENT, -1 },
+		{ 400, "", 400, "invalid_request_error", "backend lab answered 400 without a message", FAULT_BAD_REQUEST, -1 },
 		{ 400, "{\"error\":{\"message\":\"a\\u0000b \\ud83d\\ude00\"}}", 400, "invalid_request_error", "a b \xf0\x9f\x98\x80", FAULT_BAD_REQUEST, -1 },
 		/* OpenRouter */
 		{ 400, "{\"error\":{\"message\":\"Provider returned error\",\"code\":400,\"metadata\":{\"raw\":\"{\\\"error\\\":{\\\"message\\\":\\\"own words\\\"}}\","

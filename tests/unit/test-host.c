@@ -195,6 +195,22 @@ static void test_anonymous(void **state)
 	assert_false(host_health_claim("lab", 1000));
 }
 
+/* A folder that is not there yet is made, for its owner alone. */
+static void test_new_folder(void **state)
+{
+	char path[200], name[240];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/state", dir);
+	assert_int_equal(host_open(path), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	host_close();
+	snprintf(name, sizeof(name), "%s/%s", path, strrchr(file, '/') + 1);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(rmdir(path), 0);
+}
+
 static void test_full(void **state)
 {
 	char name[16];
@@ -216,6 +232,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_earlier_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_ours, setup, teardown),
 		cmocka_unit_test(test_anonymous),
+		cmocka_unit_test_setup_teardown(test_new_folder, setup, teardown),
 		cmocka_unit_test(test_full),
 	};
 
