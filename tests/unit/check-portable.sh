@@ -12,7 +12,7 @@ calls='pipe2 accept4 dup3 mkostemp posix_fallocate memmem memrchr explicit_bzero
 	pthread_setname_np pthread_mutexattr_setrobust syscall mremap sched_getaffinity getauxval'
 names='SOCK_CLOEXEC SOCK_NONBLOCK MSG_NOSIGNAL F_OFD_[A-Z]* O_PATH O_TMPFILE SO_PEERCRED
 	st_[acm]tim st_[acm]timespec __linux__ program_invocation_[a-z_]* error_t CLOCK_BOOTTIME
-	MAP_POPULATE PR_[A-Z_]*'
+	MAP_POPULATE PR_[A-Z_]* __[a-z_]*_t'
 headers='error.h execinfo.h malloc.h sys/eventfd.h sys/signalfd.h sys/random.h sys/prctl.h sys/vfs.h
 	sys/epoll.h linux/.* sys/syscall.h'
 
