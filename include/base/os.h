@@ -61,6 +61,8 @@ void os_program(char *path, size_t size);
 int os_spawn_close_others(posix_spawn_file_actions_t *fa);
 /* The short name of a process's program; false where that can't be had. */
 bool os_process_name(pid_t pid, char *name, size_t size);
+/* What lists of processes show, 15 bytes of it, where that can be set. */
+void os_name_process(const char *name);
 /* The signal shall come when the parent dies: -1 where no system call does that. */
 int os_follow_parent(int signo);
 /* No core dump through a pipe, and no look into this process by others of its user. */

@@ -12,9 +12,8 @@
 #ifdef HAVE___NSS_CONFIGURE_LOOKUP
 #include <nss.h>
 #endif
-#ifdef HAVE_SYS_PRCTL_H
-#include <sys/prctl.h>
-#endif
+
+#include "base/os.h"
 
 static const char *folder;
 
@@ -45,8 +44,6 @@ void bundle_setup(void)
 	own_name_services();
 	/* The first to initialise it decides. */
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-#ifdef HAVE_SYS_PRCTL_H
 	/* Else lists of processes show the loader's name. */
-	prctl(PR_SET_NAME, "messages.fcgi", 0, 0, 0);
-#endif
+	os_name_process("messages.fcgi");
 }

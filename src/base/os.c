@@ -302,6 +302,13 @@ bool os_process_name(pid_t pid, char *name, size_t size)
 	return n > 0;
 }
 
+void os_name_process(const char *name)
+{
+#ifdef PR_SET_NAME
+	prctl(PR_SET_NAME, name, 0, 0, 0);
+#endif
+}
+
 int os_follow_parent(int signo)
 {
 #ifdef PR_SET_PDEATHSIG

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What not every system has is called in src/base/os.c alone (include/base/os.h), and by the files
-# that are about one system's feature. Tests keep to it too; measuring tools are for Linux.
+# that are about one system's feature. Tests keep to it too; measuring tools and the bundle, which is
+# a loader and libraries of Linux, are for Linux.
 set -eu
 top=${srcdir:-$(dirname "$0")/../..}
 cd "$top"
@@ -19,7 +20,7 @@ headers='error.h execinfo.h malloc.h sys/eventfd.h sys/signalfd.h sys/random.h s
 pattern="\b($(echo $calls | tr ' ' '|'))\\(|\\b($(echo $names | tr ' ' '|'))\\b"
 pattern="$pattern|#include <($(echo $headers | tr ' ' '|'))>"
 found=$(grep -rnE "$pattern" src include tests --include='*.[ch]' |
-	grep -vE '^(src/base/(os|seccomp|landlock)\.c|include/base/os\.h|tests/(unit/test-sandbox|bench/.*)\.c):' || :)
+	grep -vE '^(src/base/(os|seccomp|landlock)\.c|src/bundle/.*|include/base/os\.h|tests/(unit/test-sandbox|bench/.*|bundle/.*)\.c):' || :)
 [ -z "$found" ] || {
 	echo 'not every system has these (see include/base/os.h):'
 	echo "$found"
