@@ -55,8 +55,9 @@ static struct {
 	char dir[PATH_SIZE];            /* "": none */
 	uint64_t mark;
 	bool may_map;
-	struct place place;
-} rates = { .lock = PTHREAD_MUTEX_INITIALIZER, .place = PLACE_INIT };
+} rates = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static struct place shared = PLACE_INIT;
 
 /* ---- the table ---- */
 
@@ -72,7 +73,7 @@ void rates_close(void)
 {
 	pthread_mutex_lock(&rates.lock);
 	if (rates.open)
-		place_close(&rates.place);
+		place_close(&shared);
 	rates.open = false;
 	pthread_mutex_unlock(&rates.lock);
 }
@@ -83,7 +84,7 @@ static void open_table(void)
 
 	pthread_mutex_lock(&rates.lock);
 	if (!rates.open) {
-		if (place_open(&rates.place, *rates.dir ? rates.dir : NULL, RATES_FILE, rates.mark,
+		if (place_open(&shared, *rates.dir ? rates.dir : NULL, RATES_FILE, rates.mark,
 			       &head, rates.may_map))
 			log_warn("limits of keys: no file for what processes share (%s); each "
 				 "counts for itself", strerror(errno));
@@ -96,12 +97,12 @@ static struct table *enter(void)
 {
 	if (!atomic_load(&rates.open))
 		open_table();
-	return place_enter(&rates.place);
+	return place_enter(&shared);
 }
 
 static void leave(void)
 {
-	place_leave(&rates.place);
+	place_leave(&shared);
 }
 
 const char *rates_kind(void)
@@ -113,7 +114,7 @@ const char *rates_kind(void)
 
 	enter();
 	leave();
-	return names[rates.place.kind];
+	return names[shared.kind];
 }
 
 uint64_t rates_secret(void)
@@ -132,7 +133,7 @@ static bool holds_permit(const struct row *r)
 	for (size_t i = 0; i < ROW_PERMITS; i++) {
 		uint64_t holder = atomic_load(&r->permit[i]);
 
-		if (holder && place_alive(&rates.place, (uint32_t)holder))
+		if (holder && place_alive(&shared, (uint32_t)holder))
 			return true;
 	}
 	return false;
@@ -267,7 +268,7 @@ static bool is_dead(struct living *l, uint64_t holder)
 
 	if (*known == holder)
 		return false;
-	if (!place_alive(&rates.place, (uint32_t)holder))
+	if (!place_alive(&shared, (uint32_t)holder))
 		return true;
 	*known = holder;
 	return false;
@@ -305,7 +306,7 @@ static bool take_any(struct table *t, uint64_t mark, int limit, uint32_t self, s
 bool permit_take(uint64_t mark, int limit, struct permit *p)
 {
 	struct table *t = enter();
-	uint32_t self = t ? place_self(&rates.place) : 0;
+	uint32_t self = t ? place_self(&shared) : 0;
 	struct living living = { { 0 } };
 	bool ok;
 
