@@ -209,6 +209,8 @@ int gate_enter(const struct config *c, size_t bytes, struct gate_ticket *t,
 	       struct fault *f) MUST_CHECK;
 int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes,
 	      struct fault *f) MUST_CHECK;
+/* limits.memory, or all that a pointer of 32 bits reaches where that is less. */
+size_t gate_memory(const struct config *c);
 /* The body was freed; the request itself goes on. */
 void gate_shrink(struct gate_ticket *t, size_t bytes);
 void gate_leave(struct gate_ticket *t);

@@ -10,7 +10,7 @@
 /* The backend can't take a thinking block back, so that the same without thinking may pass. */
 bool again_without_thinking(const struct fault *f);
 /* The request with the longest answer that the backend says it can give; NULL when that was not why
- * it refused, when the refusal is Anthropic's own, which the client reads, or when memory ends. */
+ * it refused, when the refusal is the client's own matter, or when memory ends. */
 const struct run_options *again_shorter(const struct run_options *o, const struct fault *f);
 
 #endif

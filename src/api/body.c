@@ -178,7 +178,7 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 
 	memset(b, 0, sizeof(*b));
 	buf_init(&b->buf, max + READ_STEP);
-	arena_init(&b->arena, least(c->arena->max, (size_t)c->config->memory));
+	arena_init(&b->arena, least(c->arena->max, gate_memory(c->config)));
 	if (said > c->config->max_body)
 		return too_large(c, (size_t)said, true, f);
 	if (gate_enter(c->config, said > 0 ? (size_t)said : 0, &b->ticket, f))

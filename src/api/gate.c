@@ -4,6 +4,7 @@
  * runs out of memory.
  */
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "api/api.h"
 
@@ -31,16 +32,21 @@ static bool reserve(size_t n, size_t max)
 	return true;
 }
 
+size_t gate_memory(const struct config *c)
+{
+	return (uint64_t)c->memory < SIZE_MAX ? (size_t)c->memory : SIZE_MAX;
+}
+
 int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes, struct fault *f)
 {
 	if (bytes <= t->bytes)
 		return 0;
-	if (bytes > (size_t)c->memory)
+	if (bytes > gate_memory(c))
 		return fault_set(f, FAULT_OVERFLOW, 413, "request_too_large",
 				 "The request takes %zu bytes of memory; limits.memory of this "
 				 "gateway is %lld bytes for all requests at once.",
 				 bytes, (long long)c->memory);
-	if (!reserve(bytes - t->bytes, (size_t)c->memory))
+	if (!reserve(bytes - t->bytes, gate_memory(c)))
 		return too_busy(f, "limits.memory");
 	t->bytes = bytes;
 	return 0;
@@ -62,7 +68,7 @@ int gate_enter(const struct config *c, size_t bytes, struct gate_ticket *t, stru
 
 bool gate_spare(const struct config *c, size_t bytes)
 {
-	return reserve(bytes, (size_t)c->memory / 2);
+	return reserve(bytes, gate_memory(c) / 2);
 }
 
 void gate_give(size_t bytes)

@@ -186,7 +186,10 @@ void os_memory_trim(void)
 bool os_network_folder(const char *path)
 {
 #if HAVE_SYS_VFS_H
-	static const unsigned kinds[] = { 0x6969 /* NFS */, 0x517b /* SMB */, 0xfe534d42 /* SMB 2 */ };
+	static const unsigned kinds[] = {
+		0x6969,                         /* NFS */
+		0x517b, 0xff534d42, 0xfe534d42, /* SMB: of old kernels, 1, 2 and 3 */
+	};
 	struct statfs fs;
 
 	if (statfs(path, &fs))

@@ -74,7 +74,7 @@ static const char *const patterns[] = {
 	"token limit exceeded",
 };
 
-/* The same for an answer: \1 is the most that the model writes. */
+/* The same for an answer: \1 is the most that the model writes, \4 the first that is too much. */
 static const char *const answer_patterns[] = {
 	"max_tokens is too large*supports at most \1 completion tokens",               /* OpenAI */
 	"max_completion_tokens is too large*supports at most \1 completion tokens",
@@ -86,6 +86,7 @@ static const char *const answer_patterns[] = {
 	"max_tokens`*expected a value <= \1",
 	"max_tokens: \3 > \1, which is the maximum allowed number of output tokens",   /* Claude */
 	"maximum tokens you requested exceeds the model limit of \1",                  /* Bedrock */
+	"maxoutputtokens value of \3 but the supported range*to \4 (exclusive)",       /* Vertex */
 };
 
 /* Codes and types that say it; 1261 is GLM's. */
@@ -220,6 +221,6 @@ int64_t error_answer_limit(const struct backend_error *e)
 
 	for (size_t i = 0; i < sizeof(answer_patterns) / sizeof(*answer_patterns); i++)
 		if (match(answer_patterns[i], buf_str(&e->message), &o))
-			return o.max;
+			return o.total ? o.total - 1 : o.max;
 	return 0;
 }

@@ -38,13 +38,25 @@ bool again_without_thinking(const struct fault *f)
 	return false;
 }
 
+/* In the API's own words, which go to the client as they came: from Anthropic itself, of a model that
+ * the client has named, they are for the client, which knows that model. Nor is a shorter answer
+ * worth asking for when it has no room for the thinking that was asked for. */
+static bool is_for_the_client(const struct run_options *o, const struct fault *f)
+{
+	const struct target *t = o->target;
+
+	return f->raw.p && ((t->backend->anthropic_host && !t->mapped) ||
+			    o->request->thinking_budget >= f->answer_limit);
+}
+
 const struct run_options *again_shorter(const struct run_options *o, const struct fault *f)
 {
 	struct run_options *again;
 	struct target *target;
 	struct backend *backend;
 
-	if (f->answer_limit <= 0 || f->answer_limit >= o->request->max_tokens || f->raw.p)
+	if (f->answer_limit <= 0 || f->answer_limit >= o->request->max_tokens ||
+	    is_for_the_client(o, f))
 		return NULL;
 	again = arena_alloc(o->arena, sizeof(*again));
 	target = arena_alloc(o->arena, sizeof(*target));

@@ -235,3 +235,31 @@ def test_longest_answer():
         setup.upstream.reset(script)
         answer = client.ask("POST", "/v1/messages", message(max_tokens=200))
         assert answer.status == 200 and len(setup.upstream.calls) == 1, answer.body
+
+
+def test_longest_answer_of_a_messages_backend():
+    """What LiteLLM, Vertex and others say in the API's own words, too; but not where the shorter answer
+    would have no room for the thinking that was asked for: they refuse that for good."""
+    says = "max_tokens: %d > 64000, which is the maximum allowed number of output tokens for claude"
+    refused = {"type": "error", "error": {"type": "invalid_request_error"}}
+
+    def script(call):
+        asked = call.json["max_tokens"]
+        if asked > 64000:
+            refused["error"]["message"] = says % asked
+            return call.whole(400, refused)
+        return call.whole(200, {"id": "msg_1", "type": "message", "role": "assistant",
+                                "model": "scripted", "stop_reason": "end_turn",
+                                "content": [{"type": "text", "text": "Hello"}],
+                                "usage": {"input_tokens": 1, "output_tokens": 1}})
+
+    with Setup(Lighttpd, dialect="anthropic") as setup, setup.client() as client:
+        setup.upstream.reset(script)
+        answer = client.ask("POST", "/v1/messages", message(max_tokens=128000))
+        assert answer.status == 200 and b"Hello" in answer.body, answer.body
+        assert [call.json["max_tokens"] for call in setup.upstream.calls] == [128000, 64000]
+        setup.upstream.reset(script)
+        thinking = {"type": "enabled", "budget_tokens": 100000}
+        answer = client.ask("POST", "/v1/messages", message(max_tokens=128000, thinking=thinking))
+        assert answer.json == refused and answer.status == 400, answer.body
+        assert len(setup.upstream.calls) == 1

@@ -231,6 +231,9 @@ static void test_answer_limit(void **state)
 		  "but got 32000 instead.", 12288 },
 		{ "max_tokens: 128000 > 64000, which is the maximum allowed number of output tokens for claude-haiku-4-5", 64000 },
 		{ "The maximum tokens you requested exceeds the model limit of 10000. Try again with a maximum tokens value that is lower than 10000.", 10000 },
+		{ "Unable to submit request because it has a maxOutputTokens value of 65536 but the supported range is from 1 (inclusive) to 65536 "
+		  "(exclusive). Update the value and try again.", 65535 },
+		{ "maxOutputTokens value of 1 but the supported range is from 1 (inclusive) to 1 (exclusive)", 0 },
 		{ "max_tokens must be at least 1", 0 },
 		{ "max_tokens is too large", 0 },
 	};

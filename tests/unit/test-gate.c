@@ -41,6 +41,20 @@ static void test_memory(void **state)
 	gate_leave(&a);
 }
 
+/* Of 64 bits in the configuration none are lost where a size has 32. */
+static void test_much_memory(void **state)
+{
+	static const struct config large = { .memory = INT64_C(0x100001000), .requests = 3 };
+	struct gate_ticket a;
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(gate_enter(&large, 1 << 20, &a, &f), 0);
+	assert_int_equal(gate_grow(&large, &a, 3 << 20, &f), 0);
+	gate_leave(&a);
+	assert_int_equal(gate_memory(&limits), 1000);
+	assert_true(gate_memory(&large) > UINT32_MAX / 2);
+}
+
 /* What can be done without leaves requests their half. */
 static void test_spare(void **state)
 {
@@ -123,6 +137,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_much_memory),
 		cmocka_unit_test(test_spare), cmocka_unit_test(test_never),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_threads),
