@@ -34,6 +34,7 @@ struct parser {
 	unsigned depth;                 /* parts of the path */
 	unsigned block_depth;
 	bool has_max_tokens, has_messages;
+	struct span output_format;      /* the older name of output_config.format */
 	struct parse_vec turns, blocks, tools, stops;
 	struct parse_vec members;       /* of the body itself */
 	struct parse_vec added;         /* tools that a tool_addition block defines */

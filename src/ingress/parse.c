@@ -457,7 +457,9 @@ static int read_metadata(struct parser *p, void *request)
 		{ "user_id", WANT_STRING, offsetof(struct message_request, user_id), NULL },
 		{ NULL, WANT_ANY, 0, NULL },
 	};
+	struct message_request *r = request;
 
+	r->user_id = SPAN_ABSENT;
 	return parse_object(p, fields, request);
 }
 
@@ -510,21 +512,15 @@ static int read_output_config(struct parser *p, void *request)
 		{ "format", WANT_OBJECT, offsetof(struct message_request, format), NULL },
 		{ NULL, WANT_ANY, 0, NULL },
 	};
+	struct message_request *r = request;
 
+	r->effort = r->format = SPAN_ABSENT;
 	return parse_object(p, fields, request);
 }
 
-/* The older name of output_config.format, which wins when both are there. */
 static int read_output_format(struct parser *p, void *request)
 {
-	struct message_request *r = request;
-	struct span format;
-
-	if (parse_value(p, WANT_OBJECT, &format))
-		return -1;
-	if (!span_given(r->format))
-		r->format = format;
-	return 0;
+	return parse_value(p, WANT_OBJECT, &p->output_format);
 }
 
 static int read_thread(struct parser *p, void *request)
@@ -603,6 +599,8 @@ static int parse_request(struct parser *p)
 	    parse_vec_take(p, &p->members, 0, &p->r->members, &p->r->nmembers))
 		return -1;
 	mark_repeated(p->r);
+	if (!span_given(p->r->format))
+		p->r->format = p->output_format;
 	p->r->stream = span_true(p->r->stream_value);
 	return check_required(p);
 }

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "ingress/ingress.h"
+#include "json/scan.h"
 
 /* The rest of a request around what is tested. */
 #define HEAD "{\"model\":\"m\",\"max_tokens\":10,"
@@ -344,6 +345,17 @@ static void test_repeated(void **state)
 	parsed_end(&p);
 	accept_body(&p, HEAD ASK "}");
 	assert_false(p.r.repeats);
+	parsed_end(&p);
+	/* Nothing is left of those before the last. */
+	accept_body(&p, HEAD ASK ",\"metadata\":{\"user_id\":\"u\"},\"metadata\":{},"
+			"\"output_config\":{\"effort\":\"max\",\"format\":{\"a\":1}},"
+			"\"output_format\":{\"b\":1},\"output_config\":{},\"output_format\":{\"c\":1}}");
+	assert_false(span_given(p.r.user_id) || span_given(p.r.effort));
+	assert_true(span_given(json_get(p.r.format, "c")));
+	parsed_end(&p);
+	accept_body(&p, HEAD ASK ",\"output_config\":{\"format\":{\"a\":1}},"
+			"\"output_format\":{\"b\":1}}");
+	assert_true(span_given(json_get(p.r.format, "a")));
 	parsed_end(&p);
 }
 
