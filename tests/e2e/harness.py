@@ -47,8 +47,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+SLOWNESS = 4        # of a machine that has other work, against the seconds that tests name
+
+
 def wait_for(condition, timeout, what):
-    end = time.monotonic() + timeout
+    end = time.monotonic() + SLOWNESS * timeout
     while time.monotonic() < end:
         result = condition()
         if result:
@@ -70,7 +73,7 @@ def stop(process, sig=signal.SIGTERM, timeout=15):
     if process.poll() is None:
         process.send_signal(sig)
     try:
-        return process.wait(timeout)
+        return process.wait(SLOWNESS * timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -97,8 +97,9 @@ def silent(call):
 
 
 def leave_while_waiting(setup, sock):
-    sock.sendall(b"".join(request(setup)))
-    harness.wait_for(lambda: asked(setup, "silent"), 5, "the backend is called")
+    own = "silent-%d" % sock.getsockname()[1]
+    sock.sendall(b"".join(request(setup, BODY.replace(b"silent", own.encode()))))
+    harness.wait_for(lambda: asked(setup, own), 15, "the backend is called")
 
 
 def leave_in_stream(setup, sock):
