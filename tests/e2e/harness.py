@@ -25,6 +25,10 @@ class Skip(Exception):
     """Raised where a test can't run here; says why."""
 
 
+class Absent(Skip):
+    """What it needs is no part of the sources and of no package."""
+
+
 def program(name="messages.fcgi"):
     """make check runs in the build folder; MESSAGES_BUILD names another."""
     path = os.path.join(os.environ.get("MESSAGES_BUILD", os.getcwd()), name)
@@ -42,9 +46,17 @@ def find_tool(*names):
     raise Skip("%s is not installed" % names[0])
 
 
+RESERVED = []
+
+
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+    """Nobody listens there, and no other test gets it: its socket stays bound until this process
+    ends, beside which a server that reuses addresses may bind its own."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    RESERVED.append(s)
+    return s.getsockname()[1]
 
 
 SLOWNESS = 4        # of a machine that has other work, against the seconds that tests name

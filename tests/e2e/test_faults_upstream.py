@@ -11,7 +11,6 @@ import os
 import socket
 import struct
 import subprocess
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +18,7 @@ import harness
 from client import Client, message
 from grammar import check_answer
 from harness import KEY, Lighttpd
+from listener import Listener
 from test_processes import Setup
 from test_time import full_listener
 from upstream import Upstream, hello
@@ -335,22 +335,11 @@ def silent_listener():
     return listener, listener.getsockname()[1]
 
 
-def plain_listener():
+def answer_in_plain(sock):
     """Answers whatever comes in plain HTTP, where TLS is expected."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-
-    def serve():
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            with sock:
-                sock.recv(4096)
-                sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-
-    threading.Thread(target=serve, daemon=True).start()
-    return listener, listener.getsockname()[1]
+    with sock:
+        sock.recv(4096)
+        sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
 
 def backends(urls):
@@ -379,11 +368,11 @@ def unconnected(urls, expected):
 def test_faults_of_connecting():
     full, fill = full_listener()
     silent, port = silent_listener()
-    plain, plain_port = plain_listener()
+    plain = Listener(answer_in_plain)
     urls = {"refuses": "http://127.0.0.1:%d" % harness.free_port(),
             "full": "http://127.0.0.1:%d" % full.getsockname()[1],
             "tls_silent": "https://127.0.0.1:%d" % port,
-            "tls_none": "https://127.0.0.1:%d" % plain_port,
+            "tls_none": "https://127.0.0.1:%d" % plain.port,
             "no_name": "http://nobody.invalid:80"}
     unconnected(urls, {"refuses": (CUT, "refused the connection"),
                        "full": (LATE, "connect_timeout"), "tls_silent": (LATE, "connect_timeout"),

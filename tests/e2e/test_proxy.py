@@ -11,6 +11,7 @@ import time
 
 import harness
 from client import message, text_of
+from listener import Listener
 from test_processes import Nginx, Setup
 from upstream import Upstream
 
@@ -22,17 +23,8 @@ class Proxy:
 
     def __init__(self, port, status=200):
         self.asked, self.status, self.to = [], status, port
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+        self.listener = Listener(self.serve)
+        self.port = self.listener.port
 
     def serve(self, sock):
         head = b""

@@ -5,12 +5,12 @@ import json
 import os
 import socket
 import subprocess
-import threading
 import time
 
 import harness
 from client import Client, message
 from harness import KEY, wait_for
+from listener import Listener
 from test_access import Cgi
 from test_gemini import GEMINI
 from test_processes import Nginx, Setup
@@ -304,23 +304,20 @@ class Bait:
     """Counts who connects."""
 
     def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
         self.seen = []
-        threading.Thread(target=self.run, daemon=True).start()
+        self.listener = Listener(self.serve)
+        self.port = self.listener.port
 
-    def run(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
+    def serve(self, sock):
+        with sock:
             sock.settimeout(2)
             try:
                 self.seen.append(sock.recv(65536))
             except OSError:
                 self.seen.append(b"")
-            sock.close()
+
+    def close(self):
+        self.listener.close()
 
 
 def test_urls_in_requests_are_not_fetched():
@@ -338,6 +335,7 @@ def test_urls_in_requests_are_not_fetched():
                 assert answer.status in (200, 400, 501), answer.body
         for call in setup.upstream.calls:
             assert b"root:x" not in call.body
+    bait.close()
     assert not bait.seen
 
 
@@ -353,6 +351,7 @@ def test_redirects_are_not_followed():
             assert answer.status >= 400, (status, answer.status)
             assert answer.json["type"] == "error" and "location" not in answer.headers
             assert len(setup.upstream.calls) == 1
+    bait.close()
     assert not bait.seen
 
 

@@ -10,6 +10,8 @@ import socket
 import threading
 import time
 
+from listener import Listener
+
 
 class Call:
     """One request to the backend and the connection to answer it on."""
@@ -89,15 +91,13 @@ class Upstream:
     """Listens on a free port of this host, a thread a connection. calls: what came in, in order."""
 
     def __init__(self, host="127.0.0.1"):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family, backlog=128)
-        self.port = self.listener.getsockname()[1]
         self.script = hello
         self.calls = []
         self.connections = 0            # accepted so far
         self.running = 0                # scripts that have not returned
         self.lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.listener = Listener(self._accepted, host)
+        self.port = self.listener.port
 
     def reset(self, script=hello):
         with self.lock:
@@ -117,15 +117,11 @@ class Upstream:
     def close(self):
         self.listener.close()
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
+    def _accepted(self, sock):
+        with self.lock:
             self.connections += 1
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._serve(sock)
 
     def _serve(self, sock):
         with sock, sock.makefile("rb", 65536) as file:

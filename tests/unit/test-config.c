@@ -1044,12 +1044,12 @@ static void test_reload(void **state)
 static void *worker(void *arg)
 {
 	int64_t end = clock_ms() + 2500;
-	long *sum = arg;
+	int64_t *sum = arg;
 
 	while (clock_ms() < end) {
 		struct config *c = config_current();
 
-		*sum += c->requests + (long)strlen(c->backend->name);
+		*sum += c->requests + (int64_t)strlen(c->backend->name);
 		config_unref(c);
 	}
 	return NULL;
@@ -1060,7 +1060,7 @@ static void test_threads(void **state)
 	static char path[256];
 	struct config_load how = { .path = path };
 	pthread_t t[4];
-	long sum[4] = { 0 };
+	int64_t sum[4] = { 0 };
 	char text[512];
 	int i;
 
@@ -1077,10 +1077,10 @@ static void test_threads(void **state)
 		put("m.conf", text);
 		sleep_ms(400);
 	}
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
+	for (i = 0; i < 4; i++)
 		assert_true(sum[i] > 0);
-	}
 }
 
 static void test_new_key(void **state)
