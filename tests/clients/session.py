@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 
 import harness
 from model import Chat
@@ -53,8 +54,12 @@ class Session:
         self.configure()
         self.setup.upstream.reset(self.answer)
 
+    def change(self, **settings):
+        """Changes the configuration of the gateway, which looks at it once a second."""
+        self.configure(**settings)
+        time.sleep(1.1)
+
     def configure(self, **settings):
-        """Changes the gateway's configuration, which the next request finds."""
         self.settings.update(settings)
         self.setup.gateway.write(**dict(
             self.settings, backend="retries = 0; " + self.settings.get("backend", "")))

@@ -127,7 +127,7 @@ def files_read(program, dialect):
         assert documents == [("document", "application/pdf", PDF)], documents
         assert len(s.seen[-1].results()) == 2
         if dialect is Chat:
-            s.configure(backend="")
+            s.change(backend="")
             assert s.ask("And now?", "--continue").text == "done"
             assert s.seen[-1].parts("image") == images and not s.seen[-1].parts("document")
             assert "left out" in s.seen[-1].text(), s.seen[-1].text()[-2000:]
