@@ -96,7 +96,7 @@ class Session:
 
     def __exit__(self, kind, *_):
         try:
-            self.setup.__exit__()
+            self.setup.__exit__(kind)
         finally:
             shutil.rmtree(self.home, ignore_errors=True)
         if self.failure:

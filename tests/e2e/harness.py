@@ -195,6 +195,14 @@ state = { dir = "%(state)s"; };
         finally:
             shutil.rmtree(self.dir, ignore_errors=True)
 
+    def show_logs(self):
+        """The ends of its own and its server's, for whoever reads why a test failed."""
+        for path in sorted(glob.glob(self.path("*.log"))):
+            with open(path, errors="replace") as f:
+                text = f.read()[-3000:]
+            if text:
+                print("---- %s\n%s" % (os.path.basename(path), text))
+
     def look_for_reports(self):
         for path in glob.glob(self.path("*.log")):
             with open(path, errors="replace") as f:

@@ -43,7 +43,9 @@ class Setup:
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure=None, *_):
+        if failure and not issubclass(failure, Skip):
+            self.gateway.show_logs()
         try:
             self.server.__exit__()
         finally:

@@ -194,7 +194,8 @@ def test_failure_after_content():
 def left_in(setup, result, seconds):
     """Seconds from the client's end to the end of the call to the backend."""
     client = setup.client()
-    _, stream = client.stream(message(stream=True))
+    response, stream = client.stream(message(stream=True))
+    assert response.status == 200, response.read()
     next(stream)
     start = time.monotonic()
     client.cut()
