@@ -141,8 +141,9 @@ class Proxy:
         config, self.log = self.home.name + "/config.yaml", self.home.name + "/proxy.log"
         with open(config, "w") as f:
             f.write(CONFIG % dict(url="http://127.0.0.1:%d/v1" % self.upstream.port, master=MASTER))
-        # The list of prices is the one that it was shipped with: nothing is fetched.
+        # Its lists are those that it was shipped with: nothing is fetched.
         env = harness.clean_env(HOME=self.home.name, LITELLM_LOCAL_MODEL_COST_MAP="True",
+                                LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS="True",
                                 NO_PROXY="127.0.0.1,localhost")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -206,7 +207,7 @@ class Way(Preset):
     def stream(self, **more):
         """A streamed answer as the message that it makes."""
         made = {}
-        with self.client(timeout=60) as client:
+        with self.client() as client:
             response, events = client.stream(message(model="big", stream=True, **more))
             assert response.status == 200, response.read()
             for name, data, _ in events:

@@ -11,7 +11,7 @@ import harness
 from model import Chat
 from test_processes import Setup
 
-LIMIT = 120     # seconds that nothing here should take; what hangs ends then
+LIMIT = harness.SLOWNESS * 120     # seconds that nothing here should take; what hangs ends then
 
 
 class Done:
@@ -108,7 +108,7 @@ class Session:
         return harness.clean_env(
             HOME=self.home, ANTHROPIC_BASE_URL=base, ANTHROPIC_AUTH_TOKEN=harness.KEY,
             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", IS_SANDBOX="1",
-            NO_PROXY="127.0.0.1,localhost", **self.env)
+            CLAUDE_CODE_TMPDIR=self.home, NO_PROXY="127.0.0.1,localhost", **self.env)
 
     def start(self, *args, **kw):
         """stderr goes to a file: a pipe that nobody reads would fill."""

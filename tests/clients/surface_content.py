@@ -168,9 +168,9 @@ def mcp_long_name(program, dialect):
         return [t for t in seen.tools if t.startswith("mcp__")]
 
     def script(seen):
-        if not seen.results():
+        if not seen.results() or not short(seen):       # the client may still connect to it
             return [("call", "ToolSearch", {"query": "select:" + name, "max_results": 5})]
-        if len(seen.results()) == 1:
+        if short(seen)[0] not in [called for called, _ in seen.calls().values()]:
             return [("call", short(seen)[0], {"a": 6, "b": 7})]
         return [("text", "done")]
 

@@ -273,10 +273,17 @@ def windows(program):
 
 def discovery(program):
     """The gateway's list of models, under the names that the client does not hide."""
-    with Session(program, lambda seen: [("text", "ok")],
-                 env={"CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1"}) as s:
+    def script(seen):
+        """The client does not wait for the list: it would end with the answer."""
+        harness.wait_for(lambda: os.path.exists(kept) and os.path.getsize(kept), 20, "the list is kept")
+        return [("text", "ok")]
+
+    with Session(program, script, env={
+            "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+            "CLAUDE_CODE_GATEWAY_MODEL_DISCOVERY_TIMEOUT_MS": "60000"}) as s:
+        kept = os.path.join(s.home, ".claude", "cache", "gateway-models.json")
         assert s.ask("hi", "--model", "anthropic/vendor/other").text == "ok"
-        with open(os.path.join(s.home, ".claude", "cache", "gateway-models.json")) as f:
+        with open(kept) as f:
             ids = [model["id"] for model in json.load(f)["models"]]
     assert ids == ["anthropic/scripted", "anthropic/vendor/other"], ids
     assert s.seen[0].call.json["model"] == "vendor/other"

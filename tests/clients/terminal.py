@@ -40,7 +40,7 @@ class Terminal:
     def press(self, keys):
         os.write(self.fd, keys.encode())
 
-    def until(self, condition, timeout=60, again=None):
+    def until(self, condition, timeout=240, again=None):
         """Reads on until the condition holds: words on the screen, or a function. again: keys that
         are pressed once a second, for a question that takes no answer at first, lest one be given
         by accident."""

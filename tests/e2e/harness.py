@@ -21,6 +21,9 @@ ORIGIN = "https://app.example.org"
 PREFIX = "/ai"
 
 
+os.umask(0o022)     # servers read what is made here as another user
+
+
 class Skip(Exception):
     """Raised where a test can't run here; says why."""
 
@@ -127,6 +130,7 @@ class Gateway:
         os.chmod(self.dir, 0o755)
         self.program = self.path("messages.fcgi")
         shutil.copy(program(), self.program)
+        os.chmod(self.program, 0o755)
         self.config = self.path("messages.conf")
         self.log = self.path("gateway.log")
         self.state = self.path("state")
@@ -330,6 +334,8 @@ class LighttpdSpawned(Lighttpd):
     def start(self):
         path = self.gateway.path(self.name + ".sock")
         self.processes.append(spawn_fcgi(self.gateway, path))
+        wait_for(lambda: os.path.exists(path) and os.stat(path).st_mode & 0o002, 10,
+                 "spawn-fcgi listens")
         super().start()
 
     def values(self):

@@ -66,7 +66,7 @@ class Quickstart:
             os.killpg(self.process.pid, sig)
         else:
             self.process.send_signal(sig)
-        self.process.wait(20)
+        self.process.wait(harness.SLOWNESS * 20)
         wait_for(lambda: not self.group(), 10, "all its processes end: %s" % self.group())
         assert os.listdir(self.dir) == [], os.listdir(self.dir)
 

@@ -70,11 +70,11 @@ def run(program):
              "--header", "x-api-key: " + harness.KEY, "--checks", ",".join(CHECKS),
              "--phases", "coverage,fuzzing", "--max-examples", EXAMPLES,
              "--generation-deterministic", "--no-shrink",
-             "--continue-on-failure", "--output-sanitize", "false", "--no-color",
+             "--request-timeout", "60", "--continue-on-failure", "--output-sanitize", "false", "--no-color",
              # It asks the backends each time: test_openapi.py does that once.
              "--exclude-path", "/doctor"],
             cwd=world.gateway.dir, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=600,
+            stderr=subprocess.STDOUT, text=True, timeout=harness.SLOWNESS * 600,
             env=harness.clean_env(PYTHONPATH=HERE, PYTHONDONTWRITEBYTECODE="1",
                                   HOME=world.gateway.dir, NO_PROXY="127.0.0.1"))
         assert done.returncode == 0, done.stdout
