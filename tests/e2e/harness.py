@@ -359,7 +359,8 @@ class Apache(Server):
         tool = find_tool("apache2", "httpd")
         text = ["ServerRoot \"%s\"" % self.gateway.dir, "ServerName 127.0.0.1",
                 "PidFile \"%s\"" % self.gateway.path(self.name + ".pid"),
-                "Mutex file:%s default" % self.gateway.dir,
+                # Not "file", which is fcntl: it takes threads of two processes for a deadlock.
+                "Mutex flock:%s default" % self.gateway.dir,
                 "ErrorLog \"%s\"" % self.gateway.path(self.name + "-error.log"),
                 "DefaultRuntimeDir \"%s\"" % self.gateway.dir, "LogLevel warn",
                 "Listen 127.0.0.1:%d" % self.port]

@@ -179,8 +179,8 @@ def test_doctor_nginx_held_back_whole():
 
 def test_doctor_nginx_silence():
     impatient = nginx("nginx-impatient", ("fastcgi_read_timeout 600s;",
-                                          "fastcgi_read_timeout 1s;"))
-    only(impatient, "web.silence_cut", "fastcgi_read_timeout 600s;", args=("--silence", "4"))
+                                          "fastcgi_read_timeout 4s;"))
+    only(impatient, "web.silence_cut", "fastcgi_read_timeout 600s;", args=("--silence", "10"))
 
 
 def test_doctor_nginx_replaced_errors():

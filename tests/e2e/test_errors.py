@@ -196,7 +196,7 @@ def begun(setup, length):
 
 def refused_early(s, limit):
     """529 although the body has not been sent."""
-    s.settimeout(5)
+    s.settimeout(30)
     got = s.recv(65536).decode()
     while "limits" not in got:
         more = s.recv(65536).decode()
@@ -213,6 +213,7 @@ def test_full_limits():
                          ("memory = 1048576; max_body = 1000000;", "limits.memory")):
         for server_class in (Nginx, Lighttpd):
             with Setup(server_class, more="limits = { %s };" % limits) as setup:
+                assert ask(setup).status == 200     # it has started
                 first = begun(setup, 900_000)
                 time.sleep(0.3)
                 refused_early(begun(setup, 900_000), name)
@@ -222,6 +223,7 @@ def test_full_limits():
 
 def test_workers_are_all_taken():
     with Setup(Nginx, more="limits = { workers = 1; };") as setup:
+        assert ask(setup).status == 200     # it has started
         first = begun(setup, 1000)
         time.sleep(0.3)
         answer = ask(setup)

@@ -107,7 +107,9 @@ def leave_in_stream(setup, sock):
     sock.sendall(b"".join(request(setup, body)))
     data = b""
     while data.count(b"on and on") < 3:
-        data += sock.recv(65536)
+        more = sock.recv(65536)
+        assert more, data
+        data += more
 
 
 STAGES = {"in the head": (leave_in_head, 0), "before the body": (leave_before_body, 0),

@@ -43,14 +43,14 @@ class Streaming:
     """A client that reads an endless stream in a thread of its own."""
 
     def __init__(self, setup):
-        self.client = setup.client(timeout=30)
+        self.client = setup.client()
         self.response = self.client.send(
             "POST", "/v1/messages", json.dumps(message(stream=True, model="endless stream")))
         self.data = b""
         self.begun = threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
-        assert self.begun.wait(10), "the stream does not begin"
+        assert self.begun.wait(10 * harness.SLOWNESS), "the stream does not begin"
 
     def read(self):
         try:
@@ -64,7 +64,7 @@ class Streaming:
         except (OSError, ValueError, http.client.HTTPException):
             pass        # however it is cut, it has ended
 
-    def end(self, timeout=15):
+    def end(self, timeout=15 * harness.SLOWNESS):
         """All that came, once the stream has ended."""
         self.thread.join(timeout)
         assert not self.thread.is_alive(), "the stream goes on"
@@ -160,7 +160,7 @@ def test_lighttpd_term():
         setup.server.processes[0].send_signal(signal.SIGTERM)
         stream.end()
         calls_ended(setup)
-        setup.server.processes[0].wait(10)
+        setup.server.processes[0].wait(10 * harness.SLOWNESS)
         wait_for(lambda: not programs(setup), 10, "the program ends")
 
 
@@ -179,7 +179,7 @@ def test_lighttpd_int_and_usr1():
             if sig == signal.SIGUSR1:
                 served_again(setup)
             else:
-                setup.server.processes[0].wait(10)
+                setup.server.processes[0].wait(10 * harness.SLOWNESS)
                 wait_for(lambda: not programs(setup), 10, "the program ends")
 
 
@@ -252,6 +252,7 @@ def test_disk_full():
             assert setup.server.gateway_process.poll() is None
     finally:
         subprocess.run(["umount", "-l", setup.gateway.state], check=False)
+        shutil.rmtree(setup.gateway.dir, ignore_errors=True)    # a mount point could not go before
 
 
 FULL = 256 * 1024       # bytes of the disk
@@ -407,7 +408,7 @@ def test_log_folder_gone():
         setup.server.gateway_process.send_signal(signal.SIGHUP)
         wait_for(lambda: os.path.exists(setup.gateway.log), 5, "the log is there again")
         served(setup)
-        assert os.path.getsize(setup.gateway.log) > 0
+        wait_for(lambda: os.path.getsize(setup.gateway.log) > 0, 5, "it is written")
         assert setup.server.gateway_process.poll() is None
 
 

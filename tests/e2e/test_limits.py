@@ -390,14 +390,14 @@ def test_killed_processes_make_room():
 
 # ---- keys that are taken away ----
 
-def stream_until_taken(change, **settings):
+def stream_until_taken(change, seconds=4, **settings):
     """The last event of a stream whose key is taken away, with the seconds that it took."""
     with Setup(Nginx, access=limited(**settings), ping_interval=30, probe_interval=30) as s:
         go = held(s.upstream)
         client, stream = open_stream(s)
         start = time.monotonic()
         s.gateway.write(access=change)
-        threading.Timer(4, go.set).start()
+        threading.Timer(seconds, go.set).start()
         last = [(n, d) for n, d, _ in stream if n not in (":", "ping")][-1]
         client.close()
         return last, time.monotonic() - start
@@ -408,9 +408,9 @@ def test_streams_of_a_key_that_is_taken_away():
     other = keys('name = "other"; sha256 = "%s";' % sha256("x"))
     for change in (other + end, limited("disabled = true;") + end,
                    keys('name = "limited"; sha256 = "%s";' % sha256("new one")) + end):
-        (name, data), took = stream_until_taken(change, more=end)
+        (name, data), took = stream_until_taken(change, 20, more=end)
         assert name == "error" and data["error"]["type"] == "authentication_error", (name, data)
-        assert took < 3.5, took
+        assert took < 15, took
     (name, _), _ = stream_until_taken(other)
     assert name == "message_stop", "without end_streams it runs to its end"
     (name, _), _ = stream_until_taken(limited("streams = 7;") + end, more=end)
@@ -422,13 +422,13 @@ def test_a_whole_answer_of_a_key_that_is_taken_away():
     end = " end_streams = true;"
     with Setup(Nginx, access=limited() + end) as s:
         done = threading.Event()
-        s.upstream.reset(lambda call: done.wait(5))
+        s.upstream.reset(lambda call: done.wait(60))
         answers = []
         asking = threading.Thread(target=lambda: answers.append(ask(s)))
         asking.start()
         s.upstream.wait_call()
         s.gateway.write(access=keys('name = "x"; sha256 = "%s";' % sha256("x")) + end)
-        asking.join(4)
+        asking.join(40)
         done.set()
         assert answers, "it was not ended"
         refused(answers[0], 401, "authentication_error", '"limited"')
