@@ -5,6 +5,7 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include "access/access.h"
@@ -209,7 +210,13 @@ int gate_enter(const struct config *c, size_t bytes, struct gate_ticket *t,
 	       struct fault *f) MUST_CHECK;
 int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes,
 	      struct fault *f) MUST_CHECK;
-/* limits.memory, or all that a pointer of 32 bits reaches where that is less. */
+/* A number of the configuration as a size: the largest one where it has 32 bits and that is less. */
+static inline size_t api_size(uint64_t n)
+{
+	return n < SIZE_MAX ? (size_t)n : SIZE_MAX;
+}
+
+/* limits.memory in bytes. */
 size_t gate_memory(const struct config *c);
 /* The body was freed; the request itself goes on. */
 void gate_shrink(struct gate_ticket *t, size_t bytes);

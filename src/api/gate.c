@@ -4,7 +4,6 @@
  * runs out of memory.
  */
 #include <stdatomic.h>
-#include <stdint.h>
 
 #include "api/api.h"
 
@@ -34,7 +33,7 @@ static bool reserve(size_t n, size_t max)
 
 size_t gate_memory(const struct config *c)
 {
-	return (uint64_t)c->memory < SIZE_MAX ? (size_t)c->memory : SIZE_MAX;
+	return api_size((uint64_t)c->memory);
 }
 
 int gate_grow(const struct config *c, struct gate_ticket *t, size_t bytes, struct fault *f)

@@ -268,14 +268,6 @@ static void follow_log(const struct config *c)
 	api_trace_setup(c);
 }
 
-/* Four bodies of a gigabyte are more than a size of 32 bits counts. */
-static size_t arena_most(const struct config *c)
-{
-	uint64_t n = ARENA_BASE + ARENA_PER_BODY * (uint64_t)c->max_body;
-
-	return n < SIZE_MAX ? (size_t)n : SIZE_MAX;
-}
-
 void api_handle(void *ctx, struct front *f, bool busy)
 {
 	struct config *config = config_current();
@@ -294,7 +286,8 @@ void api_handle(void *ctx, struct front *f, bool busy)
 
 	follow_log(config);
 	api_tree_begin();
-	arena_init(&arena, arena_most(config));
+	/* Four bodies of a gigabyte are more than a size of 32 bits counts. */
+	arena_init(&arena, api_size(ARENA_BASE + ARENA_PER_BODY * (uint64_t)config->max_body));
 	http_request_init(&request, f, &arena);
 	answer_init(&answer, f, &request);
 	api_trace_begin(&call);

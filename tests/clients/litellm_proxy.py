@@ -207,7 +207,7 @@ class Way(Preset):
     def stream(self, **more):
         """A streamed answer as the message that it makes."""
         made = {}
-        with self.client() as client:
+        with self.client(timeout=60) as client:
             response, events = client.stream(message(model="big", stream=True, **more))
             assert response.status == 200, response.read()
             for name, data, _ in events:

@@ -27,7 +27,7 @@ class Answer:
 class Client:
     """One connection to a web server. prefix is what stands before /v1."""
 
-    def __init__(self, port, prefix="", key=None, timeout=120):
+    def __init__(self, port, prefix="", key=None, timeout=30):
         self.conn = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         if port in TLS:
             self.conn = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout,

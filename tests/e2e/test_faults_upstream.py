@@ -278,7 +278,7 @@ def settings(**more):
     """Short waits; a 200 that comes with the first event, so that errors keep their status."""
     values = dict(probe_interval=30, ping_interval=30,
                   backend="retries = 0; connect_timeout = %d; first_byte_timeout = %d; "
-                  "idle_timeout = %d; timeout = %d;" % (LIMIT, LIMIT, LIMIT, 6 * LIMIT),
+                  "idle_timeout = %d; timeout = %d;" % (LIMIT, LIMIT, LIMIT, 3 * LIMIT),
                   more="limits = { max_event = 1000000; };")
     values.update(more)
     return values
@@ -356,7 +356,7 @@ def unconnected(urls, expected):
         status, said, error, took = ask(setup, name + "/m", stream)
         kind, words = expected[name]
         assert (status, error["type"]) == kind and words in error["message"], (status, error)
-        assert took < 10 * LIMIT, took
+        assert took < LIMIT + 3, took
 
     with Setup(Lighttpd, **settings(backend=backends(urls))) as setup:
         setup.upstream.reset(script)
@@ -415,4 +415,4 @@ def test_a_silent_name_server():
     for status, said, error, took in results:
         assert (status, error["type"]) == LATE, (status, error)
         assert "name was not resolved" in error["message"], error
-        assert took < 10 * LIMIT, took
+        assert took < LIMIT + 3, took

@@ -113,7 +113,7 @@ def test_stop_ends_long_streams_with_an_error():
         client.close()
         assert last[0] == "error" and last[1]["error"]["type"] == "overloaded_error", last
         assert setup.server.gateway_process.wait(harness.SLOWNESS * 5) == 0
-        assert 0.8 < time.monotonic() - start < 15
+        assert 0.8 < time.monotonic() - start < 5
 
 
 def test_reload_while_streaming():
@@ -229,7 +229,7 @@ def test_client_gone_before_the_first_byte():
             send_raw(setup, s)
             setup.upstream.wait_call()
             time.sleep(0.3)
-        assert done.wait(15) and result[0] is not None, result
+        assert done.wait(12) and result[0] is not None and result[0] < 2, result
 
 
 def test_local_access():

@@ -87,7 +87,7 @@ def test_late_200():
         start = time.monotonic()
         response, stream = client.stream(message(stream=True))
         committed = time.monotonic() - start
-        assert response.status == 200 and committed > 0.9, committed
+        assert response.status == 200 and 0.9 < committed < 2, committed
         assert response.headers["x-accel-buffering"] == "no"
         assert "no-transform" in response.headers["cache-control"], response.headers
         names = []
@@ -135,7 +135,7 @@ def test_open_but_silent():
         assert next(stream)[0] == ":"
         client.cut()
         harness.wait_for(lambda: gone, 10, "the call ends")
-    assert gone[0] is not None and gone[0] < 20, gone
+    assert gone[0] is not None and gone[0] < 5, gone
 
 
 def test_error_in_an_open_stream():
@@ -219,7 +219,7 @@ def test_client_gone_before_the_head():
                 took = left_in(setup, result, server_class.gone_after)
         except harness.Skip:
             continue
-        assert result[0] is not None and took <= 2 * server_class.gone_after + 1, \
+        assert result[0] is not None and took <= server_class.gone_after + 1, \
             (server_class.name, took)
 
 
@@ -295,7 +295,7 @@ def test_client_gone_while_connecting():
             time.sleep(0.5)
             start = time.monotonic()
         harness.wait_for(lambda: logged_gone(setup), 3, "it is noticed")
-        assert time.monotonic() - start < 8
+        assert time.monotonic() - start < 1
     with Setup(Lighttpd, base_url=url, commit_after=0) as setup:
         with setup.client() as client:
             _, stream = client.stream(message(stream=True))
@@ -303,7 +303,7 @@ def test_client_gone_while_connecting():
             client.cut()
         start = time.monotonic()
         harness.wait_for(lambda: logged_gone(setup), 5, "it is noticed")
-        assert time.monotonic() - start < 8
+        assert time.monotonic() - start < 3
     for s in fill + [listener]:
         s.close()
 
@@ -339,7 +339,7 @@ def test_connect_timeout():
     with Setup(Nginx, base_url="http://127.0.0.1:%d/v1" % listener.getsockname()[1],
                backend="retries = 0; connect_timeout = 1;") as setup:
         text, took = timed_out(setup)
-    assert "connect_timeout" in text and "within 1 s" in text and took < 10, (text, took)
+    assert "connect_timeout" in text and "within 1 s" in text and took < 2.5, (text, took)
     for s in fill + [listener]:
         s.close()
 
@@ -347,7 +347,7 @@ def test_connect_timeout():
 def test_first_byte_timeout():
     with Setup(Nginx, backend="retries = 0; first_byte_timeout = 1;") as setup:
         text, took = timed_out(setup, lambda call: time.sleep(5))
-    assert "first_byte_timeout" in text and took < 10, (text, took)
+    assert "first_byte_timeout" in text and took < 2.5, (text, took)
 
 
 def test_idle_timeout():
@@ -363,7 +363,7 @@ def test_idle_timeout():
 
     with Setup(Nginx, probe_interval=5, backend="retries = 0; idle_timeout = 1;") as setup:
         text, took = timed_out(setup, script)
-        assert "idle_timeout" in text and took < 10, (text, took)
+        assert "idle_timeout" in text and took < 2.5, (text, took)
         setup.upstream.reset(half)
         with setup.client() as client:
             names, error = last_error(client.stream(message(stream=True))[1])
@@ -383,7 +383,7 @@ def test_total_timeout():
         names, error = last_error(client.stream(message(stream=True))[1])
         took = time.monotonic() - start
     assert error["type"] == "timeout_error" and "(backends.test.timeout)" in error["message"], error
-    assert 0.8 < took < 10, took
+    assert 0.8 < took < 2.5, took
 
 
 def test_refused_connection():
@@ -401,12 +401,12 @@ def test_retries_before_content():
             script, times = failing(1, status)
             setup.upstream.reset(script)
             assert ask(setup).status == 200, status
-            assert len(times) == 2 and times[1] - times[0] > 0.3, times
+            assert len(times) == 2 and 0.3 < times[1] - times[0] < 1.5, times
         script, times = failing(9)
         setup.upstream.reset(script)
         answer = ask(setup)
         assert answer.status == 500 and len(times) == 3, (answer.status, times)
-        assert times[2] - times[1] > 0.7, "the pause does not grow"
+        assert times[2] - times[1] > times[1] - times[0], "the pause does not grow"
 
 
 def test_no_retry_of_what_stays_wrong():
@@ -493,22 +493,23 @@ def test_retry_after():
         script, times = failing(1, 429, [("retry-after", "2")])
         setup.upstream.reset(script)
         assert ask(setup).status == 200
-        assert times[1] - times[0] > 1.9, times
+        assert 1.9 < times[1] - times[0] < 3, times
         for value, passed in (("6", "6"), ("6.5", "7"), ("120", "120")):
             script, times = failing(9, 429, [("retry-after", value)])
             setup.upstream.reset(script)
             start = time.monotonic()
             answer = ask(setup)
             assert answer.status == 429 and answer.headers["retry-after"] == passed, answer.headers
-            assert len(times) == 1 and time.monotonic() - start < 5
+            assert len(times) == 1 and time.monotonic() - start < 1
 
 
 def test_the_last_word_is_the_backends():
     """A retry for which no time is left is not begun: the backend's own error stays."""
     def script(call):
-        call.whole(503, {"error": {"message": "scripted failure"}}, [("retry-after", "4")])
+        time.sleep(0.8)
+        call.whole(503, {"error": {"message": "scripted failure"}})
 
-    with Setup(Nginx, backend="retries = 3; timeout = 3;") as setup:
+    with Setup(Nginx, backend="retries = 3; timeout = 1;") as setup:
         setup.upstream.reset(script)
         answer = ask(setup)
         assert len(setup.upstream.calls) == 1
@@ -518,11 +519,13 @@ def test_the_last_word_is_the_backends():
 def test_no_expect():
     """libcurl would ask for 100-continue with bodies over 1 MB, and wait a second for it."""
     with Setup(Nginx) as setup:
+        start = time.monotonic()
         with setup.client() as client:
             _, stream = client.stream(message("x" * 3_000_000, stream=True))
             assert text_of(stream) == "Hello there"
+        took = time.monotonic() - start
         sent = setup.upstream.calls[0]
-    assert "expect" not in sent.headers, sent.headers
+    assert "expect" not in sent.headers and took < 0.9, (sent.headers, took)
     assert len(sent.body) > 3_000_000
 
 

@@ -70,7 +70,8 @@ def run(program):
              "--header", "x-api-key: " + harness.KEY, "--checks", ",".join(CHECKS),
              "--phases", "coverage,fuzzing", "--max-examples", EXAMPLES,
              "--generation-deterministic", "--no-shrink",
-             "--request-timeout", "60", "--continue-on-failure", "--output-sanitize", "false", "--no-color",
+             "--request-timeout", "60", "--continue-on-failure", "--output-sanitize", "false",
+             "--no-color",
              # It asks the backends each time: test_openapi.py does that once.
              "--exclude-path", "/doctor"],
             cwd=world.gateway.dir, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
