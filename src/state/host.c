@@ -129,11 +129,13 @@ static struct health_slot *slot_of(const char *backend)
 bool host_health_claim(const char *backend, int64_t interval_ms)
 {
 	struct health_slot *s = slot_of(backend);
-	int64_t now = clock_wall_ms(), last;
+	int64_t last, now;
 
 	if (!s)
 		return false;
+	/* In this order: what a rival claims after our look at the clock lies in our future. */
 	last = atomic_load(&s->claimed);
+	now = clock_wall_ms();
 	/* A time in the future is a clock that was set back. */
 	if (last && last <= now && now - last < interval_ms)
 		return false;

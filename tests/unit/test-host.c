@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +19,21 @@
 #define PROCESSES 12
 
 static char dir[64], file[96];
+static time_t ahead;               /* seconds, of the real time */
+static void (*after_look)(void);   /* what others do as soon as we have looked at the clock */
+
+/* In place of the system's. */
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	void (*then)(void) = after_look;
+
+	timespec_get(t, TIME_UTC);
+	t->tv_sec += ahead;
+	after_look = NULL;
+	if (then)
+		then();
+	return 0;
+}
 
 static int setup(void **state)
 {
@@ -78,8 +94,26 @@ static void test_race(void **state)
 	assert_int_equal(host_open(dir), 0);
 	assert_int_equal(race(60000), 1);
 	assert_int_equal(race(60000), 0);
-	sleep(1);
-	assert_int_equal(race(1000), 1);
+	ahead = 61;
+	assert_int_equal(race(60000), 1);
+	ahead = -3600;
+	assert_int_equal(race(60000), 1);
+	ahead = 0;
+}
+
+static void rival(void)
+{
+	usleep(2000);
+	assert_true(host_health_claim("lab", 60000));
+}
+
+/* Whoever was put aside between its look at the clock and its look at the table has lost. */
+static void test_late(void **state)
+{
+	assert_int_equal(host_open(dir), 0);
+	after_look = rival;
+	assert_false(host_health_claim("lab", 60000));
+	assert_null(after_look);
 }
 
 static void test_shared_result(void **state)
@@ -227,6 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_result, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_earlier_version, setup, teardown),
