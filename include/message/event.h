@@ -54,6 +54,7 @@ enum stop_reason {
 	STOP_PAUSE_TURN,
 	STOP_REFUSAL,
 	STOP_CONTEXT_WINDOW,
+	STOP_COMPACTION,
 };
 const char *stop_reason_name(enum stop_reason r);       /* "end_turn" …; NULL for STOP_NOT_GIVEN */
 

@@ -53,6 +53,7 @@ static const struct { const char *name; enum stop_reason reason; } reasons[] = {
 	{ "pause_turn", STOP_PAUSE_TURN },
 	{ "refusal", STOP_REFUSAL },
 	{ "model_context_window_exceeded", STOP_CONTEXT_WINDOW },
+	{ "compaction", STOP_COMPACTION },
 };
 
 static enum stop_reason reason_of(struct span s)
@@ -255,6 +256,59 @@ static enum flow send_held(struct anthropic_decoder *d, struct sink *s)
 	return flow;
 }
 
+/* Whether an object has a member of this name; names are compared as text. */
+static bool has_member(struct span obj, struct span name)
+{
+	struct scan it;
+	struct span key;
+
+	if (!json_each_member(obj, &it))
+		return false;
+	while (scan_member(&it, &key)) {
+		if (span_eq(key, name))
+			return true;
+		scan_any(&it);
+	}
+	return false;
+}
+
+/* Adds the members of an object but its "type" and those that `but` has as well. */
+static void put_members(struct buf *b, struct span obj, struct span but)
+{
+	struct scan it;
+	struct span key;
+
+	if (!json_each_member(obj, &it))
+		return;
+	while (scan_member(&it, &key)) {
+		struct span value = scan_any(&it);
+
+		if (span_is(key, "type") || has_member(but, key))
+			continue;
+		buf_puts(b, ",");
+		span_put_string(b, key);
+		buf_puts(b, ":");
+		span_put_value(b, value);
+	}
+}
+
+/* A delta of a kind that this program has no name for (compaction_delta) carries final values: they
+ * take the place of the held block's own. */
+static enum flow hold_members(struct anthropic_decoder *d, struct span delta)
+{
+	struct buf made;
+
+	buf_init(&made, 0);
+	buf_puts(&made, "{\"type\":");
+	span_put_value(&made, json_get(d->block, "type"));
+	put_members(&made, d->block, delta);
+	put_members(&made, delta, SPAN_ABSENT);
+	buf_puts(&made, "}");
+	d->block = made.failed ? SPAN_ABSENT : span_json(arena_str(d->c->arena, buf_str(&made)));
+	buf_release(&made);
+	return d->block.p ? FLOW_GO : FLOW_ABORT;
+}
+
 static enum flow send_citations(struct sink *s, struct span citations)
 {
 	struct scan it;
@@ -335,7 +389,7 @@ static enum flow send_delta(struct anthropic_decoder *d, struct sink *s, struct 
 			return sink_tool(s, EVENT_TOOL_DELTA, key, SPAN_ABSENT, SPAN_ABSENT, v);
 		return sink_text(s, kinds[i].event, v);
 	}
-	return FLOW_GO;
+	return d->open == EVENT_BLOCK ? hold_members(d, delta) : FLOW_GO;
 }
 
 static const char *const known_delta[] = { "stop_reason", "stop_sequence", NULL };

@@ -337,7 +337,8 @@ enum stop_reason writer_final_stop(const struct writer *w)
 	case STOP_SEQUENCE:
 		return w->stop;
 	case STOP_PAUSE_TURN:
-		return w->tool ? STOP_TOOL_USE : STOP_PAUSE_TURN;
+	case STOP_COMPACTION:
+		return w->tool ? STOP_TOOL_USE : w->stop;
 	default:
 		return w->tool ? STOP_TOOL_USE : STOP_END_TURN;
 	}

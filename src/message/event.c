@@ -16,6 +16,7 @@ const char *stop_reason_name(enum stop_reason r)
 		[STOP_PAUSE_TURN] = "pause_turn",
 		[STOP_REFUSAL] = "refusal",
 		[STOP_CONTEXT_WINDOW] = "model_context_window_exceeded",
+		[STOP_COMPACTION] = "compaction",
 	};
 
 	return (size_t)r < sizeof(names) / sizeof(*names) ? names[r] : NULL;

@@ -149,7 +149,7 @@ REQUESTS = {
 # ---- answers ----
 
 STOP_REASONS = ["end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal",
-                "model_context_window_exceeded"]
+                "model_context_window_exceeded", "compaction"]
 ERROR_TYPES = ["invalid_request_error", "authentication_error", "billing_error",
                "permission_error", "not_found_error", "conflict_error", "request_too_large",
                "rate_limit_error", "api_error", "timeout_error", "overloaded_error"]

@@ -296,6 +296,7 @@ static void test_stop_reasons(void **state)
 		{ STOP_REFUSAL, false, "refusal" },
 		{ STOP_PAUSE_TURN, false, "pause_turn" },
 		{ STOP_CONTEXT_WINDOW, false, "model_context_window_exceeded" },
+		{ STOP_COMPACTION, false, "compaction" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
