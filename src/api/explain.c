@@ -1,8 +1,8 @@
 /*
  * `messages.fcgi --route < request.json`: what the router makes of a request, rule by rule, without
  * a call to any backend. Headers that rules ask for are given with --header; `x-key: NAME` (with
- * what that key may use) and `x-group: NAME` stand for the client's access key, `x-path: NAME` for
- * a path /b/NAME.
+ * its group and what that key may use) and `x-group: NAME` stand for the client's access key,
+ * `x-path: NAME` for a path /b/NAME.
  */
 #include <string.h>
 #include <strings.h>
@@ -96,15 +96,27 @@ static const struct access_key *key_named(const struct config *c, const char *na
 	return NULL;
 }
 
+/* Its holder would be told so before any rule is asked. */
+static bool out_of_use(const struct access_key *k, FILE *out)
+{
+	if (!k || access_good(k))
+		return false;
+	fprintf(out, "refused: 401 authentication_error: The key \"%s\" %s.\n", k->name,
+		k->disabled ? "is disabled" : "has expired");
+	return true;
+}
+
 static int explain(const struct config *c, const struct message_request *r,
 		   const char *const *headers, struct arena *a, FILE *out)
 {
+	const char *name = given(headers, "x-key"), *group = given(headers, "x-group");
+	const struct access_key *key = key_named(c, name);
 	struct route_ask ask = {
 		.model = r->model_name,
 		.request = r,
 		.tokens = ask_estimate,
-		.key = given(headers, "x-key"),
-		.group = given(headers, "x-group"),
+		.key = name,
+		.group = group || !key ? group : key->group,
 		.agent = given(headers, "x-claude-code-agent-id"),
 		.request_class = given(headers, "x-claude-code-request-class"),
 		.session = given(headers, "x-claude-code-session-id"),
@@ -117,10 +129,13 @@ static int explain(const struct config *c, const struct message_request *r,
 
 	fprintf(out, "model: %s\nestimate: %lld tokens\n", r->model_name,
 		(long long)estimate_tokens(r, true));
+	if (name && c->nkeys && !key)
+		fprintf(out, "key: none has the name \"%s\"\n", name);
+	if (out_of_use(key, out))
+		return 1;
 	if (c->nroutes)
 		fprintf(out, "routes:\n");
-	if (route_decide(c, &ask, a, &chain, &f) ||
-	    limits_chain(key_named(c, ask.key), ask.model, &chain, &f)) {
+	if (route_decide(c, &ask, a, &chain, &f) || limits_chain(key, ask.model, &chain, &f)) {
 		fprintf(out, "refused: %d %s: %s\n", f.status, f.type, f.message);
 		return 1;
 	}

@@ -156,10 +156,11 @@ static void add_status(struct findings *l, const struct job *j)
 	redact(said, sizeof(said), finding_plain(l, j->fault.message, b->name), b->api_key);
 	finding_add(l, meanings[i].level, area_of(l, b), meanings[i].id,
 		    finding_text(l, "%s answered %d: %s.%s%s%s", b->base_url, status,
-				 meanings[i].what, *said ? " It says: " : "", said,
+				 meanings[i].what,
 				 b->api_key_from && (status == 401 || status == 403)
 					 ? finding_text(l, " The key is from %s.", b->api_key_from)
-					 : ""),
+					 : "",
+				 *said ? " It says: " : "", said),
 		    status < 500 && meanings[i].level == FINDING_ERROR
 			    ? "Requests to this backend fail."
 			    : NULL,

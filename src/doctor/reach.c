@@ -10,12 +10,25 @@
 
 #define SOON_SECONDS (14 * 86400) /* a public certificate is renewed well before */
 
+/* What is said of a failed call, for a web server: it is no backend and has no backend's settings. */
+static const char *of_server(struct findings *l, const char *message)
+{
+	static const char *const ends[] = { ". Which are is said by backends.", " (backends.",
+					    ". Check its base_url" };
+	const char *said = finding_plain(l, message, "web server"), *end;
+
+	if (str_starts(str_of(said), "backend web server "))
+		said = finding_text(l, "the %s", said + strlen("backend "));
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if ((end = strstr(said, ends[i])))
+			return finding_text(l, "%.*s.", (int)(end - said), said);
+	return said;
+}
+
 static void unreachable(struct web *w)
 {
 	const struct ask *a = &w->ask;
 	const char *todo = "Start the web server, or correct the base URL.";
-	const char *said = finding_plain(w->l, a->fault.message, "web server");
-	const char *end = strstr(said, ". Trusted are ");
 
 	if (a->report.lost == LOST_NAME)
 		todo = "Correct the host in the base URL, or its entry in the DNS.";
@@ -26,8 +39,8 @@ static void unreachable(struct web *w)
 	else if (a->report.lost == LOST_CONNECT_TIME)
 		todo = "A firewall drops the connection: open the port to clients.";
 	finding_add(w->l, FINDING_ERROR, WEB_AREA, "web.unreachable",
-		    finding_text(w->l, "%s can't be reached: %.*s", w->place.base,
-				 end ? (int)(end - said) + 1 : (int)strlen(said), said),
+		    finding_text(w->l, "%s can't be reached: %s", w->place.base,
+				 of_server(w->l, a->fault.message)),
 		    "Clients get no answer at all.", todo);
 }
 

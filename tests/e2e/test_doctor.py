@@ -310,7 +310,9 @@ def test_doctor_backend_unauthorized():
     try:
         found = findings(gateway, status=1)
         key = of_backend(found)["backend.key"]
-        assert "answered 401" in key["finding"] and "messages.conf" in key["finding"], key
+        assert "answered 401" in key["finding"], key
+        assert "refuses the key. The key is from" in key["finding"], key
+        assert "messages.conf" in key["finding"], key
         assert "upstream-secret" not in json.dumps(found)
     finally:
         gateway.close()
@@ -527,15 +529,20 @@ def test_doctor_readiness():
 def test_doctor_untrusted_server():
     """Clients refuse a certificate of our own, and so does the doctor."""
     with tempfile.TemporaryDirectory() as folder:
-        upstream = TlsUpstream(*certificate(folder))
+        upstream, mute = TlsUpstream(*certificate(folder)), Upstream()
         gateway = Gateway(upstream)
         try:
             found = of_web(findings(gateway, "https://127.0.0.1:%d" % upstream.port, status=1))
             assert set(found) == {"web.unreachable"}, found
             assert "not trusted" in found["web.unreachable"]["finding"], found
+            assert "backends." not in found["web.unreachable"]["finding"], found
             assert "NODE_EXTRA_CA_CERTS" in found["web.unreachable"]["do"], found
             found = of_web(findings(gateway, "http://127.0.0.1:%d" % closed_port(), status=1))
             assert "refused the connection" in found["web.unreachable"]["finding"], found
+            mute.reset(lambda call: setattr(call, "keep", False))
+            found = of_web(findings(gateway, "http://127.0.0.1:%d" % mute.port, status=1))
+            assert ": the web server closed the connection" in found["web.unreachable"]["finding"], found
         finally:
             gateway.close()
             upstream.close()
+            mute.close()

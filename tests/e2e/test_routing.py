@@ -535,3 +535,21 @@ def test_log_and_route_command():
                               input=json.dumps(message(model="nobody")), text=True,
                               capture_output=True, env=harness.clean_env(), timeout=10)
         assert done.returncode == 1 and "404 not_found_error" in done.stdout, done
+
+
+def test_route_command_of_a_key():
+    """What that key would get: by its group, and nothing when it is out of use."""
+    rules = ('routes = ( { name = "mine"; when = { group = "build"; }; to = "test/one"; },'
+             ' { to = "test/two"; } );')
+    access = '''keys = ( { name = "ci"; group = "build"; sha256 = "%s"; },
+        { name = "old"; disabled = true; sha256 = "%s"; } );''' % ("1" * 64, "2" * 64)
+    with Pair(Lighttpd, rules, access=access) as s:
+        def route(name):
+            return subprocess.run([s.gateway.program, "--config", s.gateway.config, "--route",
+                                   "--header", "x-key: " + name], input=json.dumps(message()),
+                                  text=True, capture_output=True, env=harness.clean_env(),
+                                  timeout=10)
+
+        assert 'rule: routes[0] "mine"' in route("ci").stdout, route("ci")
+        assert route("old").returncode == 1 and "is disabled" in route("old").stdout, route("old")
+        assert 'none has the name "nobody"' in route("nobody").stdout, route("nobody")
