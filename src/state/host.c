@@ -189,8 +189,14 @@ static struct breaker_slot *take_over(uint64_t name)
 
 		if (seen == name)
 			return s;
-		if (!is_stale(s) || !atomic_compare_exchange_strong(&s->name, &seen, name))
+		if (!is_stale(s))
 			continue;
+		if (!atomic_compare_exchange_strong(&s->name, &seen, name)) {
+			/* Taken just now, maybe for the same name. */
+			if (seen == name)
+				return s;
+			continue;
+		}
 		atomic_store(&s->of, 0);
 		atomic_store(&s->word, BREAKER_WELL);
 		atomic_store(&s->error, 0);

@@ -356,6 +356,37 @@ static void test_full(void **state)
 	assert_false(host_health_claim("one-too-many", 1000));
 }
 
+static const struct breaker_rule rule = { .failures = 3, .cooldown_ms = 1000,
+					  .cooldown_max_ms = 60000 };
+static const struct host_error some_error = { .wall_ms = 1, .status = 429 };
+
+static void rest_elsewhere(void)
+{
+	host_breaker_rest("new", 60000, &rule, &some_error);
+}
+
+/* Two that need a slot of a full table for the same name at once get the same one. */
+static void test_full_of_breakers(void **state)
+{
+	struct host_error e;
+	struct breaker b;
+	char name[16];
+
+	assert_int_equal(host_open(NULL), 0);
+	for (int i = 0; i < 256; i++) {
+		snprintf(name, sizeof(name), "b%d", i);
+		host_breaker_rest(name, 1000, &rule, &some_error);
+	}
+	ahead = 3 * 3600;
+	after_look = rest_elsewhere;
+	host_breaker_rest("new", 600000, &rule, &some_error);
+	assert_null(after_look);
+	host_breaker_get("new", &b, &e);
+	assert_int_equal(e.count, 2);
+	assert_true(b.until > (time(NULL) + ahead + 300) * 1000LL);
+	ahead = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +394,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_result, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_result_of_its_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_of_breakers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_earlier_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replaced_once, setup, teardown),
