@@ -375,6 +375,7 @@ static void a_day_that_came_again(void **state)
 }
 
 static void (*after_close)(void);
+static int closes;                      /* before that one */
 
 /* In place of the system's. */
 int close(int fd)
@@ -382,9 +383,10 @@ int close(int fd)
 	int rc = (int)syscall(SYS_close, fd), saved = errno;
 	void (*then)(void) = after_close;
 
-	after_close = NULL;
-	if (then)
+	if (then && closes-- == 0) {
+		after_close = NULL;
 		then();
+	}
 	errno = saved;
 	return rc;
 }
@@ -408,10 +410,45 @@ static void a_folder_that_goes_meanwhile(void **state)
 	struct trace_place p = place(1 << 20, 100);
 
 	assert_int_equal(put(&p, TRACE_OWN, "{}\n", NOON - DAY), 0);
+	closes = 0;
 	after_close = remove_the_last;
 	assert_int_equal(put(&p, TRACE_OWN, "{}\n", NOON), 0);
 	assert_null(after_close);
 	assert_true(exists("debug/server_0123456789ab/errors_2026-11-22.jsonl"));
+}
+
+#define OWN_FILE "debug/server_0123456789ab/errors_2026-11-21.jsonl"
+
+static void compress_it(void)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_tidied t;
+
+	p.compress = true;
+	assert_int_equal(store_tidy(&p, 5, NOON, 1000, &t), 0);
+	assert_int_equal(t.packed, 1);
+}
+
+/* Another process compresses a file that was just listed: with the second folder that is closed. */
+static void a_file_compressed_meanwhile(void **state)
+{
+	struct trace_query q = { .limit = 10, .budget_ms = 5000, .all = true };
+	struct trace_place p = place(1 << 20, 100);
+	struct buf b;
+	size_t found;
+
+	if (!store_packs())
+		skip();
+	put(&p, TRACE_OWN, "{\"time\":\"2026-11-21T12:00:00.000000Z\",\"n\":1}\n", NOON - DAY);
+	age_file(OWN_FILE);
+	buf_init(&b, 0);
+	closes = 1;
+	after_close = compress_it;
+	assert_int_equal(query_errors(&p, &q, &b, &found), 0);
+	assert_null(after_close);
+	assert_true(exists(OWN_FILE ".gz"));
+	assert_int_equal(found, 1);
+	buf_release(&b);
 }
 
 static void what_cannot_be_written_harms_nothing(void **state)
@@ -989,6 +1026,7 @@ int main(void)
 		TEST(what_is_over_is_compressed),
 		TEST(a_day_that_came_again),
 		TEST(a_folder_that_goes_meanwhile),
+		TEST(a_file_compressed_meanwhile),
 		TEST(what_cannot_be_written_harms_nothing),
 		TEST(folders_that_are_links),
 		TEST(credentials_are_taken_out),
