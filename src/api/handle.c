@@ -4,6 +4,7 @@
  * API's own error shape.
  */
 #include <cjson/cJSON.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -252,20 +253,24 @@ static void dispatch(struct api_call *c)
 		account_log(c, rt && rt->quiet);
 }
 
-/* A reloaded configuration may log elsewhere; the first request after it makes that so. */
+/* A reloaded configuration may log elsewhere; the first request after it makes that so. The first
+ * generation is that of the start. While one request is at it, which may take its time, the others
+ * go on; whose settings are older is too late. */
 static void follow_log(const struct config *c)
 {
-	static _Atomic int64_t followed;
-	int64_t was = atomic_load(&followed);
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static _Atomic int64_t followed = 1;
 	int level = log_level_of(str_of(c->log_level));
 
-	if (was >= c->generation || !atomic_compare_exchange_strong(&followed, &was, c->generation))
+	if (atomic_load(&followed) >= c->generation || pthread_mutex_trylock(&lock))
 		return;
-	if (!was)
-		return;
-	log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
-		  c->log_dest ? c->log_dest : "stderr");
-	api_trace_setup(c);
+	if (atomic_load(&followed) < c->generation) {
+		log_setup(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level,
+			  c->log_dest ? c->log_dest : "stderr");
+		api_trace_setup(c);
+		atomic_store(&followed, c->generation);
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 void api_handle(void *ctx, struct front *f, bool busy)

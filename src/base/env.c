@@ -56,21 +56,30 @@ const char *env_get(const char *name)
 	return k ? k->value : v;
 }
 
-void env_wipe(const char *name)
+/* The lock is held: what another thread is wiping would be kept as what is left of it. */
+static void move(char *v)
 {
-	char *v = getenv(name);
-	size_t n = v ? strlen(v) : 0;
+	size_t n = strlen(v);
 	struct kept *k = n ? malloc(sizeof(*k) + n + 1) : NULL;
 
 	if (!k)
 		return;
 	memcpy(k->value, v, n + 1);
 	k->place = v;
-	pthread_mutex_lock(&kept_lock);
 	k->next = kept;
 	kept = k;
-	pthread_mutex_unlock(&kept_lock);
 	os_wipe(v, n);
+}
+
+void env_wipe(const char *name)
+{
+	char *v = getenv(name);
+
+	if (!v)
+		return;
+	pthread_mutex_lock(&kept_lock);
+	move(v);
+	pthread_mutex_unlock(&kept_lock);
 }
 
 const char *env_secret(const char *name)

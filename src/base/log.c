@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -27,7 +28,8 @@ enum log_kind { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE, LOG_TO_NOWHERE };
 static _Atomic int log_level = LOG_LEVEL_INFO;
 static _Atomic int log_kind = LOG_TO_STDERR;
 static _Atomic int log_fd = STDERR_FILENO;
-static char *log_path;  /* set by log_setup, which runs in one thread at a time */
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER; /* of who sets it up or opens it again */
+static char *log_path;
 
 static const struct level_name {
 	const char *name;
@@ -125,7 +127,7 @@ static int setup_file(const char *path)
 	return 0;
 }
 
-int log_setup(enum log_level level, const char *dest)
+static int set_up(enum log_level level, const char *dest)
 {
 	atomic_store(&log_level, (int)level);
 	if (strcmp(dest, "stderr") == 0) {
@@ -141,10 +143,22 @@ int log_setup(enum log_level level, const char *dest)
 	return 0;
 }
 
+int log_setup(enum log_level level, const char *dest)
+{
+	int rc;
+
+	pthread_mutex_lock(&log_lock);
+	rc = set_up(level, dest);
+	pthread_mutex_unlock(&log_lock);
+	return rc;
+}
+
 void log_reopen(void)
 {
+	pthread_mutex_lock(&log_lock);
 	if (atomic_load(&log_kind) == LOG_TO_FILE && file_open(log_path) < 0)
 		log_error("log file %s can't be opened again: %s", log_path, strerror(errno));
+	pthread_mutex_unlock(&log_lock);
 }
 
 static int syslog_priority(enum log_level level)

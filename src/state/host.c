@@ -145,10 +145,12 @@ bool host_health_claim(const char *backend, int64_t interval_ms)
 void host_health_get(const char *backend, struct host_health *out)
 {
 	struct health_slot *s = slot_of(backend);
+	/* In this order, the other one than host_health_put's: the first result is never missed. */
+	int64_t checked = s ? atomic_load(&s->checked) : 0;
 	uint64_t r = s ? atomic_load(&s->result) : 0;
 
 	*out = (struct host_health){
-		.checked_wall_ms = s ? atomic_load(&s->checked) : 0,
+		.checked_wall_ms = checked,
 		.latency_ms = (int32_t)((int64_t)(r >> 32) - 1),
 		.status = (int32_t)((r >> 1) & 0xffff),
 		.reachable = r & 1,
@@ -187,8 +189,14 @@ static struct breaker_slot *take_over(uint64_t name)
 
 		if (seen == name)
 			return s;
-		if (!is_stale(s) || !atomic_compare_exchange_strong(&s->name, &seen, name))
+		if (!is_stale(s))
 			continue;
+		if (!atomic_compare_exchange_strong(&s->name, &seen, name)) {
+			/* Taken just now, maybe for the same name. */
+			if (seen == name)
+				return s;
+			continue;
+		}
 		atomic_store(&s->of, 0);
 		atomic_store(&s->word, BREAKER_WELL);
 		atomic_store(&s->error, 0);

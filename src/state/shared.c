@@ -6,11 +6,22 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/ids.h"
 #include "base/os.h"
+
+static int close_but(int fd, int rc)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+	return rc;
+}
 
 static bool is_ours(int fd, const struct shared_head *head)
 {
@@ -24,15 +35,16 @@ static bool is_ours(int fd, const struct shared_head *head)
 	       memcmp(&seen, head, sizeof(seen)) == 0;
 }
 
-/* The file as it stands; -1 with *fresh when it is missing or not ours to use. */
-static int open_existing(const char *path, const struct shared_head *head, bool *fresh)
+/* The file as it stands; -1 with errno when it is missing, or with *other when it is not ours to
+ * use. */
+static int open_existing(const char *path, const struct shared_head *head, int *other)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	*fresh = fd < 0 ? errno == ENOENT : true;
+	*other = -1;
 	if (fd < 0 || is_ours(fd, head))
 		return fd;
-	close(fd);
+	*other = fd;
 	return -1;
 }
 
@@ -73,21 +85,42 @@ static int make_fresh(const char *path, const struct shared_head *head, bool rep
 		unlink(tmp);
 		errno = saved;
 	}
-	close(fd);
-	return rc;
+	return close_but(fd, rc);
 }
 
-/* Processes may start afresh at once: the first one's file is everybody's. A file that is still
- * not ours at the second look is replaced. */
+static bool has_name(int fd, const char *path)
+{
+	struct stat held, named;
+
+	return fstat(fd, &held) == 0 && lstat(path, &named) == 0 && held.st_dev == named.st_dev &&
+	       held.st_ino == named.st_ino;
+}
+
+/* Replaces a file that is not ours to use, unless another process has done so. It is locked
+ * meanwhile: who has looked before would else replace the new one too, and each had its own. Nobody
+ * waits for more than a second for one that was stopped half way. */
+static int replace(int fd, const char *path, const struct shared_head *head)
+{
+	static const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	int rc = 0;
+
+	for (int i = 0; i < 100 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK; i++)
+		nanosleep(&pause, NULL);
+	if (has_name(fd, path))
+		rc = make_fresh(path, head, true);
+	return close_but(fd, rc);
+}
+
+/* Processes may start afresh at once: the first one's file is everybody's. */
 int shared_open(const char *path, const struct shared_head *head)
 {
 	for (int tries = 0; tries < 3; tries++) {
-		bool fresh;
-		int fd = open_existing(path, head, &fresh);
+		int other, fd = open_existing(path, head, &other);
 
 		if (fd >= 0)
 			return fd;
-		if (!fresh || make_fresh(path, head, tries > 0) < 0)
+		if (other >= 0 ? replace(other, path, head) < 0 :
+				 errno != ENOENT || make_fresh(path, head, false) < 0)
 			return -1;
 	}
 	return -1;

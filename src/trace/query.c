@@ -100,23 +100,36 @@ static bool read_packed(struct reader *r, int fd)
 	return more;
 }
 
+/* Another process may have compressed it since it was listed. */
+static int open_listed(int folder, const struct trace_file *f, bool *packed)
+{
+	char name[sizeof(f->name) + 3];
+	int fd = store_open(folder, f->name);
+
+	if (fd >= 0 || errno != ENOENT || f->packed)
+		return fd;
+	*packed = true;
+	snprintf(name, sizeof(name), "%s.gz", f->name);
+	return store_open(folder, name);
+}
+
 static bool read_file(struct reader *r, const struct trace_place *p, const struct trace_file *f,
 		      char *room)
 {
+	bool more, packed = f->packed;
 	int folder, fd;
-	bool more;
 
 	if (!in_bounds(r))
 		return true;
 	folder = store_folder(p, f);
-	fd = folder < 0 ? -1 : store_open(folder, f->name);
+	fd = folder < 0 ? -1 : open_listed(folder, f, &packed);
 	if (fd < 0)
 		note_problem(r);
 	if (folder >= 0)
 		close(folder);
 	if (fd < 0)
 		return true;
-	if (f->packed)
+	if (packed)
 		return read_packed(r, fd);
 	more = read_plain(r, fd, room);
 	close(fd);

@@ -228,17 +228,22 @@ int store_append(const struct trace_place *p, enum trace_kind kind, struct str l
 		 int64_t wall_ms, bool *untidy)
 {
 	char name[48], day[16];
-	int folder = open_place(p, kind, p->instance, false), fd, rc;
+	int fd = -1, rc;
 	bool made = false;
 	ssize_t n;
 
-	if (folder < 0 && errno == ENOENT)
-		folder = open_place(p, kind, p->instance, true);
-	if (folder < 0)
-		return -1;
 	put_time(day, sizeof(day), "%Y-%m-%d", wall_ms);
 	snprintf(name, sizeof(name), "%s%s.jsonl", kinds[kind].prefix, day);
-	fd = close_but(folder, open_for(p, folder, name, line.n, wall_ms, &made, untidy));
+	/* The folder is made where there is none, or where it went with its last file just now. */
+	for (int make = 0; fd < 0 && make < 2; make++) {
+		int folder = open_place(p, kind, p->instance, make);
+
+		if (folder >= 0)
+			fd = close_but(folder, open_for(p, folder, name, line.n, wall_ms, &made,
+							untidy));
+		if (fd < 0 && errno != ENOENT)
+			return -1;
+	}
 	if (fd < 0)
 		return -1;
 	n = write(fd, line.p, line.n);

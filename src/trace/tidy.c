@@ -81,6 +81,29 @@ static int pack(int folder, int from, const char *to)
 	return gzclose(z) != Z_OK || n < 0 ? -1 : rc;
 }
 
+static uint32_t number(const unsigned char *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* Is it what the other file was compressed from? That one ends with a sum and the length of what is
+ * in it (RFC 1952, section 2.3.1). */
+static bool is_packed_in(int from, int packed)
+{
+	unsigned char step[4096], end[8];
+	uLong sum = crc32(0, Z_NULL, 0);
+	uint32_t length = 0;
+	ssize_t n;
+
+	while ((n = read(from, step, sizeof(step))) > 0) {
+		sum = crc32(sum, step, (uInt)n);
+		length += (uint32_t)n;
+	}
+	return n == 0 && lseek(packed, -(off_t)sizeof(end), SEEK_END) > 0 &&
+	       read(packed, end, sizeof(end)) == (ssize_t)sizeof(end) &&
+	       number(end) == (uint32_t)sum && number(end + 4) == length;
+}
+
 int store_unpack(int fd, size_t max, struct buf *out)
 {
 	gzFile z = gzdopen(fd, "rb");
@@ -109,6 +132,11 @@ static int pack(int folder, int from, const char *to)
 	return -1;
 }
 
+static bool is_packed_in(int from, int packed)
+{
+	return false;
+}
+
 int store_unpack(int fd, size_t max, struct buf *out)
 {
 	close(fd);
@@ -117,12 +145,27 @@ int store_unpack(int fd, size_t max, struct buf *out)
 }
 #endif
 
+/* There is a compressed file of that name. Either who made it was killed before it could remove this
+ * one; or the clock was set back, and the day came again: this one stays as it is then. */
+static int pack_beside(int folder, const char *name, int fd, int packed)
+{
+	if (is_packed_in(fd, packed))
+		unlinkat(folder, name, 0);
+	close(packed);
+	close(fd);
+	return -1;
+}
+
 /* The compressed file appears whole, or not at all. */
 static int pack_in(int folder, const char *name, const char *whole, struct stat *st)
 {
 	char half[sizeof(((struct trace_file *)0)->name) + 8];
-	int fd = store_open(folder, name), rc;
+	int fd = store_open(folder, name), packed = store_open(folder, whole), rc;
 
+	if (fd >= 0 && packed >= 0)
+		return pack_beside(folder, name, fd, packed);
+	if (packed >= 0)
+		close(packed);
 	if (fd < 0)
 		return -1;
 	snprintf(half, sizeof(half), "%s.half", whole);

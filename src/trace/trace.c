@@ -236,11 +236,18 @@ bool trace_place_get(struct trace_place *out)
 
 /* ---- tidying ---- */
 
+/* A time far ahead is of a clock that was set back. */
+static bool is_long_ago(int64_t seconds)
+{
+	int64_t age = clock_wall_ms() / 1000 - seconds;
+
+	return age >= TIDY_EVERY || age <= -TIDY_EVERY;
+}
+
 bool trace_tidy_due(void)
 {
 	struct trace_setting *s = setting_get();
-	bool due = s && (atomic_load(&trace.wanted) ||
-			 clock_wall_ms() / 1000 - store_tidied(&s->place) >= TIDY_EVERY);
+	bool due = s && (atomic_load(&trace.wanted) || is_long_ago(store_tidied(&s->place)));
 
 	setting_put(s);
 	return due;

@@ -4,6 +4,7 @@
  * model's name.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -116,10 +118,12 @@ static int backend_start(void)
 
 static char config_path[] = "/tmp/test-api.XXXXXX";
 
-static int write_config(int port)
+static int backend_port;
+
+/* more: what it has besides */
+static int write_config(const char *more)
 {
-	int fd = mkstemp(config_path);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	FILE *f = fopen(config_path, "w");
 
 	if (!f)
 		return -1;
@@ -131,8 +135,8 @@ static int write_config(int port)
 		"\"claude-*haiku*\"; to = \"small\"; },\n"
 		"  { match = \"claude-*\"; to = \"big\"; } ); };\n"
 		"access = { origins = [ \"http://ok.example\" ]; };\n"
-		"limits = { max_body = 8192; };\n",
-		port);
+		"limits = { max_body = 8192; };\n%s",
+		backend_port, more);
 	return fclose(f);
 }
 
@@ -140,11 +144,13 @@ static int setup(void **state)
 {
 	struct config_load load = { .path = config_path };
 	struct buf err;
-	int port = backend_start();
+	int fd = mkstemp(config_path);
 
 	unsetenv("PROXY_BACKEND");
-	if (port < 0 || write_config(port))
+	backend_port = backend_start();
+	if (backend_port < 0 || fd < 0 || write_config(""))
 		return -1;
+	close(fd);
 	buf_init(&err, 0);
 	log_setup(LOG_LEVEL_NONE, "none");
 	if (config_start(&load, &err)) {
@@ -205,6 +211,90 @@ static int ask(const char *method, const char *uri, const char *body, const char
 	assert_non_null(strcasestr(answer, "\nrequest-id: req_"));
 	return status;
 }
+
+/* ---- the log ---- */
+
+static char log_dir[] = "/tmp/test-api-log.XXXXXX";
+
+static const char *log_file(const char *name)
+{
+	static char path[2][64];
+	static int i;
+
+	i = !i;
+	snprintf(path[i], sizeof(path[i]), "%s/%s", log_dir, name);
+	return path[i];
+}
+
+/* The next request finds that changed. */
+static void log_to(const char *name)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "log = { dest = \"%s\"; };\n", log_file(name));
+	assert_int_equal(write_config(line), 0);
+	usleep(1100000);
+}
+
+static int lines_in(const char *name)
+{
+	FILE *f = fopen(log_file(name), "r");
+	int c, n = 0;
+
+	while (f && (c = getc(f)) != EOF)
+		n += c == '\n';
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void *ask_beside(void *ctx)
+{
+	const char *params[] = { "REQUEST_METHOD=GET", "REQUEST_URI=/v1/models", "SCRIPT_NAME=",
+				 "REMOTE_ADDR=127.0.0.1", "HTTP_HOST=localhost", NULL };
+	struct memory_front *front = memory_front_new(params, STR_NONE, 100);
+
+	api_handle(NULL, memory_front(front), false);
+	memory_front_free(front);
+	return NULL;
+}
+
+/* What has changed before the first request counts, too. */
+static void test_log_changed_before_all(void **state)
+{
+	assert_non_null(mkdtemp(log_dir));
+	log_to("first");
+	assert_int_equal(ask("GET", "/v1/models", NULL, NULL), 200);
+	assert_true(lines_in("first") > 0);
+}
+
+/* A request that is held up while it opens the log of its settings does not bring them back when
+ * there are newer ones. */
+static void test_log_of_the_newest(void **state)
+{
+	pthread_t late;
+	int fd, before;
+
+	assert_int_equal(mkfifo(log_file("second"), 0600), 0);
+	log_to("second");
+	assert_int_equal(pthread_create(&late, NULL, ask_beside, NULL), 0);
+	usleep(300000);
+	log_to("third");
+	assert_int_equal(ask("GET", "/v1/models", NULL, NULL), 200);
+	fd = open(log_file("second"), O_RDONLY | O_NONBLOCK);
+	pthread_join(late, NULL);
+	assert_int_equal(ask("GET", "/v1/models", NULL, NULL), 200);
+	before = lines_in("third");
+	assert_int_equal(ask("GET", "/v1/models", NULL, NULL), 200);
+	assert_true(lines_in("third") > before);
+	close(fd);
+	log_setup(LOG_LEVEL_NONE, "none");
+	for (int i = 0; i < 3; i++)
+		unlink(log_file((const char *const[]){ "first", "second", "third" }[i]));
+	rmdir(log_dir);
+}
+
+/* ---- what answers say ---- */
 
 static void says(const char *text)
 {
@@ -468,6 +558,8 @@ static void test_draining(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_log_changed_before_all),
+		cmocka_unit_test(test_log_of_the_newest),
 		cmocka_unit_test(test_stream),         cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_always_streams), cmocka_unit_test(test_prefix),
 		cmocka_unit_test(test_backend_errors), cmocka_unit_test(test_stop_sequence),

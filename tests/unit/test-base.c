@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -353,6 +354,47 @@ static void test_log(void **state)
 	assert_int_equal(log_level_of(STR("loud")), -1);
 }
 
+static void *reopen(void *ctx)
+{
+	log_reopen();
+	return NULL;
+}
+
+static void *set_up(void *path)
+{
+	log_setup(LOG_LEVEL_INFO, path);
+	return NULL;
+}
+
+/* A signal to open the log again, and new settings while that takes its time: these stay in force. */
+static void test_log_reopened_late(void **state)
+{
+	char folder[] = "test-base-late-XXXXXX", old[64], new[64];
+	pthread_t first, second;
+	int fd;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(old, sizeof(old), "%s/old", folder);
+	snprintf(new, sizeof(new), "%s/new", folder);
+	assert_int_equal(log_setup(LOG_LEVEL_INFO, old), 0);
+	assert_int_equal(unlink(old) | mkfifo(old, 0600), 0);
+	assert_int_equal(pthread_create(&first, NULL, reopen, NULL), 0);
+	usleep(200000);
+	assert_int_equal(pthread_create(&second, NULL, set_up, new), 0);
+	usleep(200000);
+	/* A pipe is open for writing when somebody reads. */
+	fd = open(old, O_RDONLY | O_NONBLOCK);
+	pthread_join(first, NULL);
+	pthread_join(second, NULL);
+	log_info("one");
+	check_lines(new, 1);
+	close(fd);
+	assert_int_equal(log_setup(LOG_LEVEL_ERROR, "none"), 0);
+	unlink(old);
+	unlink(new);
+	rmdir(folder);
+}
+
 /* Where everybody may exchange the link, none is followed; in a folder like /tmp only its owner can. */
 static void test_log_link(void **state)
 {
@@ -519,6 +561,7 @@ int main(void)
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_log), cmocka_unit_test(test_log_link),
+		cmocka_unit_test(test_log_reopened_late),
 		cmocka_unit_test(test_fault),
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_redact), cmocka_unit_test(test_redact_known),

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -972,6 +973,34 @@ static void test_cgi_term(void **state)
 	cgi_end(&c);
 }
 
+static bool term_with_pipe;
+
+/* In place of the system's. */
+int pipe2(int fd[2], int flags);
+int pipe2(int fd[2], int flags)
+{
+	int rc = (int)syscall(SYS_pipe2, fd, flags);
+
+	if (term_with_pipe)
+		raise(SIGTERM);
+	return rc;
+}
+
+/* However early it is told to stop: one that has begun ends. */
+static void test_cgi_early_term(void **state)
+{
+	struct cgi_child c;
+
+	term_with_pipe = true;
+	c = cgi_start("/wait", NULL);
+	term_with_pipe = false;
+	becomes(&seen->started, 1, 500);
+	kill(c.pid, SIGTERM);
+	assert_true(wait_exit(c.pid, 10000) >= 0);
+	close(c.in);
+	close(c.out);
+}
+
 /* ---- memory, parameters, stop ---- */
 
 static void test_memory(void **state)
@@ -1049,6 +1078,7 @@ int main(void)
 		cmocka_unit_test(test_cgi_reads_nothing),
 		cmocka_unit_test(test_cgi_gone),
 		cmocka_unit_test(test_cgi_term),
+		cmocka_unit_test(test_cgi_early_term),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_stop_state),
 	};

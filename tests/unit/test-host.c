@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -15,6 +18,7 @@
 #include <cmocka.h>
 
 #include "state/host.h"
+#include "state/shared.h"
 
 #define PROCESSES 12
 
@@ -33,6 +37,18 @@ int clock_gettime(clockid_t id, struct timespec *t)
 	if (then)
 		then();
 	return 0;
+}
+
+static void (*before_rename)(void);
+
+int rename(const char *from, const char *to)
+{
+	void (*first)(void) = before_rename;
+
+	before_rename = NULL;
+	if (first)
+		first();
+	return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 static int setup(void **state)
@@ -146,6 +162,33 @@ static void test_shared_result(void **state)
 	assert_int_equal(got.checked_wall_ms, 0);
 }
 
+#define RESULTS 500000
+
+static void *put_results(void *ctx)
+{
+	for (int32_t i = 1; i <= RESULTS; i++)
+		host_health_put("lab", &(struct host_health){ .checked_wall_ms = i,
+							      .latency_ms = i, .status = 200 });
+	return NULL;
+}
+
+/* What is told of a moment is never older than that moment. */
+static void test_result_of_its_time(void **state)
+{
+	struct host_health got = { 0 };
+	pthread_t writer;
+	bool old = false;
+
+	assert_int_equal(host_open(dir), 0);
+	assert_int_equal(pthread_create(&writer, NULL, put_results, NULL), 0);
+	while (got.checked_wall_ms < RESULTS) {
+		host_health_get("lab", &got);
+		old = old || (got.checked_wall_ms && got.latency_ms < got.checked_wall_ms);
+	}
+	pthread_join(writer, NULL);
+	assert_false(old);
+}
+
 static void write_file(const char *text, size_t size)
 {
 	FILE *f = fopen(file, "wb");
@@ -194,6 +237,62 @@ static void test_earlier_version(void **state)
 	assert_true(host_health_claim("lab", 60000));
 	assert_int_equal(stat(file, &st), 0);
 	assert_true(st.st_ino != before);
+}
+
+static const struct shared_head some_head = { 1, 1, 65536 };
+static int to_rival[2], from_rival[2];
+
+/* The inode of the table that it gets. */
+static void other_process(void)
+{
+	struct stat st;
+	char byte;
+	int fd;
+
+	if (read(to_rival[0], &byte, 1) != 1)
+		_exit(1);
+	fd = shared_open(file, &some_head);
+	if (fd < 0 || fstat(fd, &st) || write(from_rival[1], &st.st_ino, sizeof(st.st_ino)) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+/* It gets as far as it can. */
+static void let_rival_run(void)
+{
+	assert_int_equal(write(to_rival[1], "", 1), 1);
+	poll(&(struct pollfd){ .fd = from_rival[0], .events = POLLIN }, 1, 300);
+}
+
+/* Two that start at once, and both have found a table that can't be used, share the new one. */
+static void test_replaced_once(void **state)
+{
+	int fd, status = -1;
+	struct stat st;
+	ino_t theirs;
+	pid_t pid;
+
+	write_file("garbage", 100);
+	assert_int_equal(pipe(to_rival) | pipe(from_rival), 0);
+	pid = fork();
+	if (pid == 0)
+		other_process();
+	before_rename = let_rival_run;
+	fd = shared_open(file, &some_head);
+	assert_true(fd >= 0);
+	assert_null(before_rename);
+	assert_int_equal(read(from_rival[0], &theirs, sizeof(theirs)), sizeof(theirs));
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(st.st_ino == theirs);
+	assert_int_equal(stat(file, &st), 0);
+	assert_true(st.st_ino == theirs);
+	close(fd);
+	for (int i = 0; i < 2; i++) {
+		close(to_rival[i]);
+		close(from_rival[i]);
+	}
 }
 
 /* Somebody else's table, or a link of theirs, is not used; nor is what the link leads to touched. */
@@ -257,14 +356,48 @@ static void test_full(void **state)
 	assert_false(host_health_claim("one-too-many", 1000));
 }
 
+static const struct breaker_rule rule = { .failures = 3, .cooldown_ms = 1000,
+					  .cooldown_max_ms = 60000 };
+static const struct host_error some_error = { .wall_ms = 1, .status = 429 };
+
+static void rest_elsewhere(void)
+{
+	host_breaker_rest("new", 60000, &rule, &some_error);
+}
+
+/* Two that need a slot of a full table for the same name at once get the same one. */
+static void test_full_of_breakers(void **state)
+{
+	struct host_error e;
+	struct breaker b;
+	char name[16];
+
+	assert_int_equal(host_open(NULL), 0);
+	for (int i = 0; i < 256; i++) {
+		snprintf(name, sizeof(name), "b%d", i);
+		host_breaker_rest(name, 1000, &rule, &some_error);
+	}
+	ahead = 3 * 3600;
+	after_look = rest_elsewhere;
+	host_breaker_rest("new", 600000, &rule, &some_error);
+	assert_null(after_look);
+	host_breaker_get("new", &b, &e);
+	assert_int_equal(e.count, 2);
+	assert_true(b.until > (time(NULL) + ahead + 300) * 1000LL);
+	ahead = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_result, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_result_of_its_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_of_breakers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_earlier_version, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_replaced_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_ours, setup, teardown),
 		cmocka_unit_test(test_anonymous),
 		cmocka_unit_test_setup_teardown(test_new_folder, setup, teardown),

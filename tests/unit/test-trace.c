@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utime.h>
@@ -324,6 +325,129 @@ static void what_is_over_is_compressed(void **state)
 	assert_true(found >= 2);
 	assert_non_null(str_find(buf_str(&b), "\"n\":1"));
 	assert_true(str_find(buf_str(&b), "\"n\":3") < str_find(buf_str(&b), "\"n\":1"));
+	buf_release(&b);
+}
+
+static void age_file(const char *name)
+{
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+
+	utimensat(AT_FDCWD, path_of(name), old, 0);
+}
+
+/* Machines without a clock of their own begin with an old time at each start: a day may come again
+ * when its file is compressed already. */
+static void a_day_that_came_again(void **state)
+{
+	static const char first[] = "{\"time\":\"2026-11-21T12:00:00.000000Z\",\"n\":1}\n",
+			  second[] = "{\"time\":\"2026-11-21T12:00:00.000000Z\",\"n\":2}\n";
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { .limit = 10, .budget_ms = 5000 };
+	struct trace_tidied t;
+	struct buf b;
+	size_t found;
+
+	if (!store_packs())
+		skip();
+	p.compress = true;
+	put(&p, TRACE_ERRORS, first, NOON - DAY);
+	age_file("errors/errors_2026-11-21.jsonl");
+	assert_int_equal(store_tidy(&p, 5, NOON, 1000, &t), 0);
+	assert_int_equal(t.packed, 1);
+	put(&p, TRACE_ERRORS, second, NOON - DAY);
+	for (int i = 0; i < 2; i++) {
+		age_file("errors/errors_2026-11-21.jsonl");
+		assert_int_equal(store_tidy(&p, 5, NOON, 1000, &t), 0);
+	}
+	buf_init(&b, 0);
+	assert_int_equal(query_errors(&p, &q, &b, &found), 0);
+	assert_int_equal(found, 2);
+	assert_non_null(str_find(buf_str(&b), "\"n\":1"));
+	assert_non_null(str_find(buf_str(&b), "\"n\":2"));
+	buf_release(&b);
+	/* What somebody who was killed has compressed, but not removed any more, is there once. */
+	assert_int_equal(unlink(path_of("errors/errors_2026-11-21.jsonl")), 0);
+	put(&p, TRACE_ERRORS, first, NOON - DAY);
+	age_file("errors/errors_2026-11-21.jsonl");
+	assert_int_equal(store_tidy(&p, 5, NOON, 1000, &t), 0);
+	assert_false(exists("errors/errors_2026-11-21.jsonl"));
+	assert_true(exists("errors/errors_2026-11-21.jsonl.gz"));
+}
+
+static void (*after_close)(void);
+static int closes;                      /* before that one */
+
+/* In place of the system's. */
+int close(int fd)
+{
+	int rc = (int)syscall(SYS_close, fd), saved = errno;
+	void (*then)(void) = after_close;
+
+	if (then && closes-- == 0) {
+		after_close = NULL;
+		then();
+	}
+	errno = saved;
+	return rc;
+}
+
+static void remove_the_last(void)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_files files;
+
+	assert_int_equal(store_list(&p, 1u << TRACE_OWN, &files), 0);
+	assert_int_equal(files.n, 1);
+	assert_int_equal(store_remove(&p, &files.v[0]), 0);
+	store_list_release(&files);
+	assert_false(exists("debug/server_0123456789ab"));
+}
+
+/* Another process removes an instance's last file, and the folder with it, when this one has just
+ * opened the folder, and closed what that is in. */
+static void a_folder_that_goes_meanwhile(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+
+	assert_int_equal(put(&p, TRACE_OWN, "{}\n", NOON - DAY), 0);
+	closes = 0;
+	after_close = remove_the_last;
+	assert_int_equal(put(&p, TRACE_OWN, "{}\n", NOON), 0);
+	assert_null(after_close);
+	assert_true(exists("debug/server_0123456789ab/errors_2026-11-22.jsonl"));
+}
+
+#define OWN_FILE "debug/server_0123456789ab/errors_2026-11-21.jsonl"
+
+static void compress_it(void)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_tidied t;
+
+	p.compress = true;
+	assert_int_equal(store_tidy(&p, 5, NOON, 1000, &t), 0);
+	assert_int_equal(t.packed, 1);
+}
+
+/* Another process compresses a file that was just listed: with the second folder that is closed. */
+static void a_file_compressed_meanwhile(void **state)
+{
+	struct trace_query q = { .limit = 10, .budget_ms = 5000, .all = true };
+	struct trace_place p = place(1 << 20, 100);
+	struct buf b;
+	size_t found;
+
+	if (!store_packs())
+		skip();
+	put(&p, TRACE_OWN, "{\"time\":\"2026-11-21T12:00:00.000000Z\",\"n\":1}\n", NOON - DAY);
+	age_file(OWN_FILE);
+	buf_init(&b, 0);
+	closes = 1;
+	after_close = compress_it;
+	assert_int_equal(query_errors(&p, &q, &b, &found), 0);
+	assert_null(after_close);
+	assert_true(exists(OWN_FILE ".gz"));
+	assert_int_equal(found, 1);
 	buf_release(&b);
 }
 
@@ -870,6 +994,22 @@ static void tidying_stays_due_behind_another(void **state)
 	assert_false(trace_tidy_due());
 }
 
+/* The last time it was done lies ahead: by a clock that was put right since. */
+static void tidying_is_due_after_the_clock_was_set_back(void **state)
+{
+	struct trace_options o = options(false);
+	struct timespec ahead[2] = { { .tv_sec = clock_wall_ms() / 1000 + 86400 } };
+
+	assert_int_equal(trace_setup(&o), 0);
+	trace_tidy_now(5000);
+	assert_false(trace_tidy_due());
+	ahead[1] = ahead[0];
+	assert_int_equal(utimensat(AT_FDCWD, path_of(".lock"), ahead, 0), 0);
+	assert_true(trace_tidy_due());
+	trace_tidy_now(5000);
+	assert_false(trace_tidy_due());
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -882,7 +1022,11 @@ int main(void)
 		TEST(bounds_hold),
 		TEST(a_burst_stays_within_bounds),
 		TEST(tidying_stays_due_behind_another),
+		TEST(tidying_is_due_after_the_clock_was_set_back),
 		TEST(what_is_over_is_compressed),
+		TEST(a_day_that_came_again),
+		TEST(a_folder_that_goes_meanwhile),
+		TEST(a_file_compressed_meanwhile),
 		TEST(what_cannot_be_written_harms_nothing),
 		TEST(folders_that_are_links),
 		TEST(credentials_are_taken_out),
