@@ -22,6 +22,9 @@ void capture_name(char out[CAPTURE_NAME_SIZE], int64_t wall_ms, const char *id);
 /* capture.dir, else "capture" in log.dir; NULL: neither is set. */
 const char *capture_dir(const struct config *c, struct arena *a);
 
+/* Whether captures can be written there; the folder is made if it is missing. False with a line in
+ * the log. */
+bool capture_possible(const char *dir) MUST_CHECK;
 /* False, and a line in the log, when it can't be made. Close it in any case. */
 bool capture_folder_open(struct capture_folder *f, const char *dir, const char *name) MUST_CHECK;
 /* call: its number, 0 for none. more: what stands behind b, or NULL. */

@@ -293,6 +293,8 @@ void capture_begin(struct api_call *c)
 		answer_header(c->answer, "x-messages-capture", "refused: the key has not the right");
 	else if (!dir)
 		answer_header(c->answer, "x-messages-capture", "off: capture.dir is not set");
+	else if (!capture_possible(dir))
+		answer_header(c->answer, "x-messages-capture", "off: capture.dir can't be written");
 	else
 		c->capture = start(c);
 	if (!c->capture)

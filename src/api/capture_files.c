@@ -39,13 +39,26 @@ const char *capture_dir(const struct config *c, struct arena *a)
 	return NULL;
 }
 
+static bool is_there(const char *dir)
+{
+	return dir && (mkdir(dir, 0700) == 0 || errno == EEXIST);
+}
+
+bool capture_possible(const char *dir)
+{
+	if (is_there(dir) && access(dir, W_OK | X_OK) == 0)
+		return true;
+	log_warn("capture.dir %s: %s: nothing is captured", dir ? dir : "", strerror(errno));
+	return false;
+}
+
 bool capture_folder_open(struct capture_folder *f, const char *dir, const char *name)
 {
 	char hidden[CAPTURE_NAME_SIZE + 1];
 
 	*f = (struct capture_folder){ .dir = dir, .name = name, .dir_fd = -1, .fd = -1 };
 	snprintf(hidden, sizeof(hidden), ".%s", name);
-	if (!dir || (mkdir(dir, 0700) && errno != EEXIST))
+	if (!is_there(dir))
 		goto failed;
 	f->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->dir_fd < 0 || mkdirat(f->dir_fd, hidden, 0700))

@@ -317,6 +317,8 @@ void doctor_host(struct findings *l, const struct config *c)
 		     "plain CGI keeps none.");
 	check_folder(l, "log.dir", c->log_dir,
 		     "Without it errors are not recorded for `messages.fcgi errors` and /debug.");
+	if (c->capture_dir && *c->capture_dir)
+		check_folder(l, "capture.dir", c->capture_dir, "Nothing is captured.");
 	check_log_file(l, c->log_dest);
 	check_files(l);
 	check_sizes(l);

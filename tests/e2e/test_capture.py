@@ -28,9 +28,9 @@ def until(condition):
 
 
 class Captured(Setup):
-    def __init__(self, server_class=harness.Lighttpd, options="", **settings):
+    def __init__(self, server_class=harness.Lighttpd, options="", place="captures", **settings):
         super().__init__(server_class, access=ACCESS, **settings)
-        self.dir = self.gateway.path("captures")
+        self.dir = self.gateway.path(place)
         self.gateway.settings["more"] = 'capture = { dir = "%s"; %s };' % (self.dir, options)
         self.gateway.write()
 
@@ -181,6 +181,19 @@ def test_who_may():
         answer = setup.ask(key=ALWAYS_KEY, headers=())
         folder = setup.taken(answer)
         assert setup.folders() == [folder], setup.folders()
+
+
+def test_no_place():
+    """No name is given for what can't be written; the doctor says so too."""
+    with Captured(place="messages.conf/below-a-file") as setup:
+        answer = setup.ask()
+        assert answer.status == 200, answer.body
+        assert answer.headers["x-messages-capture"].startswith("off"), answer.headers
+        with open(setup.gateway.log) as f:
+            assert "nothing is captured" in f.read()
+        done = subprocess.run([setup.gateway.program, "--config", setup.gateway.config, "doctor"],
+                              capture_output=True, text=True, env=clean_env())
+        assert "capture.dir" in done.stdout and done.returncode == 1, done.stdout
 
 
 def test_bounds():
