@@ -36,6 +36,7 @@ struct place {
 	int fd;
 	struct place_head *table;
 	pthread_mutex_t lock;           /* LOCKED: one thread at a time; else for `self` alone */
+	bool current;                   /* LOCKED: the lock is held, the table is the file's */
 	_Atomic uint32_t self;          /* this process as a holder; 0: none yet */
 	_Atomic int owner;              /* the process that took it: a fork's child is another */
 };

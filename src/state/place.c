@@ -185,9 +185,8 @@ void *place_enter(struct place *p)
 	do {
 		rc = lock_byte(p->fd, F_SETLKW, F_WRLCK, LOCK_TABLE, &l);
 	} while (rc < 0 && errno == EINTR);
-	/* Without the lock, or what is in the file, this process's last view has to do. */
-	if (rc == 0)
-		transfer(p, false);
+	/* Without the lock, or what is in the file, this process's last view has to do, for itself. */
+	p->current = rc == 0 && transfer(p, false);
 	return p->table;
 }
 
@@ -197,7 +196,8 @@ void place_leave(struct place *p)
 
 	if (p->kind != PLACE_LOCKED)
 		return;
-	transfer(p, true);
+	if (p->current)
+		transfer(p, true);
 	lock_byte(p->fd, F_SETLK, F_UNLCK, LOCK_TABLE, &l);
 	pthread_mutex_unlock(&p->lock);
 }

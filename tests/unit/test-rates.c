@@ -474,6 +474,22 @@ static void test_holders(void **state)
 	cmocka_unit_test_setup_teardown(f, setup, teardown), \
 		{ #f " locked", f, setup, teardown, LOCKED_STATE }
 
+/* Who could not read the file writes nothing back: what it has is not what others left there. */
+static void test_unread_file(void **state)
+{
+	static const struct shared_head head = { 0x1234, 1, sizeof(struct place_head) };
+	struct place p = PLACE_INIT;
+	struct stat st;
+
+	assert_int_equal(place_open(&p, dir, ".htmessages-rates", 0, &head, may_map), 0);
+	assert_int_equal(truncate(file, 100), 0);
+	assert_non_null(place_enter(&p));
+	place_leave(&p);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_size, 100);
+	place_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +508,7 @@ int main(void)
 		BOTH(test_no_file_without_limits),
 		BOTH(test_without_a_folder),
 		BOTH(test_holders),
+		BOTH(test_unread_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
