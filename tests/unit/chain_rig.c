@@ -45,6 +45,7 @@ const struct script script_well = WELL;
 struct script script[3], for_key[3];
 atomic_int calls[3], keys[3];
 atomic_bool let_go;
+atomic_int stall_seconds;
 static int listen_fd = -1, port, closed_port;
 
 static size_t read_request(int fd, char *text, size_t size)
@@ -123,7 +124,7 @@ static void *serve(void *ctx)
 		s = script_of(text);
 	/* Again: the gateway may have looked at the clock behind the first jump only. */
 	for (int i = 0; s.way == STALLS && i < 20; i++) {
-		atomic_fetch_add(&ahead, STALL_SECONDS);
+		atomic_fetch_add(&ahead, atomic_load(&stall_seconds));
 		if (poll(&gone, 1, 1000))
 			break;
 	}
@@ -238,6 +239,7 @@ void rig_forget(void)
 		atomic_store(&keys[i], 0);
 	}
 	atomic_store(&let_go, false);
+	atomic_store(&stall_seconds, 0);
 	rig_wall_ms = INT64_C(1795348800000);
 	host_open(NULL);
 }

@@ -12,9 +12,6 @@
 #include "config/config.h"
 #include "run/chain.h"
 
-/* Who is asked and stalls has made so much time pass at once. */
-#define STALL_SECONDS 60
-
 enum way { ANSWERS, DROPS, STALLS, HOLDS };
 
 struct script {
@@ -39,6 +36,7 @@ extern struct script script[3];         /* of A, B, C */
 extern struct script for_key[3];        /* of keys k1, k2, k3 at C; status NULL: C's own */
 extern atomic_int calls[3], keys[3];    /* that each has got */
 extern atomic_bool let_go;              /* ends HOLDS */
+extern atomic_int stall_seconds;        /* that pass at once when a backend begins to stall */
 extern _Atomic int64_t rig_wall_ms;     /* the wall clock, which stands still */
 extern struct config *rig_config;
 extern struct arena rig_arena;

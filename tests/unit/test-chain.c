@@ -42,6 +42,7 @@ static void test_what_the_next_cures(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		rig_forget();
 		script_put(&script[0], cases[i]);
+		atomic_store(&stall_seconds, 60);
 		rig_expect("A/m B/m", "AB", 0);
 		/* Another follows: not tried twice. */
 		assert_int_equal(calls[0], 1);
@@ -122,7 +123,8 @@ static void test_one_deadline(void **state)
 	struct backend quick = *config_backend(rig_config, "A");
 	struct run r;
 
-	quick.timeout = STALL_SECONDS;
+	quick.timeout = 60;
+	atomic_store(&stall_seconds, 60);
 	script_put(&script[0], (struct script)FAILS("500 E"));
 	script_way(&script[1], STALLS);
 	rig_prepare(&r, "A/m B/m C/m");

@@ -339,6 +339,7 @@ static void test_early_renewal_elsewhere(void **state)
 	struct fault f = FAULT_INIT, told = FAULT_INIT;
 	int held = -1;
 
+	awaited = "none";
 	assert_int_equal(credential_share_lock(dir, id, &held), SHARE_LOCKED);
 	assert_int_equal(credential_renew(&n, &c, &f), RENEWED_ELSEWHERE);
 	assert_null(c.token);
@@ -350,6 +351,7 @@ static void test_early_renewal_elsewhere(void **state)
 	assert_int_equal(credential_renew(&n, &c, &told), RENEWAL_FAILED);
 	assert_string_equal(told.message, f.message);
 	assert_int_equal(told.class, FAULT_AUTH);
+	awaited = NULL;
 	held = -1;
 	assert_int_equal(credential_share_lock(dir, id, &held), SHARE_LOCKED);
 	credential_share_fail(held, NULL);
