@@ -285,8 +285,14 @@ static void do_not_http(struct conn *c)
 static void do_sum(struct conn *c)
 {
 	unsigned sum;
-	char out[64];
+	char out[64], expect[64];
 
+	/* Who expects to be told to go on would wait a second for it. */
+	if (*header(c, "expect", expect, sizeof(expect))) {
+		answer(c, "400 Bad Request", "Connection: close\r\n", "expects something");
+		c->close = true;
+		return;
+	}
 	read_rest(c, &sum);
 	snprintf(out, sizeof(out), "%zu %u", c->length, sum);
 	if (!c->close)
