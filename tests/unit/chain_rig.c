@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,12 +22,30 @@
 #include "base/log.h"
 #include "ingress/ingress.h"
 
+/* ---- the clocks ---- */
+
+_Atomic int64_t rig_wall_ms;
+static atomic_int ahead;                /* seconds, of the real time */
+
+/* In place of the system's. */
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int64_t ms = rig_wall_ms;
+
+	timespec_get(t, TIME_UTC);
+	t->tv_sec += ahead;
+	if (id == CLOCK_REALTIME)
+		*t = (struct timespec){ (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
+	return 0;
+}
+
 /* ---- backends ---- */
 
 const struct script script_well = WELL;
 struct script script[3], for_key[3];
 atomic_int calls[3], keys[3];
 atomic_bool let_go;
+atomic_int stall_seconds;
 static int listen_fd = -1, port, closed_port;
 
 static size_t read_request(int fd, char *text, size_t size)
@@ -103,8 +122,12 @@ static void *serve(void *ctx)
 
 	if (read_request(fd, text, sizeof(text)) > 6)
 		s = script_of(text);
-	if (s.way == STALLS)
-		poll(&gone, 1, 20000);
+	/* Again: the gateway may have looked at the clock behind the first jump only. */
+	for (int i = 0; s.way == STALLS && i < 20; i++) {
+		atomic_fetch_add(&ahead, atomic_load(&stall_seconds));
+		if (poll(&gone, 1, 1000))
+			break;
+	}
 	while (s.way == HOLDS && !atomic_load(&let_go))
 		usleep(1000);
 	if (s.way == ANSWERS || s.way == HOLDS)
@@ -154,7 +177,7 @@ static const char settings[] =
 	"backends = {\n"
 	"  A = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:%d/a\"; api_key = "
 	"\"ka\";\n"
-	"        first_byte_timeout = 1; retries = 2; };\n"
+	"        first_byte_timeout = 60; retries = 2; };\n"
 	"  B = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:%d/b\"; retries = 0;\n"
 	"        auth = \"none\"; };\n"
 	"  C = { dialect = \"openai-chat\"; base_url = \"http://127.0.0.1:%d/c\"; retries = 0;\n"
@@ -216,6 +239,8 @@ void rig_forget(void)
 		atomic_store(&keys[i], 0);
 	}
 	atomic_store(&let_go, false);
+	atomic_store(&stall_seconds, 0);
+	rig_wall_ms = INT64_C(1795348800000);
 	host_open(NULL);
 }
 
@@ -251,7 +276,8 @@ static int on_tick(struct waiter *w, int64_t now)
 {
 	struct run *r = (struct run *)((char *)w - offsetof(struct run, waiter));
 
-	w->due = CLOCK_NEVER;
+	/* Also to see that the time has made a jump. */
+	w->due = now + 10;
 	return r->cancel_at && r->members >= r->cancel_at ? WAIT_CANCEL : WAIT_GO;
 }
 

@@ -36,6 +36,8 @@ extern struct script script[3];         /* of A, B, C */
 extern struct script for_key[3];        /* of keys k1, k2, k3 at C; status NULL: C's own */
 extern atomic_int calls[3], keys[3];    /* that each has got */
 extern atomic_bool let_go;              /* ends HOLDS */
+extern atomic_int stall_seconds;        /* that pass at once when a backend begins to stall */
+extern _Atomic int64_t rig_wall_ms;     /* the wall clock, which stands still */
 extern struct config *rig_config;
 extern struct arena rig_arena;
 extern const struct breaker_rule rig_rule;

@@ -73,6 +73,15 @@ static void pause_ms(int ms)
 	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
 }
 
+/* Until the test has been given n bytes of the answer, or the client has gone. */
+static void await_taken(struct conn *c, int n)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+
+	while (c->server->taken < n && poll(&p, 1, 1) == 0)
+		;
+}
+
 /* Says no more until the client goes (or 20 s). */
 static void stall(struct conn *c)
 {
@@ -180,7 +189,7 @@ static void do_reset(struct conn *c)
 static void do_reset_body(struct conn *c)
 {
 	puts_(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n");
-	pause_ms(50);
+	await_taken(c, 9);
 	do_reset(c);
 }
 
@@ -207,6 +216,7 @@ static void do_slow(struct conn *c)
 	for (int i = 0; i < 10; i++) {
 		pause_ms(20);
 		put(c, &"0123456789"[i], 1);
+		await_taken(c, i + 1);
 	}
 }
 
@@ -275,8 +285,14 @@ static void do_not_http(struct conn *c)
 static void do_sum(struct conn *c)
 {
 	unsigned sum;
-	char out[64];
+	char out[64], expect[64];
 
+	/* Who expects to be told to go on would wait a second for it. */
+	if (*header(c, "expect", expect, sizeof(expect))) {
+		answer(c, "400 Bad Request", "Connection: close\r\n", "expects something");
+		c->close = true;
+		return;
+	}
 	read_rest(c, &sum);
 	snprintf(out, sizeof(out), "%zu %u", c->length, sum);
 	if (!c->close)

@@ -14,6 +14,7 @@ struct server {
 	pthread_t thread;
 	void *ssl_ctx;
 	atomic_int connections, requests, open;
+	atomic_int taken;       /* by the test: bytes of the answer that it has been given so far */
 };
 
 /* 0, or -1. */

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@
 static int listen_fd = -1;
 static pthread_t backend_thread;
 static char last_request[65536];
+static atomic_bool client_has;          /* the client has got something of the answer */
 
 #define CHUNK(json) "data: " json "\n\n"
 #define SSE_HEAD \
@@ -93,8 +95,8 @@ static void *backend_run(void *ctx)
 			last_request[0] = '\0';
 		/* What comes in one read goes out in one write: the end must come later to find
 		 * something sent. */
-		if (strcmp(script[i].marker, "do-cut") == 0)
-			usleep(100000);
+		while (strcmp(script[i].marker, "do-cut") == 0 && !atomic_load(&client_has))
+			usleep(1000);
 		shutdown(fd, SHUT_WR);
 		close(fd);
 	}
@@ -174,6 +176,28 @@ static int teardown(void **state)
 
 static char answer[262144];
 
+static int (*memory_flush)(struct front *f);
+
+static int told_flush(struct front *f)
+{
+	atomic_store(&client_has, true);
+	return memory_flush(f);
+}
+
+/* The memory front, which tells the backend when something goes out. */
+static struct front *told(struct memory_front *m)
+{
+	static struct front_ops ops;
+	struct front *f = memory_front(m);
+
+	ops = *f->ops;
+	memory_flush = ops.flush;
+	ops.flush = told_flush;
+	f->ops = &ops;
+	atomic_store(&client_has, false);
+	return f;
+}
+
 /* A request from this machine, as a web server would hand it over; extra: one further parameter or
  * NULL. */
 static int ask(const char *method, const char *uri, const char *body, const char *extra)
@@ -201,7 +225,7 @@ static int ask(const char *method, const char *uri, const char *body, const char
 	snprintf(l, sizeof(l), "CONTENT_LENGTH=%zu", body ? strlen(body) : 0);
 	front = memory_front_new(params, str_of(body), 100);
 	assert_non_null(front);
-	api_handle(NULL, memory_front(front), false);
+	api_handle(NULL, told(front), false);
 	out = memory_front_output(front);
 	assert_true(out.n < sizeof(answer));
 	memcpy(answer, out.p, out.n);

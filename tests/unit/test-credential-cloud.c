@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +23,17 @@
 
 static struct issuer issuer;
 static char dir[64], url[64];
+static int64_t stands_at;               /* seconds, 0: the clock goes */
+static bool until_asked;                /* it goes again once the issuer has been */
+
+/* In place of the system's. */
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	timespec_get(t, TIME_UTC);
+	if (stands_at && !(until_asked && atomic_load(&issuer.asked[0])))
+		*t = (struct timespec){ .tv_sec = (time_t)stands_at };
+	return 0;
+}
 
 static struct backend backend(enum credential_kind kind)
 {
@@ -132,12 +144,17 @@ static void test_failure_is_shared(void **state)
 
 	SCRIPT({ "/token", 401, "{\"error\":\"invalid_client\",\"error_description\":"
 		 "\"no such secret: s3cr3tS3cr3tS3cr3tS3cr3t\"}" });
+	stands_at = clock_wall_ms() / 1000;
 	fails(&b, "was refused with 401: invalid_client: no such secret: [redacted]");
 	fails(&b, "invalid_client");
 	credential_cleanup();
 	credential_setup(dir);
 	fails(&b, "invalid_client");
 	assert_int_equal(issuer.asked[0], 1);
+	stands_at += 5;
+	fails(&b, "invalid_client");
+	assert_int_equal(issuer.asked[0], 2);
+	stands_at = 0;
 	/* Another setting is another credential. */
 	b.credential.client_secret = "right";
 	SCRIPT({ "/token", 200, FORM_TOKEN });
@@ -158,7 +175,13 @@ static void test_bad_endpoints(void **state)
 	assert_int_equal(fails_by(&b, 0, "refused with 503").class, FAULT_TRANSIENT);
 	SCRIPT({ "/token", 0, "" });
 	b.base_url = "http://3";
+	/* Asked it has been, so that it is not as late as the next one. */
+	until_asked = true;
+	stands_at = clock_wall_ms() / 1000 - 1;
 	f = fails_by(&b, clock_ms() + 200, "in the time that was left");
+	stands_at = 0;
+	until_asked = false;
+	assert_int_equal(issuer.asked[0], 1);
 	assert_int_equal(f.class, FAULT_TRANSIENT);
 	/* That was this request's time; the next one asks again. */
 	SCRIPT({ "/token", 200, FORM_TOKEN });

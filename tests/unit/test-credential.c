@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -53,6 +54,19 @@ static int lines(const char *name)
 	if (f)
 		fclose(f);
 	return n;
+}
+
+static const char *awaited;             /* the clock stands until this file has a line */
+
+/* In place of the system's. */
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	static const struct timespec stands = { .tv_sec = 1000 };
+
+	timespec_get(t, TIME_UTC);
+	if (awaited && !lines(awaited))
+		*t = stands;
+	return 0;
 }
 
 static struct backend backend(enum credential_kind kind, const char *source)
@@ -199,7 +213,10 @@ static void test_command_too_slow(void **state)
 		 in_dir("pid"));
 	p.command = text;
 	buf_init(&out, 0);
+	/* Its time is over once it has started another. */
+	awaited = "pid";
 	assert_int_equal(credential_run(&b, &p, NULL, &out, &f), -1);
+	awaited = NULL;
 	assert_non_null(strstr(f.message, "its command took too long"));
 	file = fopen(in_dir("pid"), "r");
 	assert_non_null(file);
@@ -322,6 +339,7 @@ static void test_early_renewal_elsewhere(void **state)
 	struct fault f = FAULT_INIT, told = FAULT_INIT;
 	int held = -1;
 
+	awaited = "none";
 	assert_int_equal(credential_share_lock(dir, id, &held), SHARE_LOCKED);
 	assert_int_equal(credential_renew(&n, &c, &f), RENEWED_ELSEWHERE);
 	assert_null(c.token);
@@ -333,6 +351,7 @@ static void test_early_renewal_elsewhere(void **state)
 	assert_int_equal(credential_renew(&n, &c, &told), RENEWAL_FAILED);
 	assert_string_equal(told.message, f.message);
 	assert_int_equal(told.class, FAULT_AUTH);
+	awaited = NULL;
 	held = -1;
 	assert_int_equal(credential_share_lock(dir, id, &held), SHARE_LOCKED);
 	credential_share_fail(held, NULL);
