@@ -197,15 +197,12 @@ static int signals_setup(void)
 {
 	struct sigaction sa = { .sa_handler = on_term };
 
-	/* First: a signal that comes before there is a descriptor to tell it would be lost. */
-	if (stop_setup())
-		return -1;
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
-	return 0;
+	return stop_setup();
 }
 
 /*

@@ -23,6 +23,13 @@ enum stop_state stop_get(void)
 	return atomic_load_explicit(&state, memory_order_acquire);
 }
 
+static void tell(void)
+{
+	char byte = 0;
+
+	(void)!write(ends[1], &byte, 1);
+}
+
 /* Back to STOP_RUNNING happens in tests alone; they get a silent descriptor again. */
 void stop_set(enum stop_state s)
 {
@@ -31,7 +38,7 @@ void stop_set(enum stop_state s)
 	char byte = 0;
 
 	if (ends[1] >= 0 && s == STOP_NOW && old != STOP_NOW)
-		(void)!write(ends[1], &byte, 1);
+		tell();
 	if (ends[0] >= 0 && s != STOP_NOW && old == STOP_NOW)
 		(void)!read(ends[0], &byte, 1);
 	errno = saved;
@@ -54,5 +61,8 @@ int stop_setup(void)
 		fcntl(fd[i], F_SETFL, O_NONBLOCK);
 	ends[0] = fd[0];
 	ends[1] = fd[1];
+	/* A signal may have come before there was a descriptor to tell it. */
+	if (stop_get() == STOP_NOW)
+		tell();
 	return 0;
 }

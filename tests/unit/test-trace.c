@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -387,10 +386,13 @@ static void a_day_that_came_again(void **state)
 static void (*after_close)(void);
 static int closes;                      /* before that one */
 
-/* In place of the system's. */
+/* In place of the system's, which fclose reaches by a way of its own. */
 int close(int fd)
 {
-	int rc = (int)syscall(SYS_close, fd), saved = errno;
+	static const char *const modes[] = { [O_RDONLY] = "r", [O_WRONLY] = "w", [O_RDWR] = "r+" };
+	int flags = fcntl(fd, F_GETFL);
+	FILE *f = flags < 0 ? NULL : fdopen(fd, modes[flags & O_ACCMODE]);
+	int rc = f ? fclose(f) : -1, saved = errno;
 	void (*then)(void) = after_close;
 
 	if (then && closes-- == 0) {
