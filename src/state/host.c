@@ -137,7 +137,7 @@ bool host_health_claim(const char *backend, int64_t interval_ms)
 	last = atomic_load(&s->claimed);
 	now = clock_wall_ms();
 	/* A time in the future is a clock that was set back. */
-	if (last && last <= now && now - last < interval_ms)
+	if (last && last <= now && last > now - interval_ms)
 		return false;
 	return atomic_compare_exchange_strong(&s->claimed, &last, now);
 }

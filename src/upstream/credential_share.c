@@ -62,6 +62,12 @@ void credential_share_unlock(int fd)
 		close(fd);
 }
 
+/* A time in ms as it is written here: one that sums and differences can be made of. */
+static bool time_of(struct span obj, const char *name, int64_t *ms)
+{
+	return span_int(json_get(obj, name), ms) && *ms >= 0 && *ms <= INT64_MAX / 2;
+}
+
 /* The lock file holds the last failure: the fault's class, when, and what was said. */
 void credential_share_fail(int fd, const struct fault *f)
 {
@@ -88,7 +94,7 @@ bool credential_share_failed(int fd, int64_t ms, struct fault *f)
 	struct buf message;
 
 	if (n <= 0 || json_check((struct str){ obj.p, obj.n }, NULL, NULL) ||
-	    !span_int(json_get(obj, "at"), &at) || !span_int(json_get(obj, "class"), &class))
+	    !time_of(obj, "at", &at) || !span_int(json_get(obj, "class"), &class))
 		return false;
 	age = clock_wall_ms() - at;
 	if (age < 0 || age >= ms)
@@ -152,8 +158,8 @@ static int parse(struct str text, struct credential *out, struct fault *f)
 	struct buf b;
 	int r = -1;
 
-	if (json_check(text, NULL, NULL) || !span_int(json_get(obj, "obtained"), &obtained) ||
-	    !span_int(json_get(obj, "expires"), &expires))
+	if (json_check(text, NULL, NULL) || !time_of(obj, "obtained", &obtained) ||
+	    !time_of(obj, "expires", &expires))
 		return -1;
 	buf_init(&b, 0);
 	if (buf_room(&b, text.n)) {
