@@ -44,12 +44,15 @@ static bool is_there(const char *dir)
 	return dir && (mkdir(dir, 0700) == 0 || errno == EEXIST);
 }
 
-bool capture_possible(const char *dir)
+static bool not_captured(const char *dir)
 {
-	if (is_there(dir) && access(dir, W_OK | X_OK) == 0)
-		return true;
 	log_warn("capture.dir %s: %s: nothing is captured", dir ? dir : "", strerror(errno));
 	return false;
+}
+
+bool capture_possible(const char *dir)
+{
+	return (is_there(dir) && access(dir, W_OK | X_OK) == 0) || not_captured(dir);
 }
 
 bool capture_folder_open(struct capture_folder *f, const char *dir, const char *name)
@@ -59,16 +62,12 @@ bool capture_folder_open(struct capture_folder *f, const char *dir, const char *
 	*f = (struct capture_folder){ .dir = dir, .name = name, .dir_fd = -1, .fd = -1 };
 	snprintf(hidden, sizeof(hidden), ".%s", name);
 	if (!is_there(dir))
-		goto failed;
+		return not_captured(dir);
 	f->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->dir_fd < 0 || mkdirat(f->dir_fd, hidden, 0700))
-		goto failed;
+		return not_captured(dir);
 	f->fd = openat(f->dir_fd, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (f->fd >= 0)
-		return true;
-failed:
-	log_warn("capture.dir %s: %s: nothing is captured", dir ? dir : "", strerror(errno));
-	return false;
+	return f->fd >= 0 || not_captured(dir);
 }
 
 static void file_name(char *out, size_t size, size_t call, const char *what)

@@ -14,15 +14,6 @@
 #include "base/ids.h"
 #include "base/os.h"
 
-static int close_but(int fd, int rc)
-{
-	int saved = errno;
-
-	close(fd);
-	errno = saved;
-	return rc;
-}
-
 static bool is_ours(int fd, const struct shared_head *head)
 {
 	struct shared_head seen;
@@ -85,7 +76,8 @@ static int make_fresh(const char *path, const struct shared_head *head, bool rep
 		unlink(tmp);
 		errno = saved;
 	}
-	return close_but(fd, rc);
+	close(fd);
+	return rc;
 }
 
 static bool has_name(int fd, const char *path)
@@ -108,7 +100,8 @@ static int replace(int fd, const char *path, const struct shared_head *head)
 		nanosleep(&pause, NULL);
 	if (has_name(fd, path))
 		rc = make_fresh(path, head, true);
-	return close_but(fd, rc);
+	close(fd);
+	return rc;
 }
 
 /* Processes may start afresh at once: the first one's file is everybody's. */
@@ -119,8 +112,9 @@ int shared_open(const char *path, const struct shared_head *head)
 
 		if (fd >= 0)
 			return fd;
-		if (other >= 0 ? replace(other, path, head) < 0 :
-				 errno != ENOENT || make_fresh(path, head, false) < 0)
+		if (other < 0 && errno != ENOENT)
+			return -1;
+		if ((other < 0 ? make_fresh(path, head, false) : replace(other, path, head)) < 0)
 			return -1;
 	}
 	return -1;

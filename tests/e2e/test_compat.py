@@ -132,6 +132,94 @@ def text_of_whole(answer):
     return "".join(b.get("text", "") for b in answer["content"])
 
 
+def calls_tool(call):
+    """A chat answer with text and a call in two pieces, streamed or whole, as was asked."""
+    made = {"id": "call_1", "type": "function",
+            "function": {"name": "weather", "arguments": '{"city":"Bern"}'}}
+    if not call.json.get("stream"):
+        call.whole(200, {"id": "c1", "object": "chat.completion", "model": "m", "choices": [
+            {"index": 0, "finish_reason": "tool_calls", "message": {
+                "role": "assistant", "content": "I look.", "tool_calls": [made]}}],
+            "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}})
+        return
+    call.begin()
+    call.text("I ")
+    call.text("look.")
+    for part in (dict(made, function={"name": "weather", "arguments": '{"city":'}),
+                 {"function": {"arguments": '"Bern"}'}}):
+        call.delta({"tool_calls": [dict(part, index=0)]})
+    call.end("tool_calls")
+
+
+def test_chat_presets():
+    """Text, a call, its result on the next turn, usage and an error, streamed and whole.
+    Perplexity has no tools: none is sent."""
+    for preset in ("GROQ", "XAI", "TOGETHER", "FIREWORKS", "CEREBRAS", "PERPLEXITY", "ALIBABA"):
+        with Preset(preset, base="/v1", model="m") as setup:
+            setup.upstream.reset(calls_tool)
+            said = answer_of(setup.ask(tools=[TOOL]))
+            assert said["content"][0] == {"type": "text", "text": "I look."}, (preset, said)
+            assert said["content"][1]["input"] == {"city": "Bern"}, (preset, said)
+            assert said["stop_reason"] == "tool_use", (preset, said)
+            assert said["usage"]["input_tokens"] == 11, (preset, said)
+            assert said["usage"]["output_tokens"] == 7, (preset, said)
+            with setup.client(timeout=30) as client:
+                _, stream = client.stream(message(stream=True, tools=[TOOL]))
+                events = [data for _, data, _ in stream if isinstance(data, dict)]
+            assert "".join(e["delta"].get("text", "") + e["delta"].get("partial_json", "")
+                           for e in events if e["type"] == "content_block_delta") == \
+                'I look.{"city":"Bern"}', (preset, events)
+            assert events[-2]["delta"]["stop_reason"] == "tool_use", (preset, events)
+            assert events[-1]["type"] == "message_stop", (preset, events)
+            call = setup.upstream.calls[-1]
+            assert call.path == "/v1/chat/completions", (preset, call.path)
+            assert call.headers["authorization"] == "Bearer " + KEY, preset
+            names = [tool["function"]["name"] for tool in call.json.get("tools", [])]
+            assert names == ([] if preset == "PERPLEXITY" else ["weather"]), (preset, names)
+            setup.ask(tools=[TOOL], messages=conversation(said["content"][1]["id"]))
+            sent = setup.upstream.calls[-1].json["messages"]
+            assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"], (preset, sent)
+            setup.upstream.reset(lambda call: call.whole(400, {"error": {"message": "too odd"}}))
+            said = error_of(setup.ask(), 400, "invalid_request_error")
+            assert "too odd" in said, (preset, said)
+
+
+def compacts(call):
+    """Streams, whatever was asked."""
+    call.begin()
+    for event in (
+            {"type": "message_start", "message": {
+                "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
+                "stop_reason": None, "stop_sequence": None,
+                "usage": {"input_tokens": 9, "output_tokens": 0}}},
+            {"type": "content_block_start", "index": 0,
+             "content_block": {"type": "compaction", "content": None}},
+            {"type": "content_block_delta", "index": 0, "delta": {
+                "type": "compaction_delta", "content": "what was said",
+                "encrypted_content": "RW5j"}},
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {"stop_reason": "compaction", "stop_sequence": None},
+             "usage": {"output_tokens": 7}},
+            {"type": "message_stop"}):
+        call.event(event)
+
+
+def test_compaction():
+    """Also where a whole answer was asked for, and a stream comes."""
+    whole = {"type": "compaction", "content": "what was said", "encrypted_content": "RW5j"}
+    with Preset("ANTHROPIC", model="m") as setup:
+        setup.upstream.reset(compacts)
+        said = answer_of(setup.ask())
+        assert said["content"] == [whole] and said["stop_reason"] == "compaction", said
+        with setup.client(timeout=30) as client:
+            _, stream = client.stream(message(stream=True))
+            events = [data for _, data, _ in stream if isinstance(data, dict)]
+        assert [e["type"] for e in events if e["type"] != "ping"] == [
+            "message_start", "content_block_start", "content_block_delta", "content_block_stop",
+            "message_delta", "message_stop"], events
+        assert any(e.get("delta", {}).get("content") == "what was said" for e in events), events
+
+
 def test_other_dialect():
     with Preset("DEEPSEEK", 'dialect = "openai-chat";', base="/v1") as setup:
         answer_of(setup.ask(tools=[TOOL], thinking={"type": "enabled", "budget_tokens": 1024},

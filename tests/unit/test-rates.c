@@ -473,11 +473,6 @@ static void test_holders(void **state)
 	unlink(path);
 }
 
-#define LOCKED_STATE ((void *)1)
-#define BOTH(f) \
-	cmocka_unit_test_setup_teardown(f, setup, teardown), \
-		{ #f " locked", f, setup, teardown, LOCKED_STATE }
-
 /* Who could not read the file writes nothing back: what it has is not what others left there. */
 static void test_unread_file(void **state)
 {
@@ -493,6 +488,11 @@ static void test_unread_file(void **state)
 	assert_int_equal(st.st_size, 100);
 	place_close(&p);
 }
+
+#define LOCKED_STATE ((void *)1)
+#define BOTH(f) \
+	cmocka_unit_test_setup_teardown(f, setup, teardown), \
+		{ #f " locked", f, setup, teardown, LOCKED_STATE }
 
 int main(void)
 {

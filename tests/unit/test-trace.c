@@ -304,6 +304,13 @@ static void a_burst_stays_within_bounds(void **state)
 	assert_true(exists("debug/server_000000000027"));
 }
 
+static void age_file(const char *name)
+{
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+
+	utimensat(AT_FDCWD, path_of(name), old, 0);
+}
+
 static void what_is_over_is_compressed(void **state)
 {
 	struct trace_place p = place(1 << 20, 100);
@@ -320,10 +327,9 @@ static void what_is_over_is_compressed(void **state)
 	put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-22T12:00:00.000000Z\",\"n\":3}\n", NOON);
 	/* Written a moment ago, by the file's own time: somebody may still be at it. */
 	assert_int_equal(store_tidy(&p, 5, clock_wall_ms(), 1000, &t), 0);
-	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
 	put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-22T12:00:00.000000Z\",\"n\":3}\n", NOON);
 	put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-21T12:00:00.000000Z\",\"n\":1}\n", NOON - DAY);
-	utimensat(AT_FDCWD, path_of("errors/errors_2026-11-21.jsonl"), old, 0);
+	age_file("errors/errors_2026-11-21.jsonl");
 	assert_int_equal(store_tidy(&p, 5, NOON, 1000, &t), 0);
 	assert_true(t.packed == 1);
 	assert_false(exists("errors/errors_2026-11-21.jsonl"));
@@ -335,13 +341,6 @@ static void what_is_over_is_compressed(void **state)
 	assert_non_null(str_find(buf_str(&b), "\"n\":1"));
 	assert_true(str_find(buf_str(&b), "\"n\":3") < str_find(buf_str(&b), "\"n\":1"));
 	buf_release(&b);
-}
-
-static void age_file(const char *name)
-{
-	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
-
-	utimensat(AT_FDCWD, path_of(name), old, 0);
 }
 
 /* Machines without a clock of their own begin with an old time at each start: a day may come again
