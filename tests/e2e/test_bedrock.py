@@ -300,6 +300,39 @@ def test_bedrock_converse_stream():
         assert setup.upstream.wait_call().path == "/model/amazon.nova-pro-v1:0/converse-stream"
 
 
+def test_bedrock_guardrail_tier_and_cache():
+    """Headers of InvokeModel, which are signed, and members of Converse; who was stopped by the
+    guardrail has been refused."""
+    more = 'guardrail = { id = "gr1"; version = "2"; trace = "enabled"; }; service_tier = "flex"; '
+    stopped = [dict(e) for e in CHUNKS]
+    stopped[0]["message"] = dict(stopped[0]["message"])
+    stopped[0]["amazon-bedrock-guardrailAction"] = "INTERVENED"
+    with Bedrock(more=more) as setup:
+        setup.upstream.reset(sending([chunk(e) for e in stopped]))
+        got = read(setup)
+        delta = [d for n, d in got if n == "message_delta"][0]["delta"]
+        assert delta["stop_reason"] == "refusal" and "bedrock" not in json.dumps(got), got
+        sent = setup.upstream.wait_call().headers
+        assert sent["x-amzn-bedrock-guardrailidentifier"] == "gr1", sent
+        assert sent["x-amzn-bedrock-guardrailversion"] == "2", sent
+        assert sent["x-amzn-bedrock-trace"].lower() == "enabled", sent
+        assert sent["x-amzn-bedrock-service-tier"] == "flex", sent
+    stopped = [("messageStop", {"stopReason": "guardrail_intervened"}) if f[0] == "messageStop" else f
+               for f in CONVERSE]
+    marked = {"type": "text", "text": "hi", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    with Bedrock(more=more, dialect="bedrock-converse") as setup:
+        setup.upstream.reset(sending([frame(*f) for f in stopped]))
+        got = read(setup, messages=[{"role": "user", "content": [marked]}])
+        delta = [d for n, d in got if n == "message_delta"][0]["delta"]
+        assert delta["stop_reason"] == "refusal", got
+        sent = setup.upstream.wait_call().json
+        guard = sent["guardrailConfig"]
+        assert guard["guardrailIdentifier"] == "gr1" and guard["guardrailVersion"] == "2", guard
+        assert guard["trace"] == "enabled" and sent["serviceTier"] == {"type": "flex"}, sent
+        assert sent["messages"][0]["content"] == [
+            {"text": "hi"}, {"cachePoint": {"type": "default", "ttl": "1h"}}], sent
+
+
 def test_bedrock_tool_round():
     """A call with its result, as a client sends it back."""
     frames = [frame(*f) for f in (
