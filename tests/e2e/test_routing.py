@@ -404,6 +404,21 @@ def test_every_condition():
         assert "x-kind" not in call.headers and call.json["top_p"] == 0.5, call.json
 
 
+def test_thinking_and_caches_per_target():
+    """How thinking is asked for, and whether cache marks go along, is a target's own matter."""
+    marked = content({"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}})
+    rules = """routing = { direct = true; }; routes = ( { when = { model = "deep"; }; to = "LAB/deep";
+        options = { reasoning = "effort"; cache_control = true; }; } );"""
+    with Pair(Lighttpd, rules) as s:
+        for model, deep in (("deep", True), ("LAB/plain", False)):
+            s.lab.reset()
+            answer = s.ask(model=model, messages=marked, output_config={"effort": "high"})
+            assert answer.status == 200, answer.body
+            sent = s.lab.wait_call().json
+            assert sent.get("reasoning_effort") == ("high" if deep else None), (model, sent)
+            assert ("cache_control" in str(sent["messages"])) == deep, (model, sent)
+
+
 def test_weights_and_sessions():
     """Both members are begun with; a session stays where it began, whether the header tells it or
     the user id that earlier clients send; when its member fails it goes to the other, and back."""
