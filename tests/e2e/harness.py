@@ -184,10 +184,21 @@ state = { dir = "%(state)s"; };
             listener.bind(path)
             listener.listen(128)
             os.chmod(path, 0o666)
-            process = subprocess.Popen([self.program, "--config", self.config], stdin=listener,
-                                       env=clean_env(**self.env),
-                                       stderr=open(self.path("stderr.log"), "ab"))
+            process = self.serve(listener)
         return path, process
+
+    def spawn_tcp(self):
+        """The same on a port of loopback."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(128)
+            process = self.serve(listener)
+            return listener.getsockname()[1], process
+
+    def serve(self, listener):
+        return subprocess.Popen([self.program, "--config", self.config], stdin=listener,
+                                env=clean_env(**self.env),
+                                stderr=open(self.path("stderr.log"), "ab"))
 
     def close(self):
         """Waits for the programs that a web server has left to end by themselves. A sanitizer looks
@@ -470,7 +481,7 @@ class Nginx(Server):
             raise Skip("nginx's fastcgi_params are not installed")
         shutil.copy("/etc/nginx/fastcgi_params", self.gateway.dir)
         site = self.sample("conf/nginx.conf", literals={
-            "unix:/run/messages-fcgi.sock": "unix:" + self.spawn_gateway(),
+            "unix:/run/messages-fcgi.sock": self.address(),
             "listen 80;": "listen 127.0.0.1:%d;" % self.port})
         temp = "".join("%s_temp_path %s;\n" % (kind, self.gateway.path("nginx-" + kind))
                        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -487,6 +498,19 @@ http {
 """ % (self.gateway.path("nginx.pid"), self.gateway.path("nginx-error.log"),
        "user %s;" % user().pw_name if os.geteuid() == 0 else "", temp, site))
         self.run(tool, "-p", self.gateway.dir, "-c", own)
+
+    def address(self):
+        return "unix:" + self.spawn_gateway()
+
+
+class NginxTcp(Nginx):
+    """The program on another machine, as it were."""
+    name = "nginx-tcp"
+
+    def address(self):
+        port, process = self.gateway.spawn_tcp()
+        self.processes.append(process)
+        return "127.0.0.1:%d" % port
 
 
 class Caddy(Server):

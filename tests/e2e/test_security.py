@@ -195,6 +195,21 @@ class Commands(Setup):
         self.gateway.env = {"OTHER_SECRET": SECRET, "PLAIN": "plain"}
 
 
+# ---- the socket ----
+
+def test_only_named_web_servers_connect():
+    """Over TCP, where FCGI_WEB_SERVER_ADDRS names them; who was refused is logged."""
+    for named, status in ((None, 200), ("192.0.2.1, 127.0.0.1", 200), ("192.0.2.1", 502)):
+        env = {"FCGI_WEB_SERVER_ADDRS": named} if named else {}
+        with Setup(harness.NginxTcp, env=env) as setup:
+            with setup.client() as client:
+                assert client.ask("POST", "/v1/messages", message()).status == status, named
+            assert len(setup.upstream.calls) == (status == 200), named
+            with open(setup.gateway.log) as f:
+                refused = "a connection from 127.0.0.1 was refused" in f.read()
+            assert refused == (status != 200), named
+
+
 # ---- files ----
 
 def test_a_file_for_everyone_is_refused():
