@@ -23,7 +23,6 @@
 #include "upstream/credential.h"
 
 #define STACK_BYTES (256 * 1024)
-#define KEEP_SECONDS 30                 /* so long a kept FastCGI connection may be quiet */
 #define EXIT_USAGE 2
 #define HEADERS_MAX 16
 #define ARGUMENTS_MAX 8
@@ -123,7 +122,7 @@ static void idle(void)
 static int serve(const struct config_load *load, int fd)
 {
 	struct server_options o = {
-		.listen_fd = fd, .stack_bytes = STACK_BYTES, .keep_seconds = KEEP_SECONDS,
+		.listen_fd = fd, .stack_bytes = STACK_BYTES,
 	};
 	struct config *c;
 	int rc;

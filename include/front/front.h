@@ -67,7 +67,6 @@ struct server_options {
 	size_t stack_bytes;             /* per worker, 256 KB */
 	int shutdown_grace;             /* seconds that streams may go on after SIGTERM */
 	int read_timeout, write_timeout;/* seconds, client side (SO_RCVTIMEO, SO_SNDTIMEO) */
-	int keep_seconds;               /* how long a kept connection waits for its next request */
 };
 /*
  * The socket this process was given to listen on: systemd's first one (LISTEN_FDS), else descriptor

@@ -108,10 +108,13 @@ static bool kept_put(struct kept *k, const struct kept_one *one)
  * Without room it waits, so that refusals by the hundred don't outrun the web server: one that has
  * just read the end of an answer would put the next request on a connection that we then close.
  */
-void kept_add(struct kept *k, int fd, bool linger, int64_t until)
+void kept_add(struct kept *k, int fd, bool linger)
 {
 	static const struct timespec pause = { .tv_nsec = 1000 * 1000 };
-	struct kept_one one = { .fd = fd, .linger = linger, .until = until };
+	struct kept_one one = {
+		.fd = fd, .linger = linger,
+		.until = linger ? clock_ms() + KEPT_LINGER_MS : CLOCK_NEVER,
+	};
 	bool room;
 
 	if (linger)
@@ -129,7 +132,8 @@ void kept_expire(struct kept *k, int64_t now, bool ending)
 {
 	pthread_mutex_lock(&k->lock);
 	for (size_t i = k->n; i-- > 0;)
-		if (k->v[i].until <= now || (ending && !k->v[i].linger)) {
+		if (k->v[i].until <= now ||
+		    (ending && !k->v[i].linger && next_request(k->v[i].fd) != NEXT_BEGUN)) {
 			close(k->v[i].fd);
 			kept_forget(k, i);
 		}

@@ -30,11 +30,15 @@ void kept_init(struct kept *k, size_t max);
 void kept_close(struct kept *k);
 /*
  * Takes fd over, from any thread; the main thread must be woken then. linger: it is drained and
- * closed, else given back by kept_ready when it becomes readable, until `until` (clock_ms). Without
- * room it may wait a moment.
+ * closed, after KEPT_LINGER_MS at the latest. Else kept_ready gives it back when it becomes readable,
+ * however late: whoever closes a quiet connection first may meet a request that is on its way, and
+ * the web server alone can try again. Without room it may wait a moment.
  */
-void kept_add(struct kept *k, int fd, bool linger, int64_t until);
-/* Closes what has come to its time, and all that is kept for a next request if `ending`. */
+void kept_add(struct kept *k, int fd, bool linger);
+/*
+ * Closes what has come to its time; if `ending`, also what is kept for a next request and has none
+ * yet.
+ */
 void kept_expire(struct kept *k, int64_t now, bool ending);
 bool kept_empty(struct kept *k);
 /*

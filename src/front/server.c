@@ -160,8 +160,7 @@ static void server_serve(void *ctx, int fd, bool busy)
 			seconds_option(fd, SO_RCVTIMEO, s->o->read_timeout);
 		break;
 	}
-	kept_add(&s->kept, fd, linger,
-		clock_ms() + (linger ? KEPT_LINGER_MS : 1000 * (int64_t)s->o->keep_seconds));
+	kept_add(&s->kept, fd, linger);
 	server_wake();
 }
 
@@ -189,8 +188,11 @@ static void accept_hand(struct server *s, int fd, const struct sockaddr_storage 
 	}
 	seconds_option(fd, SO_RCVTIMEO, s->o->read_timeout);
 	seconds_option(fd, SO_SNDTIMEO, s->o->write_timeout);
-	if (s->tcp)
+	if (s->tcp) {
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		/* A kept connection to a machine that has vanished ends by this alone. */
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	}
 	pool_give(&s->pool, fd, true);
 }
 

@@ -1,7 +1,7 @@
 /*
  * The benchmark's backend: a scripted server that costs next to nothing, on one thread and epoll,
  * so that what is measured is the gateway. Speaks OpenAI chat and Anthropic Messages, streamed or
- * whole, with TLS if it is given a certificate.
+ * whole, and, if it is given a certificate, TLS to who begins with it.
  *
  * What it answers is said by the model's name in the request: "bench-e40-i250" is 40 events, one
  * each 250 ms (0: all at once). Each event's text holds the moment at which it was written,
@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -414,11 +415,25 @@ static void take_head(struct conn *c, const char *p, size_t n)
 	take_body(c, p + used, n - used, true);
 }
 
+/* 22 is the first byte of a TLS handshake, and of no HTTP. */
+static void begin_tls(struct conn *c)
+{
+	char first;
+
+	if (!tls || c->nhead || recv(c->fd, &first, 1, MSG_PEEK) != 1 || first != 22)
+		return;
+	c->ssl = SSL_new(tls);
+	SSL_set_fd(c->ssl, c->fd);
+	SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+
 static void readable(struct conn *c)
 {
 	static char part[262144];
 	ssize_t n;
 
+	if (!c->ssl)
+		begin_tls(c);
 	if (c->ssl && !c->accepted) {
 		int r = SSL_accept(c->ssl), e = SSL_get_error(c->ssl, r);
 
@@ -454,12 +469,6 @@ static void accept_all(int fd)
 		setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		c->fd = s;
 		nconns++;
-		if (tls) {
-			c->ssl = SSL_new(tls);
-			SSL_set_fd(c->ssl, s);
-			SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-						     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-		}
 		epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s, &e);
 	}
 }
@@ -533,6 +542,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	signal(SIGPIPE, SIG_IGN);       /* OpenSSL writes to those that have left */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);

@@ -1,4 +1,4 @@
-"""Load that is held: many streams for minutes, some of them leaving at any moment, through lighttpd.
+"""Load that is held: many streams for minutes, some of them leaving at any moment, through a web server.
 
 What must come of it: no failed request, events hardly later than those of streams that go to the
 upstream directly at the same time, memory that does not grow once it is warm, and afterwards no
@@ -122,7 +122,7 @@ class Soak:
     def left(self, what, up, web):
         dirty, _, threads, files = status(web.gateway)
         connections, streams = counts(up.port)
-        more = files - self.before[3] - FILES_OF_KEPT * connections
+        more = files - self.before[3] - FILES_OF_KEPT * connections - web.kept
         rest = (streams, max(0, connections - KEPT_CONNECTIONS), max(0, more),
                 max(0, threads - self.before[2]))
         self.table.add(what + "upstream calls, connections above those kept, descriptors and threads left",

@@ -54,11 +54,11 @@ static struct pair pair(void)
 	return (struct pair){ fd[0], fd[1] };
 }
 
-static struct pair add(bool linger, int64_t until)
+static struct pair add(bool linger)
 {
 	struct pair p = pair();
 
-	kept_add(&kept, p.ours, linger, until);
+	kept_add(&kept, p.ours, linger);
 	return p;
 }
 
@@ -94,7 +94,7 @@ static bool sees_end(const struct pair *p)
 
 static void next_request_is_handed_on(void **state)
 {
-	struct pair a = add(false, CLOCK_NEVER), b = add(false, CLOCK_NEVER);
+	struct pair a = add(false), b = add(false);
 
 	assert_int_equal(write(b.theirs, "x", 1), 1);
 	serve();
@@ -115,7 +115,7 @@ static void next_request_is_handed_on(void **state)
 
 static void closed_ones_are_closed(void **state)
 {
-	struct pair a = add(false, CLOCK_NEVER);
+	struct pair a = add(false);
 
 	close(a.theirs);
 	serve();
@@ -127,7 +127,7 @@ static void closed_ones_are_closed(void **state)
 static void lingering_ones_are_drained(void **state)
 {
 	static const char much[400000];
-	struct pair a = add(true, CLOCK_NEVER);
+	struct pair a = add(true);
 	size_t sent = 0;
 
 	assert_true(sees_end(&a));
@@ -146,34 +146,48 @@ static void lingering_ones_are_drained(void **state)
 	assert_false(is_open(a.ours));
 }
 
-static void time_ends_them(void **state)
+/* What waits for a request is the web server's to close: it knows of those that it has sent. */
+static void time_ends_what_lingers(void **state)
 {
-	struct pair a = add(false, 1000), b = add(true, 2000), c = add(false, 3000);
-	int64_t until = CLOCK_NEVER;
+	int64_t before = clock_ms(), until = CLOCK_NEVER;
+	struct pair a = add(false), b = add(true);
 
 	kept_poll(&kept, &fds, &cap, 0, &until);
-	assert_int_equal(until, 1000);
-	until = 500;
+	assert_in_range(until, before + KEPT_LINGER_MS, clock_ms() + KEPT_LINGER_MS);
+	kept_expire(&kept, until - 1, false);
+	assert_true(is_open(a.ours) && is_open(b.ours));
+	kept_expire(&kept, INT64_MAX - 1, false);
+	assert_true(is_open(a.ours) && !is_open(b.ours));
+	until = CLOCK_NEVER;
 	kept_poll(&kept, &fds, &cap, 0, &until);
-	assert_int_equal(until, 500);
-	kept_expire(&kept, 999, false);
-	assert_true(is_open(a.ours) && is_open(b.ours) && is_open(c.ours));
-	kept_expire(&kept, 1000, false);
+	assert_int_equal(until, CLOCK_NEVER);
+	close(a.theirs);
+	close(b.theirs);
+}
+
+/* What is closed already gets its time, and a request that has begun its answer. */
+static void the_end_ends_the_others(void **state)
+{
+	struct pair a = add(false), b = add(true), c = add(false);
+
+	assert_int_equal(write(c.theirs, "x", 1), 1);
+	kept_expire(&kept, clock_ms(), true);
 	assert_true(!is_open(a.ours) && is_open(b.ours) && is_open(c.ours));
-	/* At the end what is closed already gets its time. */
-	kept_expire(&kept, 1000, true);
-	assert_true(is_open(b.ours) && !is_open(c.ours));
+	while (given < 0)
+		serve();
+	assert_int_equal(given, c.ours);
 	assert_false(kept_empty(&kept));
-	kept_expire(&kept, 2000, true);
+	close(c.ours);
+	close(c.theirs);
+	kept_expire(&kept, INT64_MAX - 1, true);
 	assert_true(kept_empty(&kept));
 	close(a.theirs);
 	close(b.theirs);
-	close(c.theirs);
 }
 
 static void places_of_others_stay(void **state)
 {
-	struct pair a = add(false, CLOCK_NEVER);
+	struct pair a = add(false);
 	int64_t until = CLOCK_NEVER;
 
 	fds = calloc(2, sizeof(*fds));
@@ -209,16 +223,16 @@ static bool gone(const struct pair *p)
 /* At the limit the oldest goes that nobody misses: it lingers, or its other end has left it. */
 static void the_oldest_makes_room(void **state)
 {
-	struct pair a = add(false, CLOCK_NEVER), b = add(true, CLOCK_NEVER), e, f, g;
-	struct pair c = add(true, CLOCK_NEVER), d = add(false, CLOCK_NEVER);
+	struct pair a = add(false), b = add(true), e, f, g;
+	struct pair c = add(true), d = add(false);
 
 	assert_int_equal(write(a.theirs, "x", 1), 1);
-	e = add(true, CLOCK_NEVER);
+	e = add(true);
 	assert_true(gone(&b) && !gone(&c));
 	close(d.theirs);
-	f = add(true, CLOCK_NEVER);
+	f = add(true);
 	assert_true(gone(&c) && !gone(&e));
-	g = add(true, CLOCK_NEVER);
+	g = add(true);
 	assert_true(!gone(&e) && !gone(&f) && !gone(&g));
 	while (given < 0)
 		serve();
@@ -239,11 +253,11 @@ static void requests_that_have_begun_stay(void **state)
 	struct pair a, b, c;
 
 	kept.max = 1;
-	a = add(false, CLOCK_NEVER);
-	b = add(false, CLOCK_NEVER);
+	a = add(false);
+	b = add(false);
 	assert_true(sees_end(&a) && !sees_end(&b));
 	assert_int_equal(write(b.theirs, "x", 1), 1);
-	c = add(false, CLOCK_NEVER);
+	c = add(false);
 	assert_true(sees_end(&c));
 	serve();
 	assert_int_equal(given, b.ours);
@@ -261,7 +275,8 @@ int main(void)
 		TEST(next_request_is_handed_on),
 		TEST(closed_ones_are_closed),
 		TEST(lingering_ones_are_drained),
-		TEST(time_ends_them),
+		TEST(time_ends_what_lingers),
+		TEST(the_end_ends_the_others),
 		TEST(places_of_others_stay),
 		TEST(strangers_are_left_alone),
 		TEST(the_oldest_makes_room),
