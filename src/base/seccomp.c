@@ -5,8 +5,9 @@
  * running programs, looking into other processes, the kernel's own doors, other identities, mounts.
  *
  * Refused calls fail with EPERM, which each caller knows how to meet, and are noted in the kernel's
- * log (SECCOMP_FILTER_FLAG_LOG). The filter is a list of comparisons; the kernel remembers which
- * calls it always lets through.
+ * log (SECCOMP_FILTER_FLAG_LOG); but for clone3, with which each thread begins: a filter of its own
+ * refuses that one. A filter is a list of comparisons; the kernel remembers which calls it always
+ * lets through.
  */
 #include "config.h"
 #include "sandbox.h"
@@ -183,14 +184,9 @@ static void check_socket(struct program *p)
 	end(p, refuse(EAFNOSUPPORT));
 }
 
-/* No namespaces. clone3 keeps its flags in memory, where a filter can't look: a C library takes
- * ENOSYS for an old kernel and calls clone. */
+/* No namespaces. */
 static void check_clone(struct program *p)
 {
-#ifdef SYS_clone3
-	if_equal(p, CALL(clone3), 1);
-	end(p, refuse(ENOSYS));
-#endif
 	if_equal(p, CALL(clone), 4);
 	load_argument(p, CLONE_FLAGS);
 	put(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1));
@@ -205,6 +201,18 @@ static void check_ioctl(struct program *p)
 	load_argument(p, 1);
 	if_equal(p, TIOCSTI, 1);
 	end(p, refuse(EPERM));
+	end(p, SECCOMP_RET_ALLOW);
+}
+
+/* clone3 keeps its flags in memory, where a filter can't look: a C library takes ENOSYS for an old
+ * kernel and calls clone. */
+static void build_quiet(struct program *p)
+{
+#ifdef SYS_clone3
+	load(p, offsetof(struct seccomp_data, nr));
+	if_equal(p, CALL(clone3), 1);
+	end(p, refuse(ENOSYS));
+#endif
 	end(p, SECCOMP_RET_ALLOW);
 }
 
@@ -238,27 +246,28 @@ const char *seccomp_lacks(void)
 }
 
 /* Newest way first: the log's flag came with Linux 4.14, the system call itself with 3.17. */
-static int install(const struct sock_fprog *f)
+static int install(struct program *p, bool noted)
 {
+	const struct sock_fprog f = { .len = p->n, .filter = p->v };
+
+	if (p->n > MOST) {
+		errno = E2BIG;
+		return -1;
+	}
 #if defined(SYS_seccomp) && defined(SECCOMP_FILTER_FLAG_LOG)
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, f) == 0)
+	if (noted && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, &f) == 0)
 		return 0;
 #endif
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, f, 0, 0);
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &f, 0, 0);
 }
 
 int seccomp_start(bool commands)
 {
-	struct program p = { .n = 0 };
-	struct sock_fprog f = { .filter = p.v };
+	struct program quiet = { .n = 0 }, noted = { .n = 0 };
 
-	build(&p, commands);
-	if (p.n > MOST) {
-		errno = E2BIG;
-		return -1;
-	}
-	f.len = p.n;
-	return install(&f);
+	build_quiet(&quiet);
+	build(&noted, commands);
+	return install(&quiet, false) || install(&noted, true) ? -1 : 0;
 }
 
 #else
