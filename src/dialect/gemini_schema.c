@@ -113,8 +113,10 @@ static struct span resolve(const struct writer *w, struct span ref)
 	path.n--;
 	if (!path.n)
 		return at;
-	if (!str_split(&path, '/', &step))
+	/* A name alone is an "$anchor". */
+	if (*path.p != '/')
 		return SPAN_ABSENT;
+	str_split(&path, '/', &step);
 	while (span_given(at) && str_split(&path, '/', &step))
 		at = step_into(at, step);
 	return span_is_object(at) ? at : SPAN_ABSENT;
