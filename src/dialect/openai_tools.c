@@ -86,10 +86,7 @@ void openai_put_function(struct openai_encoder *e, const struct tool *t)
 		segs_string(s, t->description);
 	}
 	segs_puts(s, ",\"parameters\":");
-	if (span_is_object(t->input_schema))
-		openai_put_schema(e, t->input_schema);
-	else
-		segs_puts(s, "{\"type\":\"object\",\"properties\":{}}");
+	openai_put_schema(e, t->input_schema);
 }
 
 void openai_put_tool(struct openai_encoder *e, const struct tool *t)
