@@ -133,6 +133,13 @@ static const struct { const char *body, *message;
 	{ BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":[{\"type\":"
 		"\"text\"}]}}"),
 	  "messages.0.content.0.source.content.0.text: Field required" },
+	{ BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"data\":\"AA\",\"media_type\":7}}"),
+	  "messages.0.content.0.source.media_type: Input should be a valid string" },
+	{ BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"content\"}}"),
+	  "messages.0.content.0.source.content: Field required" },
+	{ BLOCK("{\"type\":\"tool_addition\",\"tool\":{\"type\":\"tool_definition\",\"definition\":"
+		"{\"name\":\"a\"}}}"),
+	  "messages.0.content.0.tool.definition.input_schema: Field required" },
 	/* the rest */
 	{ WITH("\"system\":7"), "system: Input should be a valid list" },
 	{ WITH("\"system\":[{\"type\":\"text\"}]"), "system.0.text: Field required" },
@@ -163,6 +170,9 @@ static const struct { const char *body, *message;
 									       "tokens: Input "
 									       "should be a valid "
 									       "integer" },
+	{ WITH("\"thinking\":{\"type\":1}"), "thinking.type: Input should be a valid string" },
+	{ WITH("\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":-1}"),
+	  "thinking.budget_tokens: Input should be greater than or equal to 0" },
 	{ WITH("\"output_config\":{\"effort\":1}"), "output_config.effort: Input should be a valid "
 						    "string" },
 };
