@@ -143,8 +143,7 @@ size_t openai_count_tools(struct openai_encoder *e)
 	for (size_t i = 0; i < r->ntools; i++) {
 		n += openai_tool_sent(&r->tools[i]);
 		if (!openai_tool_sent(&r->tools[i]))
-			openai_dropped(e, span_given(r->tools[i].type) ? r->tools[i].type
-								       : r->tools[i].name);
+			openai_dropped(e, r->tools[i].type);
 	}
 	if (span_given(r->mcp_servers))
 		openai_dropped(e, span_utf8(STR("mcp_servers")));
