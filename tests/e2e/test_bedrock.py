@@ -83,10 +83,10 @@ def header(name, value):
 
 
 def frame(kind, payload, message_type="event"):
-    """One message; payload is what becomes its JSON."""
+    """One message; payload is what becomes its JSON, or bytes that are none."""
     head = (header(":message-type", message_type) + header(":content-type", "application/json") +
             header(":event-type" if message_type == "event" else ":exception-type", kind))
-    body = json.dumps(payload).encode()
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     data = struct.pack(">II", len(head) + len(body) + 16, len(head))
     data += struct.pack(">I", zlib.crc32(data)) + head + body
     return data + struct.pack(">I", zlib.crc32(data))
@@ -401,7 +401,8 @@ def test_bedrock_tool_round():
 # ---- what goes wrong ----
 
 def test_bedrock_frames_damaged():
-    """A wrong checksum, a cut and an exception: an error event each, never a finished answer."""
+    """A wrong checksum, a cut, an event that is not JSON and an exception: an error event each,
+    never a finished answer."""
     good = [frame(*f) for f in CONVERSE]
     bad = bytearray(good[3])
     bad[-6] ^= 1
@@ -409,6 +410,7 @@ def test_bedrock_frames_damaged():
     cases = ((good[:3] + [bytes(bad)] + good[4:], "checksum"),
              (good[:3], "before its answer was complete"),
              (good[:3] + [good[3][:20]], "before its answer was complete"),
+             (good[:3] + [frame("contentBlockDelta", b'{"contentBlockIndex":')], "not JSON"),
              (good[:3] + [slow], "Too many requests"))
     with Bedrock(model="amazon.nova-pro-v1:0") as setup:
         for frames, words in cases:
