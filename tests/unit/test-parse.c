@@ -410,6 +410,12 @@ static void test_tools(void **state)
 	assert_span(p.r.tool_choice_name, "Bash");
 	assert_true(p.r.no_parallel_tools);
 	parsed_end(&p);
+	/* A tool that is only named is in the list already. */
+	accept_body(&p, BLOCK("{\"type\":\"tool_addition\",\"tool\":{\"type\":\"tool_reference\","
+			      "\"name\":\"Bash\"}}"));
+	assert_int_equal(p.r.ntools, 0);
+	assert_int_equal(p.r.turns[0].blocks[0].type, BLOCK_OTHER);
+	parsed_end(&p);
 }
 
 static void test_blocks(void **state)
