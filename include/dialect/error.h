@@ -19,6 +19,7 @@ void backend_error_read(struct backend_error *e, struct str body);
 void backend_error_release(struct backend_error *e);
 /* type, code or kind is this word. */
 bool backend_error_is(const struct backend_error *e, const char *word);
+void backend_error_add(struct backend_error *e, struct span text);      /* to the message, cleaned */
 
 /* Token counts that a message names; 0 where it does not. */
 struct overflow {

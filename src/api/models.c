@@ -368,7 +368,7 @@ static cJSON *model_tree(const struct model_info *m)
 	cJSON *o = cJSON_CreateObject();
 	char when[32];
 
-	clock_rfc3339(when, sizeof(when), m->created * 1000, 0);
+	clock_rfc3339(when, sizeof(when), m->created < INT64_MAX / 1000 ? m->created * 1000 : 0, 0);
 	cJSON_AddStringToObject(o, "type", "model");
 	cJSON_AddStringToObject(o, "id", m->id);
 	cJSON_AddStringToObject(o, "display_name", m->display_name ? m->display_name : m->id);

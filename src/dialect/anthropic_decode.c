@@ -10,6 +10,7 @@
 #include "dialect/anthropic.h"
 #include "dialect/anthropic_sign.h"
 #include "dialect/gemini.h"
+#include "dialect/openai.h"
 #include "dialect/vertex.h"
 #include "json/scan.h"
 
@@ -592,16 +593,25 @@ static int64_t created_of(const char *text)
 	return clock_seconds(y, m, day, h, min, s);
 }
 
+static int64_t limit_of(struct span model, const char *member)
+{
+	int64_t n;
+
+	return span_int(json_get(model, member), &n) && n > 0 ? n : 0;
+}
+
+/* Servers that speak both APIs (vLLM, Ollama, llama.cpp) have the list of the other one. */
 static int anthropic_decode_models(struct arena *a, struct str body,
 				   void (*add)(void *ctx, const struct model_info *m), void *ctx)
 {
-	struct span doc = span_json(str_trim(body)), data;
+	struct span doc = span_json(str_trim(body));
 	struct scan it;
 
 	if (json_check((struct str){ doc.p, doc.n }, NULL, NULL))
 		return -1;
-	data = json_get(doc, "data");
-	if (!json_each(data, &it))
+	if (span_is(json_get(doc, "object"), "list"))
+		return openai_decode_models(a, body, add, ctx);
+	if (!json_each(json_get(doc, "data"), &it))
 		return -1;
 	while (scan_element(&it)) {
 		struct span one = scan_value(&it);
@@ -611,10 +621,8 @@ static int anthropic_decode_models(struct arena *a, struct str body,
 			continue;
 		m.display_name = model_text(a, json_get(one, "display_name"));
 		m.created = created_of(model_text(a, json_get(one, "created_at")));
-		if (!span_int(json_get(one, "max_input_tokens"), &m.context_tokens))
-			m.context_tokens = 0;
-		if (!span_int(json_get(one, "max_tokens"), &m.max_output_tokens))
-			m.max_output_tokens = 0;
+		m.context_tokens = limit_of(one, "max_input_tokens");
+		m.max_output_tokens = limit_of(one, "max_tokens");
 		add(ctx, &m);
 	}
 	return 0;

@@ -671,8 +671,9 @@ int anthropic_encode(const struct encode_context *c, enum op op, struct outgoing
 		return fault_set(f, FAULT_CAPABILITY, 404, "not_found_error",
 				 "backend %s has no endpoint for this", b->name);
 	out->method = op == OP_MODELS ? "GET" : "POST";
+	/* A page of the API has 20 models unless more are asked for. */
 	out->url = arena_printf(c->arena, "%s%s%s", b->base_url, path,
-				op == OP_MODELS ? "?limit=1000" : "");
+				op == OP_MODELS && !strchr(path, '?') ? "?limit=1000" : "");
 	out->stream = op == OP_MESSAGE && c->want_stream;
 	encode_headers(c, op, out);
 	if (demand_server_tool(c, op, anthropic_tool_refused, f))

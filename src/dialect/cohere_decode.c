@@ -253,6 +253,9 @@ enum flow cohere_decode_body(void *state, struct str body, struct sink *s)
 	read_usage(d, json_get(answer, "usage"));
 	if (!flow)
 		flow = read_message(d, s, message, true);
+	/* A stop sequence was met: there will be no other time to tell what it cost. */
+	if (flow == FLOW_STOP)
+		sink_usage(s, &d->usage);
 	if (!flow)
 		flow = note_finish(d, s, json_get(answer, "finish_reason"), SPAN_ABSENT);
 	d->done = true;

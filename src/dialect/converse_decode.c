@@ -459,10 +459,11 @@ static enum flow decode_body(void *state, struct str body, struct sink *s)
 	    !json_each(json_path(doc, "output", "message", "content", NULL), &it))
 		return send_error(d, s, body);
 	flow = start(d, s);
-	for (int64_t i = 0; !flow && scan_element(&it); i++)
-		flow = whole_block(d, s, i, scan_value(&it));
+	/* First: behind a stop sequence nothing more is read. */
 	if (!flow)
 		flow = send_usage(d, s, doc);
+	for (int64_t i = 0; !flow && scan_element(&it); i++)
+		flow = whole_block(d, s, i, scan_value(&it));
 	return flow ? flow : message_stop(d, s, doc);
 }
 

@@ -65,10 +65,7 @@ static void put_call(struct converse *v, const struct call *call, bool *first)
 	converse_put(v, ",\"name\":");
 	openai_put_name(&v->e, call->use->name);
 	converse_put(v, ",\"input\":");
-	if (span_is_object(call->use->input))
-		segs_value(v->e.body, call->use->input);
-	else
-		converse_put(v, "{}");
+	segs_value(v->e.body, call->use->input);
 	converse_put(v, "}}");
 	converse_put_cache_point(v, call->use->cache_control);
 }

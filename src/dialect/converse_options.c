@@ -167,8 +167,7 @@ void converse_put_tools(struct converse *v)
 	for (size_t i = 0; i < r->ntools; i++) {
 		n += sent(&r->tools[i]);
 		if (!sent(&r->tools[i]))
-			openai_dropped(&v->e, span_given(r->tools[i].type) ? r->tools[i].type :
-								      r->tools[i].name);
+			openai_dropped(&v->e, r->tools[i].type);
 	}
 	if ((!n && !has_calls(r)) || openai_leaves_out(&v->e, "tools") ||
 	    !openai_member(&v->e, "toolConfig"))

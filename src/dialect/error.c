@@ -274,9 +274,7 @@ static struct str told(struct backend_error *e)
 
 	if (failed_call(e) && span_is_string(wrote) && !span_blank(wrote)) {
 		buf_puts(&e->message, " The model wrote: ");
-		span_put_text(&e->message, wrote);
-		if (!str_utf8(buf_str(&e->message)))
-			e->message.n = 0;
+		backend_error_add(e, wrote);
 	}
 	return str_cut_utf8(buf_str(&e->message), 1800);
 }

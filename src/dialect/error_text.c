@@ -37,6 +37,11 @@ static void put_span(struct buf *b, struct span s)
 	buf_release(&text);
 }
 
+void backend_error_add(struct backend_error *e, struct span text)
+{
+	put_span(&e->message, text);
+}
+
 /* Where a tag ends and what comes behind it; the contents of script and style fall away. */
 static const char *skip_tag(struct str page, const char *at)
 {

@@ -127,7 +127,8 @@ static bool move(struct gemini_args *g, const struct path *to, struct buf *out)
 {
 	size_t same = common(g, to);
 
-	if (g->n && (same == g->n || same == to->n))
+	if (g->n && (same == g->n || same == to->n ||
+		     span_given(g->path[same].name) != span_given(to->v[same].name)))
 		return false;
 	end_string(g, out);
 	leave(g, same, out);

@@ -172,10 +172,7 @@ static void put_call(struct content *c, const struct call *call, bool first, str
 	segs_puts(s, "\"name\":");
 	openai_put_name(&g->e, call->use->name);
 	segs_puts(s, ",\"args\":");
-	if (span_is_object(call->use->input))
-		segs_value(s, call->use->input);
-	else
-		segs_puts(s, "{}");
+	segs_value(s, call->use->input);
 	segs_puts(s, "}");
 	if (p->signature.n && p->on == GEMINI_SIGNED_CALL)
 		put_signature(s, p->signature);

@@ -83,22 +83,83 @@ static void put_schema(struct writer *w, struct span schema, const struct around
 
 /* ---- layers ---- */
 
-/* One step of a JSON pointer (RFC 6901, section 4): ~1 is a slash, ~0 a tilde. */
-static struct span step_into(struct span at, struct str step)
+static struct span element_at(struct span list, struct str number)
+{
+	struct scan it;
+	int64_t i;
+
+	if (!str_int(number, &i) || !json_each(list, &it))
+		return SPAN_ABSENT;
+	while (i >= 0 && scan_element(&it)) {
+		struct span v = scan_value(&it);
+
+		if (i-- == 0)
+			return v;
+	}
+	return SPAN_ABSENT;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The name with its %XX as bytes, in the place of itself. */
+static void percent_decode(char *name)
+{
+	char *to = name;
+
+	for (const char *p = name; *p; p++) {
+		int high = *p == '%' ? hex_value(p[1]) : -1, low = high < 0 ? -1 : hex_value(p[2]);
+
+		*to++ = low < 0 ? *p : (char)(high << 4 | low);
+		p += low < 0 ? 0 : 2;
+	}
+	*to = '\0';
+}
+
+/* ~1 is a slash, ~0 a tilde. */
+static void tilde_decode(char *name)
+{
+	char *to = name;
+
+	for (const char *p = name; *p; p++) {
+		bool escaped = *p == '~' && p[1];
+
+		p += escaped;
+		*to++ = !escaped ? *p : *p == '1' ? '/' : '~';
+	}
+	*to = '\0';
+}
+
+static struct span member_at(struct span at, struct str step, bool percent)
 {
 	char name[NAME_MAX_BYTES];
-	size_t n = 0;
 
 	if (step.n >= sizeof(name))
 		return SPAN_ABSENT;
-	for (size_t i = 0; i < step.n; i++) {
-		bool escaped = step.p[i] == '~' && i + 1 < step.n;
-
-		name[n++] = !escaped ? step.p[i] : step.p[i + 1] == '1' ? '/' : '~';
-		i += escaped;
-	}
-	name[n] = '\0';
+	memcpy(name, step.p, step.n);
+	name[step.n] = '\0';
+	if (percent)
+		percent_decode(name);
+	tilde_decode(name);
 	return json_get(at, name);
+}
+
+/* One step of a JSON pointer in an address (RFC 6901, sections 4 and 6). Not every generator of
+ * schemas writes names as an address has them, so a name goes as it stands first. */
+static struct span step_into(struct span at, struct str step)
+{
+	struct span found;
+
+	if (span_is_array(at))
+		return element_at(at, step);
+	found = member_at(at, step, false);
+	return span_given(found) || !memchr(step.p, '%', step.n) ? found
+								 : member_at(at, step, true);
 }
 
 /* What a $ref names, in the same document only. */
@@ -113,8 +174,10 @@ static struct span resolve(const struct writer *w, struct span ref)
 	path.n--;
 	if (!path.n)
 		return at;
-	if (!str_split(&path, '/', &step))
+	/* A name alone is an "$anchor". */
+	if (*path.p != '/')
 		return SPAN_ABSENT;
+	str_split(&path, '/', &step);
 	while (span_given(at) && str_split(&path, '/', &step))
 		at = step_into(at, step);
 	return span_is_object(at) ? at : SPAN_ABSENT;

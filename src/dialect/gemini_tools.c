@@ -94,8 +94,7 @@ void gemini_put_tools(struct gemini_encoder *g)
 	for (size_t i = 0; i < r->ntools; i++) {
 		n += sent(&r->tools[i]);
 		if (!sent(&r->tools[i]))
-			openai_dropped(&g->e, span_given(r->tools[i].type) ? r->tools[i].type :
-									     r->tools[i].name);
+			openai_dropped(&g->e, r->tools[i].type);
 	}
 	if (span_given(r->mcp_servers))
 		openai_dropped(&g->e, span_utf8(STR("mcp_servers")));

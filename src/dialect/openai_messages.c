@@ -140,14 +140,6 @@ static void add_assistant_texts(struct parts *ps, const struct group *g)
 	}
 }
 
-static void put_arguments(struct openai_encoder *e, struct span input)
-{
-	if (span_is_object(input))
-		segs_string(e->body, input);
-	else
-		segs_puts(e->body, "\"{}\"");
-}
-
 static void put_calls(struct openai_encoder *e, const struct call *calls, size_t n)
 {
 	struct segs *s = e->body;
@@ -159,7 +151,7 @@ static void put_calls(struct openai_encoder *e, const struct call *calls, size_t
 		segs_puts(s, ",\"type\":\"function\",\"function\":{\"name\":");
 		openai_put_name(e, calls[i].use->name);
 		segs_puts(s, ",\"arguments\":");
-		put_arguments(e, calls[i].use->input);
+		segs_string(e->body, calls[i].use->input);
 		segs_puts(s, "}}");
 	}
 	segs_puts(s, "]");

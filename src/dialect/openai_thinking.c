@@ -67,20 +67,23 @@ static bool is_encrypted(struct span type)
 	return span_is(type, "reasoning.encrypted") || span_is(type, "redacted_thinking");
 }
 
-/* Pieces of one item share type and index; where there is no index, only texts that follow each
- * other are one. */
-static bool same_item(const struct openai_detail *t, const struct span v[DETAIL_FIELDS])
+/* Pieces of one item share type and index; where there is no index, its id, or they are texts that
+ * follow each other. */
+static bool same_item(const struct openai_detail *t, const struct span v[DETAIL_FIELDS], bool last)
 {
 	if (!span_eq(t->type, v[DETAIL_TYPE]))
 		return false;
-	if (span_is_string(t->id) && span_is_string(v[DETAIL_ID]) && !span_eq(t->id, v[DETAIL_ID]))
-		return false;
+	if (span_is_string(t->id) && span_is_string(v[DETAIL_ID])) {
+		if (!span_eq(t->id, v[DETAIL_ID]))
+			return false;
+		last = true;
+	}
 	if (!span_is_null(t->index) || !span_is_null(v[DETAIL_INDEX]))
 		return span_eq(t->index, v[DETAIL_INDEX]);
 	/* A signature ends an item. */
 	if (span_given(t->signature) && detail_text(v).n)
 		return false;
-	return !is_encrypted(t->type);
+	return last && !is_encrypted(t->type);
 }
 
 /* Pieces come close together: a long list is not searched to its beginning. */
@@ -93,7 +96,7 @@ static struct openai_detail *find_detail(struct openai_decoder *d, const struct 
 	if (d->ndetails - from > DETAILS_NEAR)
 		from = d->ndetails - DETAILS_NEAR;
 	for (size_t i = d->ndetails; i-- > from; )
-		if (same_item(&d->details[i], v))
+		if (same_item(&d->details[i], v, i + 1 == d->ndetails))
 			return &d->details[i];
 	return NULL;
 }

@@ -86,10 +86,7 @@ void openai_put_function(struct openai_encoder *e, const struct tool *t)
 		segs_string(s, t->description);
 	}
 	segs_puts(s, ",\"parameters\":");
-	if (span_is_object(t->input_schema))
-		openai_put_schema(e, t->input_schema);
-	else
-		segs_puts(s, "{\"type\":\"object\",\"properties\":{}}");
+	openai_put_schema(e, t->input_schema);
 }
 
 void openai_put_tool(struct openai_encoder *e, const struct tool *t)
@@ -146,8 +143,7 @@ size_t openai_count_tools(struct openai_encoder *e)
 	for (size_t i = 0; i < r->ntools; i++) {
 		n += openai_tool_sent(&r->tools[i]);
 		if (!openai_tool_sent(&r->tools[i]))
-			openai_dropped(e, span_given(r->tools[i].type) ? r->tools[i].type
-								       : r->tools[i].name);
+			openai_dropped(e, r->tools[i].type);
 	}
 	if (span_given(r->mcp_servers))
 		openai_dropped(e, span_utf8(STR("mcp_servers")));

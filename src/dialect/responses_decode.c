@@ -341,6 +341,9 @@ static enum flow read_response(struct responses_decoder *d, struct sink *s, stru
 	flow = send_start(d, s, response);
 	if (!flow)
 		flow = whole_output(d, s, response);
+	/* A stop sequence was met: there will be no other time to tell what it cost. */
+	if (flow == FLOW_STOP)
+		sink_usage(s, &d->base.usage);
 	return flow ? flow : read_end(d, s, response);
 }
 
@@ -431,7 +434,6 @@ static bool is_end(struct span type)
 static enum flow read_event(struct responses_decoder *d, struct sink *s, struct span event)
 {
 	struct span v[FIELDS];
-	enum flow flow;
 
 	openai_pick(event, field_names, FIELDS, v);
 	if (is_end(v[FIELD_TYPE]) && span_is_object(v[FIELD_RESPONSE]))
@@ -444,11 +446,7 @@ static enum flow read_event(struct responses_decoder *d, struct sink *s, struct 
 	if (span_is(v[FIELD_TYPE], "response.created") ||
 	    span_is(v[FIELD_TYPE], "response.in_progress"))
 		return send_start(d, s, v[FIELD_RESPONSE]);
-	flow = item_event(d, s, v);
-	/* A stop sequence was met: there will be no other time to tell what it cost. */
-	if (flow == FLOW_STOP)
-		sink_usage(s, &d->base.usage);
-	return flow;
+	return item_event(d, s, v);
 }
 
 /* ---- the dialect's functions ---- */

@@ -139,10 +139,7 @@ static void put_call(struct input *in, const struct call *c)
 	segs_puts(e->body, ",\"name\":");
 	openai_put_name(e, c->use->name);
 	segs_puts(e->body, ",\"arguments\":");
-	if (span_is_object(c->use->input))
-		segs_string(e->body, c->use->input);
-	else
-		segs_puts(e->body, "\"{}\"");
+	segs_string(e->body, c->use->input);
 	segs_puts(e->body, "}");
 }
 

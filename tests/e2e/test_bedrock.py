@@ -83,10 +83,10 @@ def header(name, value):
 
 
 def frame(kind, payload, message_type="event"):
-    """One message; payload is what becomes its JSON."""
+    """One message; payload is what becomes its JSON, or bytes that are none."""
     head = (header(":message-type", message_type) + header(":content-type", "application/json") +
             header(":event-type" if message_type == "event" else ":exception-type", kind))
-    body = json.dumps(payload).encode()
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     data = struct.pack(">II", len(head) + len(body) + 16, len(head))
     data += struct.pack(">I", zlib.crc32(data)) + head + body
     return data + struct.pack(">I", zlib.crc32(data))
@@ -212,6 +212,14 @@ def test_bedrock_betas():
 
 
 def test_bedrock_count():
+    with Bedrock(model=CLAUDE[3:]) as setup:    # without a region it is the same model
+        setup.upstream.reset(lambda call: call.whole(200, b"321"))
+        with setup.client(timeout=30) as client:
+            answer = client.ask("POST", "/v1/messages/count_tokens", {
+                "model": "claude-test", "messages": [{"role": "user", "content": "hi"}]})
+        assert 0 < answer.json["input_tokens"] < 321, answer.body       # estimated
+        call = setup.upstream.wait_call()
+        assert call.path == "/model/anthropic.claude-opus-4-6-v1:0/count-tokens", call.path
     with Bedrock() as setup:
         def script(call):
             check_signature(call)
@@ -251,12 +259,14 @@ MODELS = {"modelSummaries": [
     {"modelId": "anthropic.claude-opus-4-6-v1", "modelName": "Claude", "outputModalities": ["TEXT"],
      "inferenceTypesSupported": ["INFERENCE_PROFILE"]},
     {"modelId": "amazon.titan-embed", "outputModalities": ["EMBEDDING"],
-     "inferenceTypesSupported": ["ON_DEMAND"]}]}
+     "inferenceTypesSupported": ["ON_DEMAND"]},
+    {"modelId": "meta.llama-bare"}]}
 PROFILES = {"inferenceProfileSummaries": [
     {"inferenceProfileId": CLAUDE, "inferenceProfileName": "EU Claude", "status": "ACTIVE",
      "type": "SYSTEM_DEFINED"},
     {"inferenceProfileId": "a1b2", "inferenceProfileArn": ARN, "inferenceProfileName": "team",
-     "status": "ACTIVE", "type": "APPLICATION"}]}
+     "status": "ACTIVE", "type": "APPLICATION"},
+    {"inferenceProfileId": "eu.gone.v1:0", "status": "INACTIVE", "type": "SYSTEM_DEFINED"}]}
 
 
 def listing(call, broken=()):
@@ -270,16 +280,21 @@ def listing(call, broken=()):
 
 
 def test_bedrock_models():
-    """Models that can be called by their id, and profiles; one list that is refused takes nothing
-    from the other."""
-    with Bedrock() as setup:
-        setup.upstream.reset(listing)
-        with setup.client(timeout=30) as client:
-            ids = [m["id"] for m in client.ask("GET", "/v1/models?limit=1000").json["data"]]
-        for one in ("amazon.nova-pro-v1:0", CLAUDE, ARN):
-            assert any(one in i for i in ids), (one, ids)
-        assert not any("titan" in i for i in ids), ids
-        assert "anthropic.claude-opus-4-6-v1" not in ids, ids
+    """Models that can be called by their id, and profiles, whichever way they are called; one list
+    that is refused takes nothing from the other."""
+    for dialect in ("bedrock", "bedrock-anthropic"):
+        with Bedrock(dialect=dialect, more='headers = ({ name = "x-team"; value = "a"; });') as setup:
+            setup.upstream.reset(listing)
+            with setup.client(timeout=30) as client:
+                models = client.ask("GET", "/v1/models?limit=1000").json["data"]
+            ids = [m["id"] for m in models]
+            for one in ("amazon.nova-pro-v1:0", CLAUDE, ARN):
+                assert any(one in i for i in ids), (one, ids)
+            assert not any("titan" in i or "eu.gone" in i for i in ids), ids
+            assert "anthropic.claude-opus-4-6-v1" not in ids, ids
+            bare = [m for m in models if m["id"].endswith("/meta.llama-bare")]
+            assert bare and bare[0]["display_name"] == "meta.llama-bare", ids
+            assert {c.headers["x-team"] for c in setup.upstream.calls} == {"a"}
     with Bedrock() as setup:
         setup.upstream.reset(lambda call: listing(
             call, ["/foundation-models?byOutputModality=TEXT"]))
@@ -386,7 +401,8 @@ def test_bedrock_tool_round():
 # ---- what goes wrong ----
 
 def test_bedrock_frames_damaged():
-    """A wrong checksum, a cut and an exception: an error event each, never a finished answer."""
+    """A wrong checksum, a cut, an event that is not JSON and an exception: an error event each,
+    never a finished answer."""
     good = [frame(*f) for f in CONVERSE]
     bad = bytearray(good[3])
     bad[-6] ^= 1
@@ -394,6 +410,7 @@ def test_bedrock_frames_damaged():
     cases = ((good[:3] + [bytes(bad)] + good[4:], "checksum"),
              (good[:3], "before its answer was complete"),
              (good[:3] + [good[3][:20]], "before its answer was complete"),
+             (good[:3] + [frame("contentBlockDelta", b'{"contentBlockIndex":')], "not JSON"),
              (good[:3] + [slow], "Too many requests"))
     with Bedrock(model="amazon.nova-pro-v1:0") as setup:
         for frames, words in cases:

@@ -110,6 +110,21 @@ def anthropic(call):
                      "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 2}})
 
 
+def test_headers_of_the_api():
+    """What the API has in headers reaches a backend that speaks it, and no other."""
+    sent = [("anthropic-beta", "a-1"), ("anthropic-version", "2024-01-01"),
+            ("Anthropic-User-Profile-Id", "profile 1"), ("x-other", "1")]
+    for dialect, passes in (("anthropic", True), ("openai-chat", False)):
+        with Preset("LAB", 'dialect = "%s";' % dialect, base="/x", model="m") as setup:
+            if passes:
+                setup.upstream.reset(anthropic)
+            with setup.client(timeout=30) as client:
+                answer_of(client.ask("POST", "/v1/messages", message(), headers=sent))
+            told = {k: v for k, v in setup.upstream.calls[-1].headers.items()
+                    if k.startswith("anthropic-") or k == "x-other"}
+            assert told == ({k.lower(): v for k, v in sent[:3]} if passes else {}), told
+
+
 def test_messages_clones():
     for preset in ("DEEPSEEK", "MOONSHOT", "ZAI", "MINIMAX", "OLLAMA", "LLAMACPP", "VLLM"):
         with Preset(preset, base="/x", model="m") as setup:

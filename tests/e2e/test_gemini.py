@@ -140,10 +140,15 @@ def test_gemini_count_and_models():
     listed = {"models": [
         {"name": "models/gemini-x", "displayName": "Gemini X", "inputTokenLimit": 1048576,
          "outputTokenLimit": 65536, "supportedGenerationMethods": ["generateContent"]},
-        {"name": "models/embed-x", "supportedGenerationMethods": ["embedContent"]}]}
+        {"name": "models/embed-x", "supportedGenerationMethods": ["embedContent"]},
+        {"name": "tuned-y"}]}
     with Google(lambda c: c.whole(200, listed)) as google:
-        ids = [m["id"] for m in google.ask(path="/v1/models", method="GET")["data"]]
-        assert [i for i in ids if "gemini-x" in i] and not [i for i in ids if "embed" in i], ids
+        models = google.ask(path="/v1/models", method="GET")["data"]
+        ids = [m["id"] for m in models]
+        assert not [i for i in ids if "embed" in i], ids
+        told = [[m.get(k) for k in ("display_name", "max_input_tokens", "max_tokens")]
+                for name in ("gemini-x", "tuned-y") for m in models if m["id"].endswith("/" + name)]
+        assert told[0] == ["Gemini X", 1048576, 65536] and ["tuned-y", None, None] in told, models
 
 
 # ---- Vertex ----

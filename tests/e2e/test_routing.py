@@ -1,6 +1,7 @@
 """Routing: rules, chains of backends, circuit breakers and keys that take turns, with several
 processes of the gateway that know of each other only through the host table."""
 import collections
+import contextlib
 import json
 import os
 import signal
@@ -510,6 +511,50 @@ def test_model_lists_of_each():
                 answer = s.ask(path="/b/LAB/v1/messages", model=name)
                 assert answer.headers["x-messages-backend"] == "LAB", answer.headers
                 assert answer.headers["x-messages-model"] == name.replace("anthropic/", ""), name
+
+
+def test_model_lists_of_messages_backends():
+    """The Models API's own list, all of it in one page, and that of a server that has OpenAI's."""
+    asked = []
+
+    def lists(call):
+        asked.append(call)
+        call.whole(200, {"object": "list", "data": [
+            {"id": "local/m", "created": 1700000000, "max_model_len": 32768},
+            {"id": "old/m", "created": 2 ** 63 - 1}]} if call.path.startswith("/clone") else {
+                "data": [
+                    {"type": "model", "id": "claude-x", "display_name": "Claude X",
+                     "created_at": "2026-02-28T01:02:03Z", "max_input_tokens": 200000,
+                     "max_tokens": 64000, "capabilities": {"batch": {"supported": True}}},
+                    {"type": "model", "id": "claude-y", "display_name": "",
+                     "created_at": "2026-13-01T00:00:00Z", "max_input_tokens": None,
+                     "max_tokens": -1},
+                    {"type": "model", "display_name": "nameless"}],
+                "has_more": False, "first_id": "claude-x", "last_id": "claude-y"})
+
+    with contextlib.closing(Upstream()) as claude:
+        claude.script = lists
+        more = """}; CLAUDE = { dialect = "anthropic"; base_url = "http://127.0.0.1:%d";
+            api_key = "k"; }; CLONE = { dialect = "anthropic"; base_url = "http://127.0.0.1:%d";
+            path_models = "/clone?full=1"; api_key = "k"; """ % (claude.port, claude.port)
+        with Pair(Lighttpd, SAFE % (3, 60), lab=more) as s:
+            ids = [m["id"] for m in s.get("/v1/models?limit=1000")["data"]]
+            for name in ("CLAUDE/claude-x", "CLAUDE/claude-y", "CLONE/local/m", "LAB/scripted"):
+                assert name in ids, (name, ids)
+            assert sorted(c.path for c in asked) == ["/clone?full=1", "/v1/models?limit=1000"]
+            for call in asked:
+                assert call.method == "GET" and call.headers["x-api-key"] == "k", call.headers
+                assert call.headers["anthropic-version"] == "2023-06-01", call.headers
+            assert s.get("/b/CLAUDE/v1/models")["data"] == [
+                {"type": "model", "id": "claude-x", "display_name": "Claude X",
+                 "created_at": "2026-02-28T01:02:03Z", "max_input_tokens": 200000,
+                 "max_tokens": 64000},
+                {"type": "model", "id": "claude-y", "display_name": "claude-y",
+                 "created_at": "1970-01-01T00:00:00Z"}]
+            assert s.get("/v1/models/CLONE/local/m") == {
+                "type": "model", "id": "CLONE/local/m", "display_name": "local/m",
+                "created_at": "2023-11-14T22:13:20Z", "max_input_tokens": 32768}
+            assert s.get("/v1/models/CLONE/old/m")["created_at"] == "1970-01-01T00:00:00Z"
 
 
 def test_universal():

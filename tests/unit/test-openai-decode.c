@@ -401,6 +401,28 @@ static void test_bodies(void **state)
 	RUN(bodies, false);
 }
 
+/* Each with an index of its own. */
+static void test_many_calls(void **state)
+{
+	struct record r;
+	struct buf lines;
+
+	buf_init(&lines, 0);
+	for (int i = 0; i < 4096; i++)
+		buf_printf(&lines, CALL("{\"index\":%d,\"id\":\"i\",\"function\":{\"name\":\"f\"}}"), i);
+	for (int more = 0; more < 2; more++) {
+		record_init(&r);
+		if (more)
+			buf_puts(&lines, CALL("{\"index\":4096,\"function\":{\"name\":\"f\"}}"));
+		decode(&r, buf_str(&lines), true);
+		assert_int_equal(r.calls, 4096);
+		assert_int_equal(str_ends(buf_str(&r.line),
+					  "|F 502 backend lab sent more than 4096 tool calls"), more);
+		record_release(&r);
+	}
+	buf_release(&lines);
+}
+
 /* ---- recorded answers ---- */
 
 static void append(struct buf *b, struct span v)
@@ -570,6 +592,7 @@ int main(void)
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_think_tags),
 		cmocka_unit_test(test_bodies),
+		cmocka_unit_test(test_many_calls),
 		cmocka_unit_test(test_recorded),
 		cmocka_unit_test(test_models),
 	};

@@ -133,6 +133,13 @@ static const struct { const char *body, *message;
 	{ BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":[{\"type\":"
 		"\"text\"}]}}"),
 	  "messages.0.content.0.source.content.0.text: Field required" },
+	{ BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"data\":\"AA\",\"media_type\":7}}"),
+	  "messages.0.content.0.source.media_type: Input should be a valid string" },
+	{ BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"content\"}}"),
+	  "messages.0.content.0.source.content: Field required" },
+	{ BLOCK("{\"type\":\"tool_addition\",\"tool\":{\"type\":\"tool_definition\",\"definition\":"
+		"{\"name\":\"a\"}}}"),
+	  "messages.0.content.0.tool.definition.input_schema: Field required" },
 	/* the rest */
 	{ WITH("\"system\":7"), "system: Input should be a valid list" },
 	{ WITH("\"system\":[{\"type\":\"text\"}]"), "system.0.text: Field required" },
@@ -163,6 +170,9 @@ static const struct { const char *body, *message;
 									       "tokens: Input "
 									       "should be a valid "
 									       "integer" },
+	{ WITH("\"thinking\":{\"type\":1}"), "thinking.type: Input should be a valid string" },
+	{ WITH("\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":-1}"),
+	  "thinking.budget_tokens: Input should be greater than or equal to 0" },
 	{ WITH("\"output_config\":{\"effort\":1}"), "output_config.effort: Input should be a valid "
 						    "string" },
 };
@@ -399,6 +409,12 @@ static void test_tools(void **state)
 	assert_int_equal(p.r.tool_choice, CHOICE_TOOL);
 	assert_span(p.r.tool_choice_name, "Bash");
 	assert_true(p.r.no_parallel_tools);
+	parsed_end(&p);
+	/* A tool that is only named is in the list already. */
+	accept_body(&p, BLOCK("{\"type\":\"tool_addition\",\"tool\":{\"type\":\"tool_reference\","
+			      "\"name\":\"Bash\"}}"));
+	assert_int_equal(p.r.ntools, 0);
+	assert_int_equal(p.r.turns[0].blocks[0].type, BLOCK_OTHER);
 	parsed_end(&p);
 }
 

@@ -121,6 +121,11 @@ static void test_depth(void **state)
 		assert_true(scan_array(&s) && scan_element(&s));
 	assert_int_equal(scan_value(&s).form, SPAN_NONE);
 	assert_false(scan_array(&s));
+	scan_init(&s, nested(p, 129, '[', ']'));
+	for (int i = 0; i < 128; i++)
+		assert_true(scan_array(&s) && scan_element(&s));
+	assert_false(scan_array(&s));
+	assert_string_equal(s.error, error);
 	free(p);
 }
 
