@@ -3,6 +3,7 @@ processes of the gateway that know of each other only through the host table."""
 import collections
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -550,6 +551,47 @@ def test_log_and_route_command():
                               input=json.dumps(message(model="nobody")), text=True,
                               capture_output=True, env=harness.clean_env(), timeout=10)
         assert done.returncode == 1 and "404 not_found_error" in done.stdout, done
+
+
+def test_route_command_tells_who_rests():
+    """Of a member, of its keys and of a model at a key: what a request would meet now."""
+    rules = SAFE % (1, 1) + "limits = { max_body = 65536; };"
+    with Pair(Lighttpd, rules) as s:
+        def route(text=json.dumps(message(model="safe"))):
+            done = subprocess.run([s.gateway.program, "--config", s.gateway.config, "--route"],
+                                  input=text, text=True, capture_output=True,
+                                  env=harness.clean_env(), timeout=10)
+            return done.returncode, done.stdout
+
+        def members():
+            """What it says below each of the two."""
+            lines = route()[1].splitlines()
+            return [lines[i + 1].strip() for i, line in enumerate(lines) if ": backend " in line]
+
+        assert members() == ["ready; key 1 ready"] * 2, route()
+        s.upstream.reset(fails(500))
+        s.lab.reset(fails(429, (("retry-after", "60"),)))
+        s.ask(model="safe")
+        test, lab = members()
+        assert re.match(r"(rests until 20\S+T\S+Z|to be probed); key 1 ready$", test), test
+        assert re.match(r"ready; key 1 ready, its limit for this model: rests until 20\S+Z$", lab), lab
+        harness.wait_for(lambda: members()[0].startswith("to be probed;"), 10, "the rest is over")
+        go = threading.Event()
+        s.upstream.reset(lambda call: (go.wait(30), hello(call)))
+        asking = threading.Thread(target=s.ask, kwargs=dict(model="safe"))
+        asking.start()
+        s.upstream.wait_call()
+        assert members()[0].startswith("being probed;"), route()
+        go.set()
+        asking.join()
+        assert members()[0] == "ready; key 1 ready", route()
+        for text, what in (("{", "refused: 400 invalid_request_error: "),
+                           (json.dumps(message("long" * 20000)), "larger than limits.max_body")):
+            code, out = route(text)
+            assert code == 1 and what in out, (code, out)
+        s.gateway.replace("routes = 7;")
+        code, out = route()
+        assert code == 1 and "messages.conf:1" in out, (code, out)
 
 
 def test_route_command_of_a_key():
