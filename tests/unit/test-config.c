@@ -937,12 +937,22 @@ static void test_print(void **state)
 	setenv("OPENROUTER_API_KEY", "sk-or-SECRET", 1);
 	put("m.conf", "backends = { OPENROUTER = { }; lab = { dialect = \"anthropic\"; base_url = "
 		      "\"http://h\"; api_key = \"lit-SECRET\"; }; };"
-		      "access = { keys = ( { name = \"k\"; sha256 = \"" HASH_A "\"; } ); };");
+		      "models = { map = ( { match = \"a\\\"b*\"; to = \"m\"; } ); };"
+		      "access = { keys = ( { name = \"k\"; sha256 = \"" HASH_A "\"; }, { name = "
+		      "\"l\\nl\"; sha256 = ( \"" HASH_A "\", \"" HASH_B "\" ); expires = "
+		      "\"2027-01-31T01:00:00+01:00\"; models = ( \"a*\", \"b\" ); "
+		      "requests_per_minute = 7; } ); };");
 	f = show_begin();
 	assert_int_equal(config_print(&how, f), 0);
 	fclose(f);
 	assert_lacks(shown, "SECRET");
 	assert_lacks(shown, HASH_A);
+	assert_lacks(shown, HASH_B);
+	assert_has(shown, "#\t{ match = \"a\\\"b*\"; to = \"m\"; }\n");
+	assert_has(shown, "#\t{ name = \"k\"; sha256 = \"9f86d081…\"; disabled = false; ");
+	assert_has(shown, "#\t{ name = \"l\\x0al\"; sha256 = ( \"9f86d081…\", \"60303ae2…\" ); "
+			  "expires = \"2027-01-31T00:00:00Z\"; disabled = false; models = ( "
+			  "\"a*\", \"b\" ); requests_per_minute = 7; ");
 	assert_has(shown, "api_key = \"(set, from env:OPENROUTER_API_KEY)\";");
 	assert_has(shown, "# preset OPENROUTER");
 	copy = strdup(shown);
