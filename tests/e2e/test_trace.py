@@ -290,6 +290,13 @@ def test_nothing_is_recorded_without_a_folder():
             assert client.ask("GET", "/debug/errors/recent").status == 404
             assert client.ask("GET", "/debug/errors/registry").status == 200
             assert client.ask("GET", "/debug/server/instance").json["recording"] is False
+        for settings, told in ((None, "log.dir is not set"), ("log = 3;", "messages.conf:1")):
+            if settings:
+                setup.gateway.replace(settings)
+            done = subprocess.run([setup.gateway.program, "--config", setup.gateway.config,
+                                   "errors", "recent"], capture_output=True, text=True,
+                                  env=clean_env())
+            assert done.returncode == 1 and told in done.stderr and not done.stdout, done
 
 
 def test_a_folder_that_goes_away():
@@ -326,8 +333,13 @@ def test_errors_on_the_command_line():
         assert json.loads(setup.command("errors", "stats").stdout)["total"] == 1
         assert json.loads(setup.command("errors", "cleanup", "0").stdout)["files"] == 2
         for args, status in ((("show", "req_none"), 1), (("show",), 2), (("search", "x=1"), 2),
-                             (("nonsense",), 2), (("cleanup", "-1"), 2)):
+                             (("nonsense",), 2), (("cleanup", "-1"), 2), ((), 2),
+                             (("cleanup", "days_to_keep=x"), 2), (("recent", "5"), 2),
+                             (("recent", "limit=501"), 2), (("search", "since=soon"), 2),
+                             (("search", "file=a b"), 2), (("search", "hash=123"), 2)):
             done = setup.command("errors", *args)
             assert done.returncode == status, (args, done)
+        done = setup.command("errors", "recent", "5")
+        assert "an argument is NAME=VALUE, not 5" in done.stderr, done
         sites = setup.command("--error-sites").stdout.splitlines()
         assert any(line.startswith(answer.json["error_id"] + "  ") for line in sites)
