@@ -9,6 +9,7 @@ import re
 import ssl
 import subprocess
 import tempfile
+from urllib.parse import quote
 
 import client
 import harness
@@ -187,6 +188,49 @@ def test_doctor_nginx_replaced_errors():
     replaced = nginx("nginx-errors", ("fastcgi_send_timeout 600s;",
                                       "fastcgi_intercept_errors on; error_page 529 /sorry.html;"))
     only(replaced, "web.errors_replaced", "fastcgi_intercept_errors off;")
+
+
+def test_doctor_nginx_what_is_lost():
+    """On the way there: a method, a header."""
+    lossy = nginx("nginx-lossy", ("gzip off;", """gzip off;
+        fastcgi_param HTTP_ANTHROPIC_BETA "";
+        if ($request_method = HEAD) { return 405; }"""))
+    found = only(lossy, "web.headers", "pass all request headers", also=["web.head_refused"])
+    assert "anthropic-beta does not arrive" in found["finding"], found
+
+
+def test_doctor_nginx_refuses():
+    """A POST, a stream alone, the tests' own header: each is told apart from the others."""
+    for edit, problem, words in (
+            ("if ($request_method = POST) { return 405; }", "web.post", "gets 405 with a page"),
+            ("if ($http_x_messages_doctor = stream) { return 403; }", "web.stream_refused",
+             "gets 403 with a page"),
+            ('fastcgi_param HTTP_X_MESSAGES_DOCTOR "";', "web.no_test",
+             "answered a test with 400")):
+        with setup(nginx("nginx-refuses", ("gzip off;", "gzip off; " + edit))) as server:
+            found = of_web(findings(server.gateway, url(server), env={"MESSAGES_KEY": harness.KEY}))
+            assert set(found) == {problem}, (edit, found)
+            assert words in found[problem]["finding"], found
+            assert not server.gateway.upstream.calls, "a backend was paid for it"
+
+
+def test_doctor_gateways_own_limit():
+    """Of bodies: the doctor's own configuration says it, or the answer does."""
+    with setup(harness.Nginx, more="limits = { max_body = 140000; };") as server:
+        def limit(config):
+            found = findings(server.gateway, url(server), config=config)
+            assert not of_web(found), found
+            return [(f["level"], f["finding"]) for f in found if f["id"] == "limit.body"]
+
+        assert limit(None) == [("note", "limits.max_body is 140000 bytes: larger bodies were not "
+                                        "tried.")]
+        other = server.gateway.path("other.conf")
+        with open(server.gateway.config) as f:
+            text = f.read().replace("max_body = 140000;", "")
+        with open(other, "w") as f:
+            f.write(text)
+        os.chmod(other, 0o600)
+        assert limit(other) == [("warning", "The gateway itself refuses 1 MB.")]
 
 
 def test_doctor_wrong_path():
@@ -422,6 +466,16 @@ def test_doctor_right():
         assert ids["backend.answers"]["level"] == "ok", ids
         assert {"web.streams", "web.headers_pass", "web.contents", "web.sizes"} <= set(ids), ids
         assert "configuration" in good.json and good.json["recent_errors"] is None
+        # A base URL of one's own, but no other host's.
+        there = "127.0.0.1:%d" % server.port
+        for base, looks in (("http://%s%s" % (there, server.prefix), True),
+                            ("HTTP://%s/elsewhere" % there, True), ("http://" + there, True),
+                            ("http://127.0.0.1:1/ai", False), ("ftp://%s/ai" % there, False),
+                            ("http://x@%s/ai" % there, False), (there + "/ai", False)):
+            found = get(server, "/doctor?web=1&url=" + quote(base, ""), "sk-doctor").json["findings"]
+            area = {f["id"]: f for f in found if f["area"] == "web server"}
+            assert bool(area) == looks, (base, area)
+            assert ("web.answers" in area) == (looks and base.endswith(server.prefix)), area
         for secret in ("upstream-secret", sha256("sk-doctor")):
             assert secret not in good.body.decode()
 
@@ -498,6 +552,7 @@ def test_doctor_ticket():
             text = f.read().replace(sha256("sk-plain"), sha256("sk-other"))
         with open(other, "w") as f:
             f.write(text)
+        os.chmod(other, 0o600)
         found = of_web(findings(server.gateway, url(server), config=other))
         assert set(found) == {"web.refused"}, found
         found = of_web(findings(server.gateway, url(server), config=other,
