@@ -276,6 +276,26 @@ def test_passthrough():
             assert not setup.upstream.calls
 
 
+def test_passthrough_lists_models():
+    """Each caller the list that the own key gets: nothing of it is kept for the next one."""
+    named = Upstream()
+    second = 'retries = 0; }; named = { dialect = "openai-chat"; ' \
+        'base_url = "http://127.0.0.1:%d/v1";' % named.port
+    with Setup(Nginx, access='mode = "passthrough"; passthrough_backend = "named";',
+               backend=second) as setup:
+        for i in range(2):
+            with Client(setup.server.port, setup.server.prefix, OWN + str(i)) as client:
+                for path in ("/v1/models", "/v1/universal/providers/named/models"):
+                    answer = client.ask("GET", path)
+                    assert answer.status == 200, answer.body
+                    ids = [m["id"] for m in answer.json["data"]]
+                    assert any(name.endswith("vendor/other") for name in ids), (path, ids)
+        keys = [call.headers.get("authorization") for call in named.listed]
+        assert keys == ["Bearer %s%d" % (OWN, i) for i in (0, 0, 1, 1)], keys
+        assert not setup.upstream.listed, "another backend saw the key"
+    named.close()
+
+
 def test_passthrough_to_one_backend():
     """Neither the backend in use otherwise nor a redirect gets the key."""
     named = Upstream()

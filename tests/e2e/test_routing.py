@@ -420,6 +420,40 @@ def test_thinking_and_caches_per_target():
             assert ("cache_control" in str(sent["messages"])) == deep, (model, sent)
 
 
+def test_what_is_anthropics_own():
+    """Its host, seen through a proxy: a continued thread passes by a member that keeps none, and what
+    the API says against a count is no reason to guess."""
+    api = Upstream()
+
+    def script(call):
+        if call.json.get("thread"):
+            call.whole(200, {"type": "message", "id": "msg_1", "role": "assistant", "model": "claude-x",
+                             "content": [{"type": "text", "text": "I remember."}],
+                             "stop_reason": "end_turn", "stop_sequence": None,
+                             "usage": {"input_tokens": 1, "output_tokens": 1}})
+        else:
+            call.whole(refusal, {"type": "error", "error": {"type": "x", "message": "its word"}})
+
+    rules = 'routes = ( { when = { model = "kept"; }; to = ( "LAB/two", "API/claude-x" ); } );'
+    own = '''}; API = { dialect = "anthropic"; base_url = "http://api.anthropic.com"; retries = 0;
+        api_key = "api-key"; proxy = "http://127.0.0.1:%d"; ''' % api.port
+    with Pair(Lighttpd, rules, lab=own) as s:
+        api.reset(script)
+        answer = s.ask(model="kept", thread={"type": "continue", "previous_message_id": "msg_0"})
+        assert answer.json["content"][0]["text"] == "I remember.", answer.body
+        assert [call.path for call in api.calls] == ["http://api.anthropic.com/v1/messages"]
+        assert not s.lab.calls and answer.headers["x-messages-backend"] == "API"
+        for refusal, verdict in ((400, True), (413, True), (401, False), (529, False)):
+            answer = s.ask("/v1/messages/count_tokens", model="API/claude-x")
+            if verdict:
+                assert answer.status == refusal and b"its word" in answer.body, answer.body
+            else:
+                assert answer.headers["x-messages-count"] == "estimate", answer.headers
+                assert answer.json["input_tokens"] > 0, answer.body
+        assert len(api.calls) == 5
+    api.close()
+
+
 def test_weights_and_sessions():
     """Both members are begun with; a session stays where it began, whether the header tells it or
     the user id that earlier clients send; when its member fails it goes to the other, and back."""
@@ -521,6 +555,9 @@ def test_universal():
             assert response.headers["x-messages-backend"] == "LAB"
             assert text_of(stream) == "Hello there"
         assert "provider" not in s.lab.wait_call().json
+        answer = s.ask(path="/v1/universal/stream", model="m", provider=5)
+        assert "provider: Input should be a valid string" in error_of(
+            answer, 400, "invalid_request_error")
         answer = s.ask(path="/v1/universal/stream", model="m", provider="nobody")
         assert answer.status == 404 and "nobody" in answer.json["error"]["message"]
         providers = s.get("/v1/universal/providers")
