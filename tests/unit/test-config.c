@@ -885,6 +885,14 @@ static void test_search(void **state)
 	c = must(config_load(&how, &err));
 	assert_string_equal(c->source, at(".config/messages/messages.conf"));
 	config_unref(c);
+	/* Where the user has a folder for all that is set it is that one. */
+	setenv("XDG_CONFIG_HOME", at("xdg"), 1);
+	mkdir(at("xdg"), 0700);
+	mkdir(at("xdg/messages"), 0700);
+	put("xdg/messages/messages.conf", LAB "}; };");
+	c = must(config_load(&how, &err));
+	assert_string_equal(c->source, at("xdg/messages/messages.conf"));
+	config_unref(c);
 	put("bin/.htmessages.conf", LAB "}; };");
 	c = must(config_load(&how, &err));
 	assert_string_equal(c->source, at("bin/.htmessages.conf"));
@@ -899,6 +907,28 @@ static void test_search(void **state)
 	c = must(config_load(&how, &err));
 	assert_string_equal(c->source, at("arg.conf"));
 	config_unref(c);
+}
+
+/* Names are of the folder that the file is in; a CGI program's own is where it starts. */
+static void test_current_folder(void **state)
+{
+	struct config_load how = { .path = "m.conf" }, cgi = { .argv0 = "messages.fcgi", .cgi = true };
+	struct config *c;
+
+	put("keys", "ann " HASH_A "\n");
+	put("m.conf", LAB "}; };\naccess = { keys_file = \"keys\"; };");
+	put(".htmessages.conf", LAB "}; };");
+	assert_int_equal(chdir(dir), 0);
+	c = must(config_load(&how, &err));
+	assert_string_equal(c->source, "m.conf");
+	assert_int_equal(c->nkeys, 1);
+	config_unref(c);
+	c = must(config_load(&cgi, &err));
+	assert_string_equal(c->source, "./.htmessages.conf");
+	config_unref(c);
+	cgi.cgi = false;
+	assert_null(config_load(&cgi, &err));
+	assert_int_equal(chdir("/"), 0);
 }
 
 static bool no_feature(const char *name)
@@ -1313,7 +1343,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_file),	TEST(test_example),    TEST(test_memory_and_body),
-		TEST(test_types),	TEST(test_errors), TEST(test_times), TEST(test_left_out),     TEST(test_all_errors),
+		TEST(test_types),	TEST(test_errors), TEST(test_times), TEST(test_left_out), TEST(test_current_folder),     TEST(test_all_errors),
 		TEST(test_missing_files),
 		TEST(test_include),	TEST(test_includes_that_are_no_files), TEST(test_env_wins),   TEST(test_client_variables),
 		TEST(test_table),	TEST(test_urls),       TEST(test_presets),
