@@ -338,18 +338,24 @@ def test_doctor_backend_name():
         assert set(found) == {"backend.dns"}, found
 
 
+class Listing(Upstream):
+    """Answers every request, the one for the list of models too, with this."""
+
+    def __init__(self, status, body, headers=""):
+        self.answer = "HTTP/1.1 %d Scripted\r\n%sContent-Length: %d\r\n\r\n%s" % (
+            status, headers, len(body), body)
+        super().__init__()
+
+    def _one(self, sock, file):
+        while file.readline().strip():
+            pass
+        sock.sendall(self.answer.encode())
+        return False
+
+
 def test_doctor_backend_unauthorized():
     """The key's source is named; the key is not."""
-    class Refusing(Upstream):
-        def _one(self, sock, file):
-            while file.readline().strip():
-                pass
-            body = b'{"error":{"message":"Incorrect API key provided: upstream-secret"}}'
-            sock.sendall(b"HTTP/1.1 401 No\r\nContent-Type: application/json\r\n"
-                         b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-            return False
-
-    upstream = Refusing()
+    upstream = Listing(401, '{"error":{"message":"Incorrect API key provided: upstream-secret"}}')
     gateway = Gateway(upstream)
     try:
         found = findings(gateway, status=1)
@@ -361,6 +367,56 @@ def test_doctor_backend_unauthorized():
     finally:
         gateway.close()
         upstream.close()
+
+
+def test_doctor_backend_statuses():
+    """What each says of the settings."""
+    for status, problem, level, words in (
+            (307, "backend.redirect", "error", "it sends callers elsewhere"),
+            (402, "backend.quota", "error", "the account has no credit"),
+            (403, "backend.key", "error", "this key or this address. The key is from"),
+            (404, "backend.path", "warning", "there is no model list at this address"),
+            (407, "backend.proxy", "error", "a proxy wants a name and password"),
+            (418, "backend.refused", "warning", "it refuses to list its models"),
+            (429, "backend.rate", "warning", "it is at its limit now"),
+            (503, "backend.down", "warning", "it has trouble of its own"),
+            (200, "backend.odd", "warning", "that is no model list")):
+        upstream = Listing(status, '{"error":{"message":"its own words"}}',
+                           "Location: http://127.0.0.1:1/\r\n" if status == 307 else "")
+        gateway = Gateway(upstream)
+        try:
+            found = of_backend(findings(gateway, status=1 if level == "error" else 0))
+            assert set(found) == {problem} and found[problem]["level"] == level, (status, found)
+            told = found[problem]["finding"]
+            assert " answered %d: " % status in told and words in told, told
+            assert "%s" not in found[problem]["do"], found
+        finally:
+            gateway.close()
+            upstream.close()
+
+
+def test_doctor_backend_without_a_list():
+    """Of one that has none, or whose key is the caller's, the way there is all that can be tried."""
+    for settings in (dict(backend='path_models = "";'), dict(access='mode = "passthrough";')):
+        with gateway_with(**settings) as gateway:
+            gateway.upstream.reset(lambda call: call.whole(401, {}))
+            found = of_backend(findings(gateway, status=0))
+            assert set(found) == {"backend.reached"}, found
+            assert "has no model list" in found["backend.reached"]["finding"], found
+            call, = gateway.upstream.calls
+            assert (call.method, call.path) == ("GET", "/v1"), call.path
+            assert "upstream-secret" not in str(call.headers), call.headers
+
+
+def test_doctor_many_backends():
+    """So many at once; the others are counted."""
+    others = "".join('b%d = { dialect = "openai-chat"; base_url = "http://127.0.0.1:1"; };' % i
+                     for i in range(40))
+    with gateway_with(backend="}; " + others[:-3]) as gateway:
+        found = findings(gateway)
+        assert len([f for f in found if f["id"] == "backend.connect"]) == 31, found
+        more, = [f for f in found if f["id"] == "backend.more"]
+        assert more["finding"] == "9 more backends were not looked at.", more
 
 
 def certificate(folder):
