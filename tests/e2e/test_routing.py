@@ -451,6 +451,10 @@ def test_what_is_anthropics_own():
                 assert answer.headers["x-messages-count"] == "estimate", answer.headers
                 assert answer.json["input_tokens"] > 0, answer.body
         assert len(api.calls) == 5
+        for odd in ({}, {"input_tokens": "3"}, {"input_tokens": 3, "more": "x" * 70000}):
+            api.reset(lambda call, odd=odd: call.whole(200, odd))
+            answer = s.ask("/v1/messages/count_tokens", model="API/claude-x")
+            assert answer.headers["x-messages-count"] == "estimate", (odd, answer.body)
     api.close()
 
 
