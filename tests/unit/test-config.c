@@ -1306,6 +1306,13 @@ static void test_import(void **state)
 	assert_has(shown, "api_key = \"env:DATABRICKS_TOKEN\";");
 	assert_has(shown, "LITELLM_OPENROUTER = {");
 	assert_has(shown, "base_url = \"http://h:4000\";  # LITELLM_BASE_URL");
+	/* Values are shown on their line, whatever is in them. */
+	import("PROXY_BACKEND=\"no\\n\\\"ne\\\\\"\nCLAUDE_CODE_X=1\nPYTHONPATH=/x\n"
+	       "OPENROUTER_APP_NAME='a\\n'  # kept\nOPENROUTER_SITE_URL=#none\n1X=2\n");
+	assert_has(shown, "# proxy_backend = \"no \\\"ne\\\\\";  # PROXY_BACKEND: not served");
+	assert_has(shown, "CLAUDE_CODE_X (line 2): the client's");
+	assert_has(shown, "PYTHONPATH (line 3): Python's");
+	assert_lacks(shown, "1X");
 	assert_int_equal(config_import_env("/nonexistent/.env", stdout), 1);
 }
 
