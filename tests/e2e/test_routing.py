@@ -278,6 +278,39 @@ def test_keys_rest():
         assert not keys_used(s.lab)["key-b"], keys_used(s.lab)
 
 
+def test_keys_of_counts():
+    """They take turns there, too, and one that rests is left alone."""
+    def script(call):
+        refused.append(call.headers["x-api-key"] == "key-b" and not call.path.endswith("count_tokens"))
+        if refused[-1]:
+            call.whole(401, {"type": "error", "error": {"type": "authentication_error"}})
+        elif call.path.endswith("count_tokens"):
+            call.whole(200, {"input_tokens": 3})
+        else:
+            call.whole(200, {"type": "message", "id": "msg_1", "role": "assistant", "content": [],
+                             "model": "m", "stop_reason": "end_turn", "stop_sequence": None,
+                             "usage": {"input_tokens": 1, "output_tokens": 1}})
+
+    def ask(path):
+        with s.client() as client:
+            return client.ask("POST", path, message())
+
+    def counts():
+        s.upstream.reset(script)
+        for _ in range(6):
+            answer = ask("/v1/messages/count_tokens")
+            assert answer.json == {"input_tokens": 3}, answer.body
+        return collections.Counter(call.headers["x-api-key"] for call in s.upstream.calls)
+
+    refused = []
+    with Setup(Lighttpd, dialect="anthropic", backend='retries = 0; api_keys = ( "key-b" );') as s:
+        assert counts() == {"upstream-secret": 3, "key-b": 3}, s.upstream.calls
+        for _ in range(2):
+            assert ask("/v1/messages").status == 200
+        assert any(refused)
+        assert counts() == {"upstream-secret": 6}
+
+
 def test_keys_take_turns_at_the_earlier_path():
     with Pair(Lighttpd, SAFE % (3, 60), lab='api_keys = ( "key-b" ); pass_members = [ "provider" ];'
               ) as s:
