@@ -117,6 +117,14 @@ class FcgidSmall(FcgidEdited):
     edits = {"FcgidMaxRequestLen 67108864": ""}
 
 
+class FcgidLimited(FcgidEdited):
+    name = "apache-fcgid-limited"
+    edits = {"CGIPassAuth On": """CGIPassAuth On
+        RewriteEngine On
+        RewriteCond expr "%{HTTP:Content-Length} -gt 100000"
+        RewriteRule . - [R=413,L]"""}
+
+
 class FcgidNoAuth(FcgidEdited):
     name = "apache-fcgid-noauth"
     edits = {"CGIPassAuth On": ""}
@@ -134,6 +142,12 @@ def test_doctor_fcgid_held_back():
 def test_doctor_fcgid_small_bodies():
     found = only(FcgidSmall, "web.body", "FcgidMaxRequestLen 67108864")
     assert "130 KB gets 500" in found["finding"], found
+
+
+def test_doctor_fcgid_limited_by_apache():
+    """mod_fcgid's own limit is a 500: who says 413 is not it."""
+    found = only(FcgidLimited, "web.body", "LimitRequestBody")
+    assert "130 KB gets 413" in found["finding"] and "FcgidMaxRequestLen" not in found["do"], found
 
 
 def test_doctor_fcgid_authorization():
@@ -218,7 +232,8 @@ def test_doctor_gateways_own_limit():
     """Of bodies: the doctor's own configuration says it, or the answer does."""
     with setup(harness.Nginx, more="limits = { max_body = 140000; };") as server:
         def limit(config):
-            found = findings(server.gateway, url(server), config=config)
+            # The base URL as it stands in many a setting.
+            found = findings(server.gateway, url(server) + "/v1/", config=config)
             assert not of_web(found), found
             return [(f["level"], f["finding"]) for f in found if f["id"] == "limit.body"]
 
@@ -546,6 +561,17 @@ def test_doctor_page():
         assert "&lt;b&gt;&amp;amp;&#39;scripted&#39;" in text, text
 
 
+def test_doctor_before_any_backend():
+    with gateway_with(access=RIGHTS) as gateway:
+        with open(gateway.config) as f:
+            text = f.read()
+        gateway.replace(text[:text.index("proxy_backend")] + text[text.index("access ="):])
+        with harness.Lighttpd(gateway) as server:
+            found = {f["id"]: f for f in get(server, "/doctor", "sk-doctor").json["findings"]}
+        assert found["backend.none"]["level"] == "error", found
+        assert "OPENROUTER_API_KEY" in found["backend.none"]["do"], found
+
+
 WORD = "open-sesame-0123456789"
 
 
@@ -653,6 +679,13 @@ def test_doctor_untrusted_server():
             mute.reset(lambda call: setattr(call, "keep", False))
             found = of_web(findings(gateway, "http://127.0.0.1:%d" % mute.port, status=1))
             assert ": the web server closed the connection" in found["web.unreachable"]["finding"], found
+            found = of_web(findings(gateway, "http://no-such-host.invalid/ai", status=1))
+            assert found["web.unreachable"]["do"].startswith("Correct the host"), found
+            mute.reset(lambda call: call.whole(503, b"<h1>Sorry</h1>", content_type="text/html"))
+            found = of_web(findings(gateway, "http://127.0.0.1:%d" % mute.port, status=1),
+                           "error", "note")
+            assert set(found) == {"web.prefix", "web.log"}, found
+            assert "did not start" in found["web.log"]["finding"], found
         finally:
             gateway.close()
             upstream.close()
