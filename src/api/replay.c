@@ -301,7 +301,8 @@ static int open_and_run(struct replay *r)
 	if (!str_is(about(r, "version"), "1"))
 		return unplayable(r, "another version made it");
 	if (str_is(about(r, "cut"), "yes"))
-		return unplayable(r, "it is not whole (capture.max_request)");
+		return unplayable(r, "it is not whole: too large (capture.max_request), or of too "
+				     "many calls");
 	return run(r);
 }
 

@@ -273,6 +273,23 @@ def test_bounds():
         assert code == 2 and "not whole" in out, (code, out)
 
 
+def test_many_calls():
+    """Of one request so many are kept; it can't be played then."""
+    members = ", ".join('"test/m%d"' % i for i in range(18))
+    rules = """}; routes = ( { when = { model = "many"; }; to = ( %s ); } );
+        breaker = { failures = 1000;""" % members
+    with Captured(options=rules) as setup:
+        setup.upstream.reset(lambda call: call.whole(500, {"error": {"message": "not now"}}))
+        answer = setup.ask(model="many")
+        assert answer.status == 500 and len(setup.upstream.calls) == 18, answer.body
+        folder = setup.taken(answer)
+        about = setup.read(folder, "about")
+        assert b"calls: 16\n" in about and b"cut: yes\n" in about, about
+        assert len([n for n in os.listdir(os.path.join(setup.dir, folder)) if "-sent" in n]) == 16
+        code, out = setup.replay(folder)
+        assert code == 2 and "not whole" in out and "too many calls" in out, (code, out)
+
+
 def test_memory_is_the_requests():
     """A capture has what requests leave of limits.memory, and gives it back."""
     big = "long " * 150000

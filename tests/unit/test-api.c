@@ -557,6 +557,8 @@ static void test_unknown(void **state)
 {
 	assert_int_equal(ask("GET", "/v1/nothing", NULL, NULL), 404);
 	says("\"type\":\"not_found_error\"");
+	assert_int_equal(ask("GET", "/v1/universal/providers/lab/models", NULL, NULL), 200);
+	assert_int_equal(ask("GET", "/v1/universal/providers/lab/other", NULL, NULL), 404);
 	assert_int_equal(ask("GET", "/v1/\xff", NULL, NULL), 404);
 	says("There is no path of that name here");
 	assert_int_equal(ask("GET", "/v1/messages", NULL, NULL), 405);
