@@ -1,6 +1,7 @@
 """Recorded errors: files of one instance however many processes there are, nothing of keys or
 conversations in them, /debug for those who may, and the same on the command line."""
 import concurrent.futures
+import fcntl
 import glob
 import json
 import os
@@ -331,6 +332,11 @@ def test_errors_on_the_command_line():
         found = setup.command("errors", "search", "hash=" + answer.json["error_id"], "since=1h")
         assert json.loads(found.stdout)["count"] == 1, found
         assert json.loads(setup.command("errors", "stats").stdout)["total"] == 1
+        with open(setup.dir + "/.lock", "a") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            waits = json.loads(setup.command("errors", "cleanup", "0").stdout)
+        assert waits == {"days_to_keep": 0, "deleted": 0, "complete": False,
+                         "problem": "another process is tidying"}, waits
         assert json.loads(setup.command("errors", "cleanup", "0").stdout)["files"] == 2
         for args, status in ((("show", "req_none"), 1), (("show",), 2), (("search", "x=1"), 2),
                              (("nonsense",), 2), (("cleanup", "-1"), 2), ((), 2),
