@@ -62,6 +62,21 @@ static void test_base64(void **state)
 	}
 }
 
+/* What a client adds to a call may be secret, too. */
+static void test_sent(void **state)
+{
+	const char *headers[] = { "anthropic-beta: one", "anthropic-session-token: sk-own" };
+	const struct upstream_call call = { .method = "POST", .url = "http://h/v1", .nheaders = 2,
+					    .headers = headers };
+	struct buf b;
+
+	buf_init(&b, 0);
+	capture_put_sent(&b, &call, 0);
+	assert_string_equal(buf_cstr(&b), "POST http://h/v1\nanthropic-beta: one\n"
+			    "anthropic-session-token: ***\n\n");
+	buf_release(&b);
+}
+
 #define HEAD(type, id) "Status: 200 OK\r\nContent-Type: " type "\r\nrequest-id: " id "\r\n\r\n"
 #define ID1 "msg_01AAAAAAAAAAAAAAAAAAAAAAAA"
 #define ID2 "msg_01BBBBBBBBBBBBBBBBBBBBBBBB"
@@ -191,6 +206,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mask),
 		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_sent),
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_folders),
 		cmocka_unit_test(test_left_behind),
