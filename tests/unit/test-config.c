@@ -770,6 +770,14 @@ static void test_keys_file(void **state)
 	assert_string_equal(c->keys[1].sha256[1], HASH_B);
 	assert_true(c->keys[1].disabled);
 	config_unref(c);
+	/* As some tools print it. */
+	put("keys", "ann 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08\n");
+	c = must(load(conf));
+	assert_string_equal(c->keys[0].sha256[0], HASH_A);
+	config_unref(c);
+	put("keys", "ann 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A0G\n");
+	assert_null(load(conf));
+	assert_has(buf_cstr(&err), "keys:1: sha256 must be the SHA-256 of a key");
 	put("keys", "ann " HASH_A "\n\nbob 123\n");
 	assert_null(load(conf));
 	assert_has(buf_cstr(&err), "keys:3: sha256 must be the SHA-256 of a key");
