@@ -411,7 +411,7 @@ def test_doctor_backend_statuses():
 
 
 def test_doctor_backend_without_a_list():
-    """Of one that has none, or whose key is the caller's, the way there is all that can be tried."""
+    """Of one that has none, or whose key is the caller's, only the way there can be tried."""
     for settings in (dict(backend='path_models = "";'), dict(access='mode = "passthrough";')):
         with gateway_with(**settings) as gateway:
             gateway.upstream.reset(lambda call: call.whole(401, {}))
@@ -543,8 +543,8 @@ def test_doctor_right():
                             ("HTTP://%s/elsewhere" % there, True), ("http://" + there, True),
                             ("http://127.0.0.1:1/ai", False), ("ftp://%s/ai" % there, False),
                             ("http://x@%s/ai" % there, False), (there + "/ai", False)):
-            found = get(server, "/doctor?web=1&url=" + quote(base, ""), "sk-doctor").json["findings"]
-            area = {f["id"]: f for f in found if f["area"] == "web server"}
+            found = get(server, "/doctor?web=1&url=" + quote(base, ""), "sk-doctor").json
+            area = {f["id"]: f for f in found["findings"] if f["area"] == "web server"}
             assert bool(area) == looks, (base, area)
             assert ("web.answers" in area) == (looks and base.endswith(server.prefix)), area
         for secret in ("upstream-secret", sha256("sk-doctor")):

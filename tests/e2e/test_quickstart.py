@@ -184,7 +184,8 @@ def env_line(home, options, more="", url="http://127.0.0.1:4000", **env):
         f.write('proxy_backend = "lab"; models = { big = "m"; };\n'
                 'backends = { lab = { dialect = "openai-chat"; auth = "none";\n'
                 '    base_url = "http://127.0.0.1:9/v1"; %s }; };\n%s' % (options, more))
-    done = run_program("--config", config, "env", *(["--url", url] if url else []), HOME=home, **env)
+    args = ["--url", url] if url else []
+    done = run_program("--config", config, "env", *args, HOME=home, **env)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -208,7 +209,7 @@ def test_env_windows():
 
 
 def test_env_by_access():
-    """What goes where the client's key does, and a proxy that is passed by on this machine alone."""
+    """What goes where the client's key does; a proxy is passed by on this machine alone."""
     keys = 'access = { keys = ( { name = "k"; sha256 = "%s"; } ); };' % ("1" * 64)
     with tempfile.TemporaryDirectory() as home:
         for access, token in (("", "local"), (keys, "KEY-FROM-new-key"),

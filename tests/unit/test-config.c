@@ -386,13 +386,13 @@ static const struct { const char *text; int line; const char *message;
 	{ "backends = { OPENROUTER = { api_keys = ( \"a\", \"b\\nc: d\" ); }; };", 1,
 	  "backends.OPENROUTER.api_keys: key 2 has a space, a line end" },
 	{ "backends = { OPENROUTER = { credential = { client_secret = \"exec:pass\"; }; }; };", 1,
-	  "backends.OPENROUTER.credential.client_secret must be a secret or where it is; a command" },
+	  "backends.OPENROUTER.credential.client_secret must be a secret or where it is; a " },
 	{ "backends = { OPENROUTER = { headers = 3; }; };", 1,
 	  "backends.OPENROUTER.headers must be a list of { name = " },
 	{ "backends = { OPENROUTER = { headers = (\n3 ); }; };", 2,
 	  "backends.OPENROUTER.headers must be a list of { name = " },
-	{ "backends = { OPENROUTER = { headers = (\n{ name = \"A\"; value = \"env:NONE\"; } ); }; };",
-	  2, "backends.OPENROUTER.headers.A: NONE is not set in the environment" },
+	{ "backends = { OPENROUTER = { headers = (\n{ name = \"A\"; value = \"env:NONE\"; } ); "
+	  "}; };", 2, "backends.OPENROUTER.headers.A: NONE is not set in the environment" },
 	{ "backends = { OPENROUTER = { body = { a = \"json:{\"; }; }; };", 1,
 	  "backends.OPENROUTER.body must be a group of members of at most 64 KB and 16 levels" },
 	{ "backends = { OPENROUTER = { base_url = \"https:///v1\"; }; };", 1,
@@ -406,8 +406,8 @@ static const struct { const char *text; int line; const char *message;
 	{ "backends = { AZURE_DATABRICKS = { api_key = \"k\"; }; };\nproxy_backend = "
 	  "\"AZURE_DATABRICKS\";", 2, "proxy_backend: backend AZURE_DATABRICKS has no host: set "
 	  "DATABRICKS_HOST in the environment, or backends.AZURE_DATABRICKS.host" },
-	{ "backends = {\nlab = { dialect = \"anthropic\"; };\nLAB = { dialect = \"anthropic\"; }; };",
-	  3, "backends.LAB: there is a backend of this name already" },
+	{ "backends = {\nlab = { dialect = \"anthropic\"; };\nLAB = { dialect = \"anthropic\"; "
+	  "}; };", 3, "backends.LAB: there is a backend of this name already" },
 	{ "state = { dir = \"\"; };", 1, "state.dir must be a path" },
 	{ "models = { big = \"\xff\"; };", 1, "models.big must be UTF-8 text" },
 	{ "access = { keys = (\n3 ); };", 2, "access.keys[0] must be a group" },
@@ -458,8 +458,8 @@ static void test_times(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct config *c;
 
-		snprintf(text, sizeof(text), LAB "}; }; access = { keys = ( { name = \"k\"; sha256 = "
-			 "\"" HASH_A "\"; expires = \"%s\"; } ); };", cases[i].text);
+		snprintf(text, sizeof(text), LAB "}; }; access = { keys = ( { name = \"k\"; "
+			 "sha256 = \"" HASH_A "\"; expires = \"%s\"; } ); };", cases[i].text);
 		if (!cases[i].ms) {
 			assert_error(text, 1, "access.keys[0].expires must be a time");
 			continue;
@@ -478,8 +478,8 @@ static void test_left_out(void **state)
 	assert_int_equal(check(LAB "api_key = \"k\"; api_keys = ( \"env:NONE\", \"b\" ); }; };\n"
 			       "routes = ( { to = ( \"GROQ/llama\", \"lab/m\" ); } );", NULL), 0);
 	assert_has(shown, "m.conf:1: backends.lab.api_keys: env:NONE is left out: NONE is not set");
-	assert_has(shown, "m.conf:2: routes[0].to: \"GROQ/llama\" is left out: backend GROQ can't be "
-			  "used (has it a key?)");
+	assert_has(shown, "m.conf:2: routes[0].to: \"GROQ/llama\" is left out: backend GROQ "
+			  "can't be used (has it a key?)");
 	c = must(load(LAB "api_key = \"k\"; api_keys = ( \"env:NONE\", \"b\" ); }; };\n"
 		      "routes = ( { to = ( \"GROQ/llama\", \"lab/m\" ); } );"));
 	assert_int_equal(c->backend->nways, 2);
@@ -920,7 +920,8 @@ static void test_search(void **state)
 /* Names are of the folder that the file is in; a CGI program's own is where it starts. */
 static void test_current_folder(void **state)
 {
-	struct config_load how = { .path = "m.conf" }, cgi = { .argv0 = "messages.fcgi", .cgi = true };
+	struct config_load how = { .path = "m.conf" };
+	struct config_load cgi = { .argv0 = "messages.fcgi", .cgi = true };
 	struct config *c;
 
 	put("keys", "ann " HASH_A "\n");
@@ -1358,7 +1359,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_file),	TEST(test_example),    TEST(test_memory_and_body),
-		TEST(test_types),	TEST(test_errors), TEST(test_times), TEST(test_left_out), TEST(test_current_folder),     TEST(test_all_errors),
+		TEST(test_types),	TEST(test_errors),     TEST(test_all_errors),
+		TEST(test_times),	TEST(test_left_out),   TEST(test_current_folder),
 		TEST(test_missing_files),
 		TEST(test_include),	TEST(test_includes_that_are_no_files), TEST(test_env_wins),   TEST(test_client_variables),
 		TEST(test_table),	TEST(test_urls),       TEST(test_presets),

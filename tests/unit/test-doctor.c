@@ -325,7 +325,8 @@ static int look_at_limits(void)
 		return 1;
 	doctor_host(&l, &c);
 	f = findings_get(&l, "limit.files");
-	if (!f || f->level != FINDING_WARNING || !strstr(f->what, "100 files: enough for 17 streams"))
+	if (!f || f->level != FINDING_WARNING ||
+	    !strstr(f->what, "100 files: enough for 17 streams"))
 		return 2;
 	f = findings_get(&l, "limit.size");
 	if (!f || !strstr(f->what, "of a file's size is 1024 KB.") || !strstr(f->todo, "to 64 MB"))

@@ -164,8 +164,10 @@ static void test_kinds(void **state)
 		{ { .type = BLOCK_SEARCH_RESULT, .title = s }, one, one },
 		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_TEXT, .data = s }, one, one },
 		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_CONTENT, .title = s }, one, one },
-		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_URL, .context = s }, one + 500, one + 5000 },
-		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_BASE64, .data = s }, none + 500, none + 5000 },
+		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_URL, .context = s },
+		  one + 500, one + 5000 },
+		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_BASE64, .data = s },
+		  none + 500, none + 5000 },
 	};
 
 	assert_true(one > none);

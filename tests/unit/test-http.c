@@ -56,7 +56,8 @@ static const struct path_case path_cases[] = {
 		"/health", "/health", "/~user/messages.fcgi" },
 	{ "Apache .htaccess RewriteRule", "/ai/v1/messages", "/ai/messages.fcgi", "/v1/messages",
 		"/v1/messages", "/ai" },
-	{ "a rewritten URL, split like lighttpd's", "/chat", "/ai/v1", "/messages", "/v1/messages", "/ai" },
+	{ "a rewritten URL, split like lighttpd's", "/chat", "/ai/v1", "/messages",
+		"/v1/messages", "/ai" },
 	{ "Apache RewriteRule from elsewhere", "/chat", "/messages.fcgi", "/v1/messages",
 		"/v1/messages", "/messages.fcgi" },
 	{ "Apache RewriteRule, root", "/ai/", "/ai/messages.fcgi", "/", "/", "/ai" },
@@ -356,7 +357,7 @@ static void test_unnamed_status(void **state)
 		struct request_fixture x;
 		struct answer a = answer_for(&x, "POST");
 
-		assert_int_equal(answer_whole(&a, cases[i].status, "application/json", STR("{}")), 0);
+		assert_int_equal(answer_whole(&a, cases[i].status, "text/plain", STR("x")), 0);
 		assert_int_equal(strncmp(output(&x), cases[i].line, strlen(cases[i].line)), 0);
 		answer_release(&a);
 		end(&x);
