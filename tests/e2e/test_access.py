@@ -253,6 +253,17 @@ def test_open_is_warned_of():
         assert "warning" in text and 'access.mode is "open"' in text, text
 
 
+def test_a_broken_configuration():
+    """A program that can't start has an answer all the same, which tells nobody its settings."""
+    with Cgi() as cgi:
+        cgi.gateway.replace('proxy_backend = "secret-word" "again";')
+        status, headers, body = cgi.ask()
+        assert status == 500 and headers["content-type"] == "application/json", headers
+        error = json.loads(body)["error"]
+        assert error["type"] == "api_error" and "--check" in error["message"], error
+        assert b"secret-word" not in body and not cgi.upstream.calls
+
+
 # ---- passthrough ----
 
 def sent_key(setup, headers):

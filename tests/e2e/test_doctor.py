@@ -14,6 +14,7 @@ from urllib.parse import quote
 import client
 import harness
 from harness import Gateway, Skip, program, sha256
+from test_access import Cgi
 from upstream import Upstream
 
 
@@ -570,6 +571,21 @@ def test_doctor_before_any_backend():
             found = {f["id"]: f for f in get(server, "/doctor", "sk-doctor").json["findings"]}
         assert found["backend.none"]["level"] == "error", found
         assert "OPENROUTER_API_KEY" in found["backend.none"]["do"], found
+
+
+def test_doctor_by_its_own_name():
+    """With web=1: the scheme, host and path that it was called by."""
+    host = "127.0.0.1:%d" % closed_port()
+    with Cgi(access=RIGHTS) as cgi:
+        for https, scheme in (("on", "https"), ("1", "https"), ("off", "http"), ("", "http"),
+                              (None, "http")):
+            status, _, body = cgi.ask("GET", "/doctor", REQUEST_URI="/x.fcgi/doctor?web=1",
+                                      QUERY_STRING="web=1", HTTPS=https, HTTP_HOST=host,
+                                      HTTP_X_API_KEY="sk-doctor")
+            assert status == 200, body
+            found = of_web(json.loads(body)["findings"])
+            told = "%s://%s/x.fcgi can't be reached: " % (scheme, host)
+            assert found["web.unreachable"]["finding"].startswith(told), found
 
 
 WORD = "open-sesame-0123456789"
