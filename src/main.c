@@ -326,6 +326,16 @@ static const char *option_value(const char *name, int argc, char **argv, int *i)
 	return argv[++*i];
 }
 
+static bool takes_value(const char *arg)
+{
+	static const char *const names[] = { "--config", "--url", "--silence", "--header" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], arg) == 0)
+			return true;
+	return false;
+}
+
 static int parse_options(int argc, char **argv, struct options *o, const struct command **command)
 {
 	for (int i = 1; i < argc; i++) {
@@ -346,6 +356,8 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		} else if (*command && (*command)->takes == SEVERAL && *arg != '-' &&
 			   o->narguments < ARGUMENTS_MAX) {
 			o->arguments[o->narguments++] = arg;
+		} else if (i + 1 >= argc && takes_value(arg)) {
+			return usage_error("a value is missing after", arg);
 		} else if (!found || *command) {
 			return usage_error(found ? "one command at a time, not" : "does not know",
 					   arg);

@@ -53,9 +53,9 @@ void capture_call_release(struct capture_call *k);
 void capture_put_sent(struct buf *b, const struct upstream_call *c, int64_t base64_max);
 /* Appends text whose long runs of base64 are cut. */
 void capture_put_short(struct buf *b, struct str text, int64_t base64_max);
-/* Puts asterisks in the place of what is secret: the backends' keys, and key (or NULL). */
+/* Puts asterisks in the place of the backends' keys. */
 struct config;
-void capture_mask(const struct config *c, const char *key, struct buf *b);
+void capture_mask(const struct config *c, struct buf *b);
 
 /* `messages.fcgi replay FOLDER`: 0 when all comes out as it was captured, 1 when something differs,
  * 2 when the folder can't be played. */

@@ -20,8 +20,7 @@ struct capture {
 	const struct api_call *call;
 	int64_t started;                /* clock_ms */
 	char name[CAPTURE_NAME_SIZE];
-	const char *key;                /* that the client presented; or NULL */
-	struct buf secrets;             /* that calls carried */
+	struct buf secrets;             /* that the client presented and calls carried */
 	struct buf request, answer, answer_times;
 	struct capture_call calls[CAPTURE_CALLS];
 	size_t ncalls;
@@ -62,21 +61,6 @@ static struct capture *of(struct front *f)
 	return (struct capture *)f;
 }
 
-static const char *tee_param(struct front *f, const char *name)
-{
-	return of(f)->client->ops->param(of(f)->client, name);
-}
-
-static const char *const *tee_params(struct front *f)
-{
-	return of(f)->client->ops->params(of(f)->client);
-}
-
-static ssize_t tee_read(struct front *f, void *p, size_t n)
-{
-	return of(f)->client->ops->read(of(f)->client, p, n);
-}
-
 /* "MS BYTES" */
 static void keep_time(struct capture *k, struct buf *b, size_t n)
 {
@@ -100,31 +84,11 @@ static int tee_flush(struct front *f)
 	return of(f)->client->ops->flush(of(f)->client);
 }
 
-static int tee_watch_fd(struct front *f)
-{
-	return of(f)->client->ops->watch_fd(of(f)->client);
-}
-
-static int tee_gone(struct front *f)
-{
-	return of(f)->client->ops->gone(of(f)->client);
-}
-
-static int64_t tee_blocked_ms(struct front *f)
-{
-	return of(f)->client->ops->blocked_ms(of(f)->client);
-}
-
+/* An answer writes and flushes: of the request the client's own front is asked. */
 static const struct front_ops tee_ops = {
 	.name = "capture",
-	.param = tee_param,
-	.params = tee_params,
-	.read = tee_read,
 	.write = tee_write,
 	.flush = tee_flush,
-	.watch_fd = tee_watch_fd,
-	.gone = tee_gone,
-	.blocked_ms = tee_blocked_ms,
 };
 
 /* ---- calls ---- */
@@ -252,14 +216,15 @@ static bool asked(const struct api_call *c)
 	return v && *v && strcmp(v, "0") && strcasecmp(v, "false");
 }
 
-static const char *presented_key(const struct api_call *c)
+/* Either header may hold the key that counts, and both may be there. */
+static void note_presented(struct buf *secrets, const struct api_call *c)
 {
-	const char *key = http_header(c->request, "x-api-key");
-	const char *bearer = key ? NULL : http_header(c->request, "authorization");
+	struct str bearer = str_trim(str_of(http_header(c->request, "authorization")));
 
-	if (bearer && strncasecmp(bearer, "bearer ", 7) == 0)
-		key = bearer + 7 + strspn(bearer + 7, " ");
-	return key;
+	if (str_starts_nocase(bearer, "bearer "))
+		bearer = str_trim(str_from(bearer, 7));
+	redact_note(secrets, http_header(c->request, "x-api-key"));
+	redact_note(secrets, arena_str(c->arena, bearer).p);
 }
 
 static struct capture *start(struct api_call *c)
@@ -273,8 +238,8 @@ static struct capture *start(struct api_call *c)
 	k->client = c->answer->front;
 	k->call = c;
 	k->started = clock_ms();
-	k->key = presented_key(c);
 	buf_init(&k->secrets, 0);
+	note_presented(&k->secrets, c);
 	buf_init(&k->request, max);
 	buf_init(&k->answer, max);
 	buf_init(&k->answer_times, max);
@@ -358,10 +323,10 @@ static void put_about(struct buf *b, const struct capture *k, bool cut)
 		buf_puts(b, "cut: yes\n");
 }
 
-/* What is known of secrets, and what only a call knew. */
+/* What is known of secrets, and what only the client or a call knew. */
 static void mask(const struct capture *k, struct buf *b)
 {
-	capture_mask(k->call->config, k->key, b);
+	capture_mask(k->call->config, b);
 	redact_all(b->p, b->n, &k->secrets);
 }
 

@@ -85,9 +85,8 @@ static void mask_backend(struct buf *b, const struct backend *of)
 			mask_one(b, h->value);
 }
 
-void capture_mask(const struct config *c, const char *key, struct buf *b)
+void capture_mask(const struct config *c, struct buf *b)
 {
-	mask_one(b, key);
 	for (size_t i = 0; i < c->nbackends; i++)
 		mask_backend(b, &c->backends[i]);
 }

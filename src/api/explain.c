@@ -143,7 +143,8 @@ static int explain(const struct config *c, const struct message_request *r,
 	return 0;
 }
 
-static int read_all(FILE *in, struct buf *b)
+/* -1: it can't be read, or is longer than max. */
+static int read_all(FILE *in, struct buf *b, size_t max)
 {
 	char *room;
 	size_t n;
@@ -153,7 +154,7 @@ static int read_all(FILE *in, struct buf *b)
 		n = room ? fread(room, 1, READ_PIECE, in) : 0;
 		b->n += n;
 	} while (n);
-	return b->failed || ferror(in) ? -1 : 0;
+	return b->failed || b->n > max || ferror(in) ? -1 : 0;
 }
 
 int api_explain(const struct config_load *load, const char *const *headers, FILE *in, FILE *out)
@@ -174,9 +175,9 @@ int api_explain(const struct config_load *load, const char *const *headers, FILE
 	}
 	buf_release(&err);
 	arena_init(&a, 0);
-	buf_init(&body, (size_t)c->max_body);
+	buf_init(&body, (size_t)c->max_body + READ_PIECE);
 	host_open(c->state_dir);
-	if (read_all(in, &body))
+	if (read_all(in, &body, (size_t)c->max_body))
 		fprintf(out, "the request can't be read, or is larger than limits.max_body\n");
 	else if (anthropic_parse(&r, buf_str(&body), PARSE_COUNT, &a, &f))
 		fprintf(out, "refused: %d %s: %s\n", f.status, f.type, f.message);

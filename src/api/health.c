@@ -28,6 +28,17 @@ static int note_status(void *ctx, const struct upstream_head *h)
 	return 1; /* the head says it all: the list behind it is not read */
 }
 
+/* Where its list of models is, the first of several; the bare address of who has none. */
+static const char *list_url(const struct backend *b, struct arena *a)
+{
+	struct str paths = str_of(b->path_models), path;
+
+	if (!b->path_models || !str_split(&paths, ' ', &path))
+		return b->base_url;
+	return arena_printf(a, "%s%.*s", b->models_url ? b->models_url : b->base_url,
+			    STR_ARGS(path));
+}
+
 /* Any HTTP answer shows that the way there works; what it says of our key is shown beside it. */
 static void probe(const struct config *c, const struct backend *b, struct host_health *out)
 {
@@ -47,7 +58,7 @@ static void probe(const struct config *c, const struct backend *b, struct host_h
 	};
 
 	arena_init(&arena, 0);
-	call.url = arena_printf(&arena, "%s%s", b->base_url, b->path_models ? b->path_models : "");
+	call.url = list_url(b, &arena);
 	if (call.url && upstream_perform(&call, &f) == UPSTREAM_CANCELLED)
 		status = 0;
 	arena_release(&arena);

@@ -144,7 +144,7 @@ static void compare_sent(struct replay *r, const struct upstream_call *c, const 
 
 	buf_init(&now, 0);
 	capture_put_sent(&now, c, r->config->capture_base64);
-	capture_mask(r->config, NULL, &now);
+	capture_mask(r->config, &now);
 	snprintf(what, sizeof(what), "call %zu", r->calls);
 	if (!capture_same(r->out, what, buf_str(was), buf_str(&now)))
 		r->result = DIFFERS;
@@ -276,7 +276,7 @@ static int run(struct replay *r)
 	if (send(r, memory_front(m)) == 0) {
 		buf_init(&now, 0);
 		buf_put_str(&now, memory_front_output(m));
-		capture_mask(r->config, NULL, &now);
+		capture_mask(r->config, &now);
 		if (!capture_same_answer(r->out, buf_str(&r->answer), buf_str(&now),
 					 str_is(about(r, "client"), "gone")))
 			r->result = DIFFERS;
@@ -301,7 +301,8 @@ static int open_and_run(struct replay *r)
 	if (!str_is(about(r, "version"), "1"))
 		return unplayable(r, "another version made it");
 	if (str_is(about(r, "cut"), "yes"))
-		return unplayable(r, "it is not whole (capture.max_request)");
+		return unplayable(r, "it is not whole: too large (capture.max_request), or of too "
+				     "many calls");
 	return run(r);
 }
 

@@ -221,21 +221,37 @@ static bool is_command(const struct origin *from)
 }
 
 /* A key with a line end or a space in it would break the header it goes into. */
+static bool is_key(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text <= 0x20 || (unsigned char)*text >= 0x7f)
+			return false;
+	return true;
+}
+
+static void check_more_keys(struct loader *l, struct draft *d)
+{
+	for (size_t i = 0; d->b.api_keys && d->b.api_keys[i]; i++)
+		if (!is_key(d->b.api_keys[i]))
+			report_error(l->report, option_from(&d->set, "api_keys"),
+				     "backends.%s.api_keys: key %zu has a space, a line end or "
+				     "another character that no key has",
+				     d->b.name, i + 1);
+}
+
 static void check_key(struct loader *l, struct draft *d, struct origin *from)
 {
-	const char *p;
-
+	check_more_keys(l, d);
 	if (!d->b.api_key)
 		return;
 	d->b.api_key_from = key_source(l, from);
-	for (p = d->b.api_key; *p && !is_command(from); p++)
-		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) {
-			report_error(l->report, from,
-				     "backends.%s.api_key: the key from %s has a space, a line end "
-				     "or another character that no key has",
-				     d->b.name, d->b.api_key_from);
-			return;
-		}
+	if (!is_command(from) && !is_key(d->b.api_key)) {
+		report_error(l->report, from,
+			     "backends.%s.api_key: the key from %s has a space, a line end or "
+			     "another character that no key has",
+			     d->b.name, d->b.api_key_from);
+		return;
+	}
 	if (d->b.base_url && str_starts_nocase(str_of(d->b.base_url), "http:") &&
 	    !host_loopback(d->b.base_url))
 		report_warn(l->report, option_from(&d->set, "base_url"),
@@ -271,7 +287,9 @@ void backend_settle(struct loader *l, struct backend *b)
 	drop_to_body(l, b);
 }
 
-static const char *missing_place(struct loader *l, const struct draft *d, const char *option)
+/* What sets it, where a variable of the preset does; else NULL. */
+static const char *missing(struct loader *l, const struct draft *d, const char *option,
+			   const char *called)
 {
 	const struct preset_env *e;
 
@@ -280,28 +298,37 @@ static const char *missing_place(struct loader *l, const struct draft *d, const 
 			return arena_printf(l->arena,
 					    "has no %s: set %.*s in the environment, or "
 					    "backends.%s.%s",
-					    option, (int)strcspn(e->vars, " "), e->vars, d->b.name,
+					    called, (int)strcspn(e->vars, " "), e->vars, d->b.name,
 					    option);
-	return arena_printf(l->arena, "has no %s for its base_url", option);
+	return NULL;
+}
+
+static const char *missing_place(struct loader *l, const struct draft *d, const char *option)
+{
+	const char *said = missing(l, d, option, option);
+
+	return said ? said : arena_printf(l->arena, "has no %s for its base_url", option);
+}
+
+/* Some providers have a host for each customer. */
+static const char *missing_address(struct loader *l, const struct draft *d)
+{
+	const char *said = missing(l, d, "host", "host");
+
+	return said ? said : "has no base_url";
 }
 
 static const char *missing_key(struct loader *l, const struct draft *d)
 {
-	const struct preset_env *e;
+	const char *said = missing(l, d, "api_key", "API key");
 
-	for (e = d->preset->env; e->option; e++)
-		if (!strcmp(e->option, "api_key"))
-			return arena_printf(l->arena,
-					    "has no API key: set %.*s in the environment, or "
-					    "backends.%s.api_key",
-					    (int)strcspn(e->vars, " "), e->vars, d->b.name);
-	return "has no API key";
+	return said ? said : "has no API key";
 }
 
 static const char *draft_lacks(struct loader *l, const struct draft *d, const struct origin *key)
 {
 	if (!d->b.base_url)
-		return "has no base_url";
+		return missing_address(l, d);
 	if (address_lacks(&d->b))
 		return missing_place(l, d, address_lacks(&d->b));
 	if (d->b.auth == AUTH_HEADER && !d->b.auth_header)

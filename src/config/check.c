@@ -265,18 +265,31 @@ static void emit_set(struct emit *e, const struct option_set *s)
 	emit_path_end(e);
 }
 
-static void emit_rules(struct emit *e, const struct config *c)
+/* A row of a list, as a comment. */
+static void emit_row(struct emit *e, const struct option_table *t, const void *base)
 {
-	size_t i;
+	struct buf b;
 
+	buf_init(&b, 64 * 1024);
+	for (size_t i = 0; i < t->n; i++) {
+		if (!option_given(&t->rows[i], base))
+			continue;
+		buf_printf(&b, " %s = ", t->rows[i].path);
+		option_show(&b, &t->rows[i], base, NULL);
+		buf_putc(&b, ';');
+	}
+	emit_line(e, "#\t{%s }", buf_cstr(&b));
+	buf_release(&b);
+}
+
+static void emit_rows(struct emit *e, const struct config *c)
+{
 	emit_line(e, "# models.map, in order:");
-	for (i = 0; i < c->nrules; i++)
-		emit_line(e, "#\t{ match = \"%s\"; to = \"%s\"; }", c->rules[i].match,
-			  c->rules[i].to);
+	for (size_t i = 0; i < c->nrules; i++)
+		emit_row(e, &options_rule, &c->rules[i]);
 	emit_line(e, "# access.keys and the keys file:");
-	for (i = 0; i < c->nkeys; i++)
-		emit_line(e, "#\t{ name = \"%s\"; sha256 = \"%.8s…\"; }", c->keys[i].name,
-			  c->keys[i].sha256[0]);
+	for (size_t i = 0; i < c->nkeys; i++)
+		emit_row(e, &options_key, &c->keys[i]);
 }
 
 int config_print(const struct config_load *how, FILE *out)
@@ -292,7 +305,7 @@ int config_print(const struct config_load *how, FILE *out)
 	print_lines(out, "# error", buf_str(&r.errors));
 	if (s) {
 		emit_set(&e, &s->globals);
-		emit_rules(&e, &s->c);
+		emit_rows(&e, &s->c);
 		emit_open(&e, "backends");
 		for (i = 0; i < s->c.nbackends; i++) {
 			emit_open(&e, s->c.backends[i].name);

@@ -131,7 +131,7 @@ static bool load_rule(struct loader *l, const config_setting_t *row, int i, stru
 	if (!prefix || !option_set_init(l, &set, &options_rule, out, prefix))
 		return false;
 	option_set_group(l, &set, row);
-	if (out->match && out->to)
+	if (out->match && out->to && *out->to)
 		return true;
 	report_error(l->report, &at, "models.map[%d] needs both match and to", i);
 	return false;

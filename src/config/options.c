@@ -301,8 +301,8 @@ static const struct option backend_rows[] = {
 		     "\"exec:COMMAND\" (run again when its token expires), or the key itself "
 		     "(--check warns).") },
 	{ "api_keys", TYPE_SECRETS, BACKEND(api_keys), NULL, 0, 0, NULL, NULL, NULL,
-		HELP("Further keys that take turns with api_key, written like it: ( \"env:A\", "
-		     "\"file:B\" ). One that is refused or rate-limited rests.") },
+		HELP("Further keys that take turns with api_key, written like it but for commands: "
+		     "( \"env:A\", \"file:B\" ). One that is refused or rate-limited rests.") },
 	{ "credential.kind", TYPE_WORD, BACKEND(credential.kind), "key", 0, 0, NULL, credentials,
 		"api_key",
 		HELP("How the credential is got where it is more than api_key.") },

@@ -145,12 +145,11 @@ static void show_body(struct buf *b, const struct option *o, const void *base,
 static void show_time(struct buf *b, const struct option *o, const void *base,
 		      const struct origin *from)
 {
-	char text[40] = "";
+	char text[40];
 	int64_t t;
 
 	memcpy(&t, (const char *)base + o->offset, sizeof(t));
-	if (t)
-		clock_rfc3339(text, sizeof(text), t, 0);
+	clock_rfc3339(text, sizeof(text), t, 0);
 	show_quoted(b, text);
 }
 
@@ -161,9 +160,10 @@ static void show_hashes(struct buf *b, const struct option *o, const void *base,
 	const char *h[2];
 
 	memcpy(h, (const char *)base + o->offset, sizeof(h));
-	buf_printf(b, "\"%.8s…\"", h[0] ? h[0] : "");
 	if (h[1])
-		buf_printf(b, ", \"%.8s…\"", h[1]);
+		buf_printf(b, "( \"%.8s…\", \"%.8s…\" )", h[0], h[1]);
+	else
+		buf_printf(b, "\"%.8s…\"", h[0]);
 }
 
 /* "http://user:password@host" without what stands before the '@'. */
@@ -216,6 +216,8 @@ void option_show(struct buf *b, const struct option *o, const void *base,
 
 bool option_given(const struct option *o, const void *base)
 {
+	int64_t t;
+
 	if (o->type >= TYPE_RULES)
 		return false;
 	switch (o->type) {
@@ -224,8 +226,10 @@ bool option_given(const struct option *o, const void *base)
 	case TYPE_SIZE:
 	case TYPE_BOOL:
 	case TYPE_WORD:
-	case TYPE_TIME:
 		return true;
+	case TYPE_TIME:
+		memcpy(&t, (const char *)base + o->offset, sizeof(t));
+		return t != 0;
 	default:
 		return get_pointer(base, o) != NULL;
 	}

@@ -42,7 +42,7 @@ static bool one_member(const struct config *c, const struct backend *b, const ch
 {
 	struct route_member *m;
 
-	if (!b || !role_model(c, b, &model))
+	if (!b || (model && !*model) || !role_model(c, b, &model))
 		return false;
 	m = arena_alloc(a, sizeof(*m));
 	if (!m)

@@ -363,6 +363,23 @@ static bool put_secret(struct loader *l, const struct option *o, void *base, str
 	return true;
 }
 
+/* What can't be one of several, though it would pass for a key. */
+static bool is_no_key(struct loader *l, const char *what, const struct value *v, const char *text)
+{
+	bool command = v->from.kind == ORIGIN_FILE && !strncmp(text, "exec:", 5);
+
+	if (command)
+		report_error(l->report, &v->from,
+			     "%s: a command (exec:) can be api_key alone", what);
+	else if (*text == '(' && str_ends(str_of(text), " set)"))
+		report_error(l->report, &v->from,
+			     "%s: \"%s\" is what --print-config shows in the place of keys", what,
+			     text);
+	else
+		return false;
+	return true;
+}
+
 static bool put_secrets(struct loader *l, const struct option *o, void *base, struct value *v)
 {
 	const char *what = arena_printf(l->notes, "%s%s", l->prefix, o->path), **list = NULL;
@@ -374,9 +391,12 @@ static bool put_secrets(struct loader *l, const struct option *o, void *base, st
 		return false;
 	for (size_t i = 0; list[i]; i++) {
 		struct origin at = v->from;
-		const char *secret = v->from.kind == ORIGIN_FILE ?
-			secret_resolve(l, what, list[i], &at) : list[i];
+		const char *secret;
 
+		if (is_no_key(l, what, v, list[i]))
+			return false;
+		secret = v->from.kind == ORIGIN_FILE ? secret_resolve(l, what, list[i], &at)
+						     : list[i];
 		if (!secret)
 			report_warn(l->report, &v->from, "%s: %s is left out: %s", what, list[i],
 				    at.problem ? at.problem : "it can't be read");

@@ -41,11 +41,11 @@ static int on_data(void *ctx, const char *p, size_t n)
 	return 0;
 }
 
-/* {"max_tokens":0,…}: should a proxy take the test's header away, the gateway refuses this as a
+/* {"max_tokens":-1,…}: should a proxy take the test's header away, the gateway refuses this as a
  * message, and no backend is paid for it. content: the inside of a JSON string. */
 static void put_body(struct segs *s, const struct ask *a)
 {
-	segs_puts(s, "{\"model\":\"doctor\",\"max_tokens\":0,\"messages\":[{\"role\":\"user\","
+	segs_puts(s, "{\"model\":\"doctor\",\"max_tokens\":-1,\"messages\":[{\"role\":\"user\","
 		     "\"content\":\"");
 	segs_puts(s, a->q.content);
 	while (s->total + sizeof(words) < a->q.size && !s->failed)

@@ -102,6 +102,8 @@ static const char *how_to_write(struct findings *l, const char *dir, int error)
 			break;
 		return finding_text(l, "Make it: mkdir -p '%s' && chown %s '%s' && chmod 700 '%s'",
 				    dir, user, dir, dir);
+	case ENOTDIR:
+		return "Name a folder: this, or something on the way to it, is a file.";
 	case ENOSPC:
 	case EDQUOT:
 		return "Make room on that file system, or raise the quota.";

@@ -124,7 +124,8 @@ int run_probe(const struct backend *b, struct arena *a, int64_t deadline, struct
 	if (!at)
 		return fault_no_memory(f);
 	*at = *b;
-	if (b->passthrough || !d || !d->decode_models || !str_split(&paths, ' ', &path))
+	if (b->passthrough || !d || !d->decode_models || !b->path_models ||
+	    !str_split(&paths, ' ', &path))
 		return touch(b, deadline, p, f);
 	if (b->models_url)
 		at->base_url = b->models_url;

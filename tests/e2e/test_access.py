@@ -253,6 +253,17 @@ def test_open_is_warned_of():
         assert "warning" in text and 'access.mode is "open"' in text, text
 
 
+def test_a_broken_configuration():
+    """A program that can't start has an answer all the same, which tells nobody its settings."""
+    with Cgi() as cgi:
+        cgi.gateway.replace('proxy_backend = "secret-word" "again";')
+        status, headers, body = cgi.ask()
+        assert status == 500 and headers["content-type"] == "application/json", headers
+        error = json.loads(body)["error"]
+        assert error["type"] == "api_error" and "--check" in error["message"], error
+        assert b"secret-word" not in body and not cgi.upstream.calls
+
+
 # ---- passthrough ----
 
 def sent_key(setup, headers):
@@ -274,6 +285,26 @@ def test_passthrough():
                 for path in ("/v1/messages", "/v1/messages/count_tokens"):
                     assert client.ask("POST", path, message(), headers).status == status, headers
             assert not setup.upstream.calls
+
+
+def test_passthrough_lists_models():
+    """Each caller the list that the own key gets: nothing of it is kept for the next one."""
+    named = Upstream()
+    second = 'retries = 0; }; named = { dialect = "openai-chat"; ' \
+        'base_url = "http://127.0.0.1:%d/v1";' % named.port
+    with Setup(Nginx, access='mode = "passthrough"; passthrough_backend = "named";',
+               backend=second) as setup:
+        for i in range(2):
+            with Client(setup.server.port, setup.server.prefix, OWN + str(i)) as client:
+                for path in ("/v1/models", "/v1/universal/providers/named/models"):
+                    answer = client.ask("GET", path)
+                    assert answer.status == 200, answer.body
+                    ids = [m["id"] for m in answer.json["data"]]
+                    assert any(name.endswith("vendor/other") for name in ids), (path, ids)
+        keys = [call.headers.get("authorization") for call in named.listed]
+        assert keys == ["Bearer %s%d" % (OWN, i) for i in (0, 0, 1, 1)], keys
+        assert not setup.upstream.listed, "another backend saw the key"
+    named.close()
 
 
 def test_passthrough_to_one_backend():

@@ -279,6 +279,22 @@ def listing(call, broken=()):
     return call.whole(403, {"message": "not authorized"})
 
 
+def test_bedrock_health():
+    """The way there is looked at by the first of its lists, signed like any call."""
+    with Bedrock() as setup:
+        def script(call):
+            check_signature(call)
+            call.whole(403, {"message": "not for you"})
+
+        setup.upstream.reset(script)
+        with setup.client() as client:
+            answer = client.ask("GET", "/health/detailed")
+        backend = answer.json["backend"]
+        assert (backend["reachable"], backend.get("status")) == (True, 403), backend
+        assert [call.path for call in setup.upstream.calls] == [
+            "/foundation-models?byOutputModality=TEXT"]
+
+
 def test_bedrock_models():
     """Models that can be called by their id, and profiles, whichever way they are called; one list
     that is refused takes nothing from the other."""

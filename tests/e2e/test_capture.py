@@ -8,7 +8,7 @@ import time
 import harness
 from client import Client, message, text_of
 from harness import KEY, clean_env
-from test_processes import Setup
+from test_processes import Setup, held
 
 RIGHT_KEY, ALWAYS_KEY = "sk-capture-0123456789", "sk-always-0123456789"
 ACCESS = """mode = "keys"; keys = ( { name = "e2e"; sha256 = "%s"; },
@@ -110,6 +110,54 @@ def test_errors_and_retries_play():
         plays(setup, setup.taken(answer))
 
 
+def test_what_no_backend_answered_plays():
+    """An answer that is none, and one that tells when to come again."""
+    with Captured() as setup:
+        def nothing(call):
+            call.keep = False
+
+        setup.upstream.reset(nothing)
+        answer = setup.ask()
+        assert answer.status == 502, answer.body
+        folder = setup.taken(answer)
+        assert b" failed " in setup.read(folder, "1-times"), setup.read(folder, "1-times")
+        plays(setup, folder)
+        lines = ["retry-after: 7", "x-should-retry: false", "request-id: req_theirs",
+                 "x-amzn-errortype: slow", "x-litellm-response-cost: 0.25"]
+        setup.upstream.reset(lambda call: call.whole(
+            429, {"error": {"message": "slowly"}},
+            [tuple(line.split(": ")) for line in lines]))
+        answer = setup.ask()
+        assert answer.status == 429 and answer.headers["retry-after"] == "7", answer.headers
+        assert answer.headers["x-should-retry"] == "false", answer.headers
+        folder = setup.taken(answer)
+        head = setup.read(folder, "1-answer").split(b"\n\n")[0].lower()
+        for line in lines:
+            assert line.encode() in head.split(b"\n"), (line, head)
+        plays(setup, folder)
+
+
+def test_a_client_that_left_plays():
+    """As far as it had got: a whole answer is no other one, a wrong beginning is."""
+    with Captured() as setup:
+        go = held(setup.upstream)
+        with Client(setup.server.port, setup.server.prefix, RIGHT_KEY) as client:
+            response, stream = client.stream(message(stream=True),
+                                             headers={"x-debug-capture": "1"})
+            while next(stream)[0] != "content_block_delta":
+                pass
+            client.cut()
+            folder = setup.taken(response)
+        go.set()
+        assert b"client: gone\n" in setup.read(folder, "about"), setup.read(folder, "about")
+        plays(setup, folder)
+        text = setup.read(folder, "answer")
+        with open(os.path.join(setup.dir, folder, "answer"), "wb") as f:
+            f.write(text.replace(b'"text":"a"', b'"text":"z"'))
+        code, out = setup.replay(folder)
+        assert code == 1 and "differs" in out, (code, out)
+
+
 def test_a_cut_stream_plays():
     with Captured() as setup:
         def script(call):
@@ -168,6 +216,14 @@ def test_nothing_secret():
             for secret in (RIGHT_KEY, "cookie-secret", "other-secret", "upstream-secret"):
                 assert secret.encode() not in text, (name, secret)
         plays(setup, folder)
+        for key, bearer in ((None, "Bearer "), ("sk-not-the-one-that-counts", "bearer  ")):
+            answer = setup.ask(key=key, text="the key is %s" % RIGHT_KEY, headers=(
+                ("x-debug-capture", "1"), ("authorization", bearer + RIGHT_KEY)))
+            assert answer.status == 200, answer.body
+            folder = setup.taken(answer)
+            for name in os.listdir(os.path.join(setup.dir, folder)):
+                assert RIGHT_KEY.encode() not in setup.read(folder, name), (name, bearer)
+            plays(setup, folder)
 
 
 def test_who_may():
@@ -185,6 +241,12 @@ def test_who_may():
 
 def test_no_place():
     """No name is given for what can't be written; the doctor says so too."""
+    with Setup(harness.Lighttpd, access=ACCESS) as setup:
+        with Client(setup.server.port, setup.server.prefix, RIGHT_KEY) as client:
+            answer = client.ask("POST", "/v1/messages", message(), {"x-debug-capture": "1"})
+        assert answer.status == 200, answer.body
+        told = answer.headers["x-messages-capture"]
+        assert told == "off: capture.dir is not set", answer.headers
     with Captured(place="messages.conf/below-a-file") as setup:
         answer = setup.ask()
         assert answer.status == 200, answer.body
@@ -210,6 +272,23 @@ def test_bounds():
         answer = setup.ask(text="long " * 8000)
         code, out = setup.replay(setup.taken(answer))
         assert code == 2 and "not whole" in out, (code, out)
+
+
+def test_many_calls():
+    """Of one request so many are kept; it can't be played then."""
+    members = ", ".join('"test/m%d"' % i for i in range(18))
+    rules = """}; routes = ( { when = { model = "many"; }; to = ( %s ); } );
+        breaker = { failures = 1000;""" % members
+    with Captured(options=rules) as setup:
+        setup.upstream.reset(lambda call: call.whole(500, {"error": {"message": "not now"}}))
+        answer = setup.ask(model="many")
+        assert answer.status == 500 and len(setup.upstream.calls) == 18, answer.body
+        folder = setup.taken(answer)
+        about = setup.read(folder, "about")
+        assert b"calls: 16\n" in about and b"cut: yes\n" in about, about
+        assert len([n for n in os.listdir(os.path.join(setup.dir, folder)) if "-sent" in n]) == 16
+        code, out = setup.replay(folder)
+        assert code == 2 and "not whole" in out and "too many calls" in out, (code, out)
 
 
 def test_memory_is_the_requests():
@@ -244,6 +323,30 @@ def test_what_has_changed_is_told():
         assert code == 1 and "call 1: differs" in out, (code, out)
         code, out = setup.replay("nowhere")
         assert code == 2, (code, out)
+        with open(os.path.join(setup.dir, folder, "about"), "r+b") as f:
+            about = f.read()
+            f.seek(0)
+            f.write(about.replace(b"version: 1", b"version: 9"))
+        code, out = setup.replay(folder)
+        assert code == 2 and "another version" in out, (code, out)
+        setup.gateway.replace("proxy_backend = ;")
+        code, out = setup.replay(folder)
+        assert code == 2 and "messages.conf:1" in out, (code, out)
+
+
+def test_other_calls_are_told():
+    """Where the settings have changed since, there may be more calls, or fewer."""
+    with Captured(backend="retries = 1;") as setup:
+        setup.upstream.reset(lambda call: call.whole(500, {"error": {"message": "not now"}}))
+        answer = setup.ask()
+        assert answer.status == 500, answer.body
+        folder = setup.taken(answer)
+        setup.gateway.write(backend="retries = 0;")
+        code, out = setup.replay(folder)
+        assert code == 1 and "calls: 2 then, 1 now" in out, (code, out)
+        setup.gateway.write(backend="retries = 2;")
+        code, out = setup.replay(folder)
+        assert code == 1 and "call 3: was not made when it was captured" in out, (code, out)
 
 
 def test_behind_plain_cgi():

@@ -9,10 +9,12 @@ import re
 import ssl
 import subprocess
 import tempfile
+from urllib.parse import quote
 
 import client
 import harness
 from harness import Gateway, Skip, program, sha256
+from test_access import Cgi
 from upstream import Upstream
 
 
@@ -116,6 +118,14 @@ class FcgidSmall(FcgidEdited):
     edits = {"FcgidMaxRequestLen 67108864": ""}
 
 
+class FcgidLimited(FcgidEdited):
+    name = "apache-fcgid-limited"
+    edits = {"CGIPassAuth On": """CGIPassAuth On
+        RewriteEngine On
+        RewriteCond expr "%{HTTP:Content-Length} -gt 100000"
+        RewriteRule . - [R=413,L]"""}
+
+
 class FcgidNoAuth(FcgidEdited):
     name = "apache-fcgid-noauth"
     edits = {"CGIPassAuth On": ""}
@@ -133,6 +143,12 @@ def test_doctor_fcgid_held_back():
 def test_doctor_fcgid_small_bodies():
     found = only(FcgidSmall, "web.body", "FcgidMaxRequestLen 67108864")
     assert "130 KB gets 500" in found["finding"], found
+
+
+def test_doctor_fcgid_limited_by_apache():
+    """mod_fcgid's own limit is a 500: who says 413 is not it."""
+    found = only(FcgidLimited, "web.body", "LimitRequestBody")
+    assert "130 KB gets 413" in found["finding"] and "FcgidMaxRequestLen" not in found["do"], found
 
 
 def test_doctor_fcgid_authorization():
@@ -187,6 +203,50 @@ def test_doctor_nginx_replaced_errors():
     replaced = nginx("nginx-errors", ("fastcgi_send_timeout 600s;",
                                       "fastcgi_intercept_errors on; error_page 529 /sorry.html;"))
     only(replaced, "web.errors_replaced", "fastcgi_intercept_errors off;")
+
+
+def test_doctor_nginx_what_is_lost():
+    """On the way there: a method, a header."""
+    lossy = nginx("nginx-lossy", ("gzip off;", """gzip off;
+        fastcgi_param HTTP_ANTHROPIC_BETA "";
+        if ($request_method = HEAD) { return 405; }"""))
+    found = only(lossy, "web.headers", "pass all request headers", also=["web.head_refused"])
+    assert "anthropic-beta does not arrive" in found["finding"], found
+
+
+def test_doctor_nginx_refuses():
+    """A POST, a stream alone, the tests' own header: each is told apart from the others."""
+    for edit, problem, words in (
+            ("if ($request_method = POST) { return 405; }", "web.post", "gets 405 with a page"),
+            ("if ($http_x_messages_doctor = stream) { return 403; }", "web.stream_refused",
+             "gets 403 with a page"),
+            ('fastcgi_param HTTP_X_MESSAGES_DOCTOR "";', "web.no_test",
+             "answered a test with 400")):
+        with setup(nginx("nginx-refuses", ("gzip off;", "gzip off; " + edit))) as server:
+            found = of_web(findings(server.gateway, url(server), env={"MESSAGES_KEY": harness.KEY}))
+            assert set(found) == {problem}, (edit, found)
+            assert words in found[problem]["finding"], found
+            assert not server.gateway.upstream.calls, "a backend was paid for it"
+
+
+def test_doctor_gateways_own_limit():
+    """Of bodies: the doctor's own configuration says it, or the answer does."""
+    with setup(harness.Nginx, more="limits = { max_body = 140000; };") as server:
+        def limit(config):
+            # The base URL as it stands in many a setting.
+            found = findings(server.gateway, url(server) + "/v1/", config=config)
+            assert not of_web(found), found
+            return [(f["level"], f["finding"]) for f in found if f["id"] == "limit.body"]
+
+        assert limit(None) == [("note", "limits.max_body is 140000 bytes: larger bodies were not "
+                                        "tried.")]
+        other = server.gateway.path("other.conf")
+        with open(server.gateway.config) as f:
+            text = f.read().replace("max_body = 140000;", "")
+        with open(other, "w") as f:
+            f.write(text)
+        os.chmod(other, 0o600)
+        assert limit(other) == [("warning", "The gateway itself refuses 1 MB.")]
 
 
 def test_doctor_wrong_path():
@@ -294,18 +354,24 @@ def test_doctor_backend_name():
         assert set(found) == {"backend.dns"}, found
 
 
+class Listing(Upstream):
+    """Answers every request, the one for the list of models too, with this."""
+
+    def __init__(self, status, body, headers=""):
+        self.answer = "HTTP/1.1 %d Scripted\r\n%sContent-Length: %d\r\n\r\n%s" % (
+            status, headers, len(body), body)
+        super().__init__()
+
+    def _one(self, sock, file):
+        while file.readline().strip():
+            pass
+        sock.sendall(self.answer.encode())
+        return False
+
+
 def test_doctor_backend_unauthorized():
     """The key's source is named; the key is not."""
-    class Refusing(Upstream):
-        def _one(self, sock, file):
-            while file.readline().strip():
-                pass
-            body = b'{"error":{"message":"Incorrect API key provided: upstream-secret"}}'
-            sock.sendall(b"HTTP/1.1 401 No\r\nContent-Type: application/json\r\n"
-                         b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-            return False
-
-    upstream = Refusing()
+    upstream = Listing(401, '{"error":{"message":"Incorrect API key provided: upstream-secret"}}')
     gateway = Gateway(upstream)
     try:
         found = findings(gateway, status=1)
@@ -317,6 +383,56 @@ def test_doctor_backend_unauthorized():
     finally:
         gateway.close()
         upstream.close()
+
+
+def test_doctor_backend_statuses():
+    """What each says of the settings."""
+    for status, problem, level, words in (
+            (307, "backend.redirect", "error", "it sends callers elsewhere"),
+            (402, "backend.quota", "error", "the account has no credit"),
+            (403, "backend.key", "error", "this key or this address. The key is from"),
+            (404, "backend.path", "warning", "there is no model list at this address"),
+            (407, "backend.proxy", "error", "a proxy wants a name and password"),
+            (418, "backend.refused", "warning", "it refuses to list its models"),
+            (429, "backend.rate", "warning", "it is at its limit now"),
+            (503, "backend.down", "warning", "it has trouble of its own"),
+            (200, "backend.odd", "warning", "that is no model list")):
+        upstream = Listing(status, '{"error":{"message":"its own words"}}',
+                           "Location: http://127.0.0.1:1/\r\n" if status == 307 else "")
+        gateway = Gateway(upstream)
+        try:
+            found = of_backend(findings(gateway, status=1 if level == "error" else 0))
+            assert set(found) == {problem} and found[problem]["level"] == level, (status, found)
+            told = found[problem]["finding"]
+            assert " answered %d: " % status in told and words in told, told
+            assert "%s" not in found[problem]["do"], found
+        finally:
+            gateway.close()
+            upstream.close()
+
+
+def test_doctor_backend_without_a_list():
+    """Of one that has none, or whose key is the caller's, only the way there can be tried."""
+    for settings in (dict(backend='path_models = "";'), dict(access='mode = "passthrough";')):
+        with gateway_with(**settings) as gateway:
+            gateway.upstream.reset(lambda call: call.whole(401, {}))
+            found = of_backend(findings(gateway, status=0))
+            assert set(found) == {"backend.reached"}, found
+            assert "has no model list" in found["backend.reached"]["finding"], found
+            call, = gateway.upstream.calls
+            assert (call.method, call.path) == ("GET", "/v1"), call.path
+            assert "upstream-secret" not in str(call.headers), call.headers
+
+
+def test_doctor_many_backends():
+    """So many at once; the others are counted."""
+    others = "".join('b%d = { dialect = "openai-chat"; base_url = "http://127.0.0.1:1"; };' % i
+                     for i in range(40))
+    with gateway_with(backend="}; " + others[:-3]) as gateway:
+        found = findings(gateway)
+        assert len([f for f in found if f["id"] == "backend.connect"]) == 31, found
+        more, = [f for f in found if f["id"] == "backend.more"]
+        assert more["finding"] == "9 more backends were not looked at.", more
 
 
 def certificate(folder):
@@ -422,6 +538,16 @@ def test_doctor_right():
         assert ids["backend.answers"]["level"] == "ok", ids
         assert {"web.streams", "web.headers_pass", "web.contents", "web.sizes"} <= set(ids), ids
         assert "configuration" in good.json and good.json["recent_errors"] is None
+        # A base URL of one's own, but no other host's.
+        there = "127.0.0.1:%d" % server.port
+        for base, looks in (("http://%s%s" % (there, server.prefix), True),
+                            ("HTTP://%s/elsewhere" % there, True), ("http://" + there, True),
+                            ("http://127.0.0.1:1/ai", False), ("ftp://%s/ai" % there, False),
+                            ("http://x@%s/ai" % there, False), (there + "/ai", False)):
+            found = get(server, "/doctor?web=1&url=" + quote(base, ""), "sk-doctor").json
+            area = {f["id"]: f for f in found["findings"] if f["area"] == "web server"}
+            assert bool(area) == looks, (base, area)
+            assert ("web.answers" in area) == (looks and base.endswith(server.prefix)), area
         for secret in ("upstream-secret", sha256("sk-doctor")):
             assert secret not in good.body.decode()
 
@@ -434,6 +560,32 @@ def test_doctor_page():
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert "<script" not in text and "<b>&amp;'scripted'" not in text
         assert "&lt;b&gt;&amp;amp;&#39;scripted&#39;" in text, text
+
+
+def test_doctor_before_any_backend():
+    with gateway_with(access=RIGHTS) as gateway:
+        with open(gateway.config) as f:
+            text = f.read()
+        gateway.replace(text[:text.index("proxy_backend")] + text[text.index("access ="):])
+        with harness.Lighttpd(gateway) as server:
+            found = {f["id"]: f for f in get(server, "/doctor", "sk-doctor").json["findings"]}
+        assert found["backend.none"]["level"] == "error", found
+        assert "OPENROUTER_API_KEY" in found["backend.none"]["do"], found
+
+
+def test_doctor_by_its_own_name():
+    """With web=1: the scheme, host and path that it was called by."""
+    host = "127.0.0.1:%d" % closed_port()
+    with Cgi(access=RIGHTS) as cgi:
+        for https, scheme in (("on", "https"), ("1", "https"), ("off", "http"), ("", "http"),
+                              (None, "http")):
+            status, _, body = cgi.ask("GET", "/doctor", REQUEST_URI="/x.fcgi/doctor?web=1",
+                                      QUERY_STRING="web=1", HTTPS=https, HTTP_HOST=host,
+                                      HTTP_X_API_KEY="sk-doctor")
+            assert status == 200, body
+            found = of_web(json.loads(body)["findings"])
+            told = "%s://%s/x.fcgi can't be reached: " % (scheme, host)
+            assert found["web.unreachable"]["finding"].startswith(told), found
 
 
 WORD = "open-sesame-0123456789"
@@ -498,6 +650,7 @@ def test_doctor_ticket():
             text = f.read().replace(sha256("sk-plain"), sha256("sk-other"))
         with open(other, "w") as f:
             f.write(text)
+        os.chmod(other, 0o600)
         found = of_web(findings(server.gateway, url(server), config=other))
         assert set(found) == {"web.refused"}, found
         found = of_web(findings(server.gateway, url(server), config=other,
@@ -542,6 +695,13 @@ def test_doctor_untrusted_server():
             mute.reset(lambda call: setattr(call, "keep", False))
             found = of_web(findings(gateway, "http://127.0.0.1:%d" % mute.port, status=1))
             assert ": the web server closed the connection" in found["web.unreachable"]["finding"], found
+            found = of_web(findings(gateway, "http://no-such-host.invalid/ai", status=1))
+            assert found["web.unreachable"]["do"].startswith("Correct the host"), found
+            mute.reset(lambda call: call.whole(503, b"<h1>Sorry</h1>", content_type="text/html"))
+            found = of_web(findings(gateway, "http://127.0.0.1:%d" % mute.port, status=1),
+                           "error", "note")
+            assert set(found) == {"web.prefix", "web.log"}, found
+            assert "did not start" in found["web.log"]["finding"], found
         finally:
             gateway.close()
             upstream.close()

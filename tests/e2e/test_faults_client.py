@@ -141,6 +141,31 @@ def test_clients_that_leave():
             harness.wait_for(lambda: logged_gone(setup) >= 4, 5, "the log names those who left")
 
 
+def test_a_client_that_leaves_a_count():
+    """The call to the backend is ended, which fails nothing that comes after it."""
+    with Setup(Nginx, dialect="anthropic") as setup:
+        left = []
+
+        def script(call):
+            assert call.path.endswith("/count_tokens"), call.path
+            left.append(call.gone(20))
+            call.keep = False
+
+        setup.upstream.reset(script)
+        head, body = request(setup)
+        with connect(setup) as sock:
+            sock.sendall(head.replace(b"/v1/messages", b"/v1/messages/count_tokens") + body)
+            setup.upstream.wait_call()
+        harness.wait_for(lambda: left, 20, "the call has ended")
+        assert left[0] is not None, "the call was left running"
+        harness.wait_for(lambda: logged_gone(setup) == 1, 5, "the log names who left")
+        setup.upstream.reset(lambda call: call.whole(200, {"input_tokens": 42}))
+        with setup.client() as client:
+            answer = client.ask("POST", "/v1/messages/count_tokens", message())
+            assert answer.json == {"input_tokens": 42}, answer.body
+            assert answer.headers["x-messages-count"] == "backend", answer.headers
+
+
 # ---- bodies ----
 
 HELLO = BODY.replace(b"silent", b"hello ")

@@ -255,6 +255,21 @@ def test_tokens_a_minute():
         assert int(last.headers["retry-after"]) >= 1
 
 
+def test_tokens_of_caches():
+    """What is written to one counts as input, what is read from it does not."""
+    def script(call):
+        call.whole(200, {"type": "message", "id": "msg_1", "role": "assistant", "model": "m",
+                         "content": [], "stop_reason": "end_turn", "stop_sequence": None,
+                         "usage": {"input_tokens": 100, "cache_creation_input_tokens": 50000,
+                                   "cache_read_input_tokens": 40000, "output_tokens": 5}})
+
+    with Setup(Nginx, access=limited("tokens_per_minute = 100000;"), dialect="anthropic") as s:
+        s.upstream.reset(script)
+        assert ask(s).status == 200
+        left = int(ask(s).headers["anthropic-ratelimit-tokens-remaining"])
+        assert 45000 < left < 60000, left
+
+
 def test_tokens_of_a_failed_call_are_given_back():
     with Setup(Nginx, access=limited("tokens_per_minute = 30;")) as s:
         s.upstream.reset(lambda call: call.whole(400, {"error": {"message": "no"}}))

@@ -10,7 +10,7 @@ import shutil
 
 import harness
 from client import Client, message, text_of
-from harness import SOURCE, find_tool, program, stop, wait_for
+from harness import SOURCE, clean_env, find_tool, program, stop, wait_for
 from upstream import Upstream, hello
 
 DEMO = "This is the demo backend of messages-fcgi, not a model."
@@ -154,16 +154,38 @@ def test_url_without_a_server():
         assert os.listdir(q.dir) == []
 
 
-def env_line(home, options):
+def run_program(*args, **env):
+    return subprocess.run([harness.program()] + list(args), capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=60, cwd="/", env=clean_env(**env))
+
+
+def test_the_command_line():
+    for args, status, words in (
+            (("--version",), 0, "messages.fcgi "), (("--help",), 0, "  --check  "),
+            (("-h",), 0, "  --check  "), (("--options", "text"), 0, "limits.max_body"),
+            (("--config=/nonexistent/m.conf", "--check"), 1, "/nonexistent/m.conf"),
+            (("--config", "/nonexistent/m.conf", "--check"), 1, "/nonexistent/m.conf"),
+            (("import-env", "/nonexistent/.env"), 1, "/nonexistent/.env"),
+            ((), 2, "  --check  "),     # nobody gave it a socket
+            (("--chek",), 2, "does not know --chek;"),
+            (("--check", "--route"), 2, "one command at a time, not --route;"),
+            (("--check", "more"), 2, "does not know more;"),
+            (("--new-key",), 2, "a value is missing after --new-key;"),
+            (("--check", "--config"), 2, "a value is missing after --config;")):
+        done = run_program(*args)
+        told = done.stderr if status == 2 else done.stdout + done.stderr
+        assert done.returncode == status and words in told, (args, done)
+
+
+def env_line(home, options, more="", url="http://127.0.0.1:4000", **env):
     """What `env` says for a backend with these options."""
     config = os.path.join(home, "messages.conf")
     with open(config, "w") as f:
         f.write('proxy_backend = "lab"; models = { big = "m"; };\n'
                 'backends = { lab = { dialect = "openai-chat"; auth = "none";\n'
-                '    base_url = "http://127.0.0.1:9/v1"; %s }; };\n' % options)
-    done = subprocess.run([harness.program(), "--config", config, "env", "--url",
-                           "http://127.0.0.1:4000"], capture_output=True, text=True,
-                          timeout=60, cwd="/", env={"HOME": home, "PATH": os.environ["PATH"]})
+                '    base_url = "http://127.0.0.1:9/v1"; %s }; };\n%s' % (options, more))
+    args = ["--url", url] if url else []
+    done = run_program("--config", config, "env", *args, HOME=home, **env)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -186,6 +208,22 @@ def test_env_windows():
             assert ("has a window of" in done.stderr) == warns, (options, done.stderr)
 
 
+def test_env_by_access():
+    """What goes where the client's key does; a proxy is passed by on this machine alone."""
+    keys = 'access = { keys = ( { name = "k"; sha256 = "%s"; } ); };' % ("1" * 64)
+    with tempfile.TemporaryDirectory() as home:
+        for access, token in (("", "local"), (keys, "KEY-FROM-new-key"),
+                              ('access = { mode = "passthrough"; };', "YOUR-KEY-AT-THE-BACKEND")):
+            line = env_line(home, "context_tokens = 65536;", access, None).stdout
+            assert "ANTHROPIC_BASE_URL='http://127.0.0.1:4000' " in line, line
+            assert "ANTHROPIC_AUTH_TOKEN='%s' " % token in line and "NO_PROXY=" in line, line
+        line = env_line(home, "", url="https://ai.example.org/it's").stdout
+        assert line.startswith("ANTHROPIC_BASE_URL='https://ai.example.org/it'\\''s' "), line
+        assert "NO_PROXY=" not in line and line.endswith(" claude\n"), line
+        done = run_program("--config", os.path.join(home, "none.conf"), "env", HOME=home)
+        assert done.returncode == 1 and "none.conf" in done.stderr and not done.stdout, done
+
+
 def test_env_warns():
     """A client settings file that overrides the line, and a window too small for a first turn."""
     with tempfile.TemporaryDirectory() as home:
@@ -193,6 +231,11 @@ def test_env_warns():
         with open(os.path.join(home, ".claude", "settings.json"), "w") as f:
             f.write('{"env": {"ANTHROPIC_BASE_URL": "http://other"}}')
         done = env_line(home, "context_tokens = 8192;")
+        with open(os.path.join(home, "settings.json"), "w") as f:
+            f.write('{"env": {"OTHER": "1", "CLAUDE_CODE_USE_BEDROCK": "1"}}')
+        elsewhere = env_line(home, "context_tokens = 65536;", CLAUDE_CONFIG_DIR=home).stderr
+        assert [line.split(" sets ")[1].split(",")[0] for line in elsewhere.splitlines()
+                if " sets " in line] == ["CLAUDE_CODE_USE_BEDROCK"], elsewhere
     assert "ANTHROPIC_BASE_URL='http://127.0.0.1:4000'" in done.stdout, done.stdout
     assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS=8192" in done.stdout, done.stdout
     assert "settings.json sets ANTHROPIC_BASE_URL" in done.stderr, done.stderr

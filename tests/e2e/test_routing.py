@@ -4,6 +4,7 @@ import collections
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -278,6 +279,39 @@ def test_keys_rest():
         assert not keys_used(s.lab)["key-b"], keys_used(s.lab)
 
 
+def test_keys_of_counts():
+    """They take turns there, too, and one that rests is left alone."""
+    def script(call):
+        if call.path.endswith("count_tokens"):
+            call.whole(200, {"input_tokens": 3})
+        elif call.headers["x-api-key"] == "key-b":
+            refused.append(call)
+            call.whole(401, {"type": "error", "error": {"type": "authentication_error"}})
+        else:
+            call.whole(200, {"type": "message", "id": "msg_1", "role": "assistant", "content": [],
+                             "model": "m", "stop_reason": "end_turn", "stop_sequence": None,
+                             "usage": {"input_tokens": 1, "output_tokens": 1}})
+
+    def ask(path):
+        with s.client() as client:
+            return client.ask("POST", path, message())
+
+    def counts():
+        s.upstream.reset(script)
+        for _ in range(6):
+            answer = ask("/v1/messages/count_tokens")
+            assert answer.json == {"input_tokens": 3}, answer.body
+        return collections.Counter(call.headers["x-api-key"] for call in s.upstream.calls)
+
+    refused = []
+    with Setup(Lighttpd, dialect="anthropic", backend='retries = 0; api_keys = ( "key-b" );') as s:
+        assert counts() == {"upstream-secret": 3, "key-b": 3}, s.upstream.calls
+        for _ in range(2):
+            assert ask("/v1/messages").status == 200
+        assert refused
+        assert counts() == {"upstream-secret": 6}
+
+
 def test_keys_take_turns_at_the_earlier_path():
     with Pair(Lighttpd, SAFE % (3, 60), lab='api_keys = ( "key-b" ); pass_members = [ "provider" ];'
               ) as s:
@@ -418,6 +452,44 @@ def test_thinking_and_caches_per_target():
             sent = s.lab.wait_call().json
             assert sent.get("reasoning_effort") == ("high" if deep else None), (model, sent)
             assert ("cache_control" in str(sent["messages"])) == deep, (model, sent)
+
+
+def test_what_is_anthropics_own():
+    """Its host, seen through a proxy: a continued thread passes by a member that keeps none, and
+    what the API says against a count is no reason to guess."""
+    api = Upstream()
+
+    def script(call):
+        if call.json.get("thread"):
+            call.whole(200, {"type": "message", "id": "msg_1", "role": "assistant",
+                             "content": [{"type": "text", "text": "I remember."}],
+                             "model": "claude-x", "stop_reason": "end_turn", "stop_sequence": None,
+                             "usage": {"input_tokens": 1, "output_tokens": 1}})
+        else:
+            call.whole(refusal, {"type": "error", "error": {"type": "x", "message": "its word"}})
+
+    rules = 'routes = ( { when = { model = "kept"; }; to = ( "LAB/two", "API/claude-x" ); } );'
+    own = '''}; API = { dialect = "anthropic"; base_url = "http://api.anthropic.com"; retries = 0;
+        api_key = "api-key"; proxy = "http://127.0.0.1:%d"; ''' % api.port
+    with Pair(Lighttpd, rules, lab=own) as s:
+        api.reset(script)
+        answer = s.ask(model="kept", thread={"type": "continue", "previous_message_id": "msg_0"})
+        assert answer.json["content"][0]["text"] == "I remember.", answer.body
+        assert [call.path for call in api.calls] == ["http://api.anthropic.com/v1/messages"]
+        assert not s.lab.calls and answer.headers["x-messages-backend"] == "API"
+        for refusal, verdict in ((400, True), (413, True), (401, False), (529, False)):
+            answer = s.ask("/v1/messages/count_tokens", model="API/claude-x")
+            if verdict:
+                assert answer.status == refusal and b"its word" in answer.body, answer.body
+            else:
+                assert answer.headers["x-messages-count"] == "estimate", answer.headers
+                assert answer.json["input_tokens"] > 0, answer.body
+        assert len(api.calls) == 5
+        for odd in ({}, {"input_tokens": "3"}, {"input_tokens": 3, "more": "x" * 70000}):
+            api.reset(lambda call, odd=odd: call.whole(200, odd))
+            answer = s.ask("/v1/messages/count_tokens", model="API/claude-x")
+            assert answer.headers["x-messages-count"] == "estimate", (odd, answer.body)
+    api.close()
 
 
 def test_weights_and_sessions():
@@ -565,6 +637,9 @@ def test_universal():
             assert response.headers["x-messages-backend"] == "LAB"
             assert text_of(stream) == "Hello there"
         assert "provider" not in s.lab.wait_call().json
+        answer = s.ask(path="/v1/universal/stream", model="m", provider=5)
+        assert "provider: Input should be a valid string" in error_of(
+            answer, 400, "invalid_request_error")
         answer = s.ask(path="/v1/universal/stream", model="m", provider="nobody")
         assert answer.status == 404 and "nobody" in answer.json["error"]["message"]
         providers = s.get("/v1/universal/providers")
@@ -595,6 +670,48 @@ def test_log_and_route_command():
                               input=json.dumps(message(model="nobody")), text=True,
                               capture_output=True, env=harness.clean_env(), timeout=10)
         assert done.returncode == 1 and "404 not_found_error" in done.stdout, done
+
+
+def test_route_command_tells_who_rests():
+    """Of a member, of its keys and of a model at a key: what a request would meet now."""
+    rules = SAFE % (1, 1) + "limits = { max_body = 65536; };"
+    with Pair(Lighttpd, rules) as s:
+        def route(text=json.dumps(message(model="safe"))):
+            done = subprocess.run([s.gateway.program, "--config", s.gateway.config, "--route"],
+                                  input=text, text=True, capture_output=True,
+                                  env=harness.clean_env(), timeout=10)
+            return done.returncode, done.stdout
+
+        def members():
+            """What it says below each of the two."""
+            lines = route()[1].splitlines()
+            return [lines[i + 1].strip() for i, line in enumerate(lines) if ": backend " in line]
+
+        assert members() == ["ready; key 1 ready"] * 2, route()
+        s.upstream.reset(fails(500))
+        s.lab.reset(fails(429, (("retry-after", "60"),)))
+        s.ask(model="safe")
+        test, lab = members()
+        assert re.match(r"(rests until 20\S+T\S+Z|to be probed); key 1 ready$", test), test
+        assert re.match(r"ready; key 1 ready, its limit for this model: rests until 20\S+Z$",
+                        lab), lab
+        harness.wait_for(lambda: members()[0].startswith("to be probed;"), 10, "the rest is over")
+        go = threading.Event()
+        s.upstream.reset(lambda call: (go.wait(30), hello(call)))
+        asking = threading.Thread(target=s.ask, kwargs=dict(model="safe"))
+        asking.start()
+        s.upstream.wait_call()
+        assert members()[0].startswith("being probed;"), route()
+        go.set()
+        asking.join()
+        assert members()[0] == "ready; key 1 ready", route()
+        for text, what in (("{", "refused: 400 invalid_request_error: "),
+                           (json.dumps(message("long" * 20000)), "larger than limits.max_body")):
+            code, out = route(text)
+            assert code == 1 and what in out, (code, out)
+        s.gateway.replace("routes = 7;")
+        code, out = route()
+        assert code == 1 and "messages.conf:1" in out, (code, out)
 
 
 def test_route_command_of_a_key():

@@ -1,6 +1,7 @@
 """Recorded errors: files of one instance however many processes there are, nothing of keys or
 conversations in them, /debug for those who may, and the same on the command line."""
 import concurrent.futures
+import fcntl
 import glob
 import json
 import os
@@ -290,6 +291,13 @@ def test_nothing_is_recorded_without_a_folder():
             assert client.ask("GET", "/debug/errors/recent").status == 404
             assert client.ask("GET", "/debug/errors/registry").status == 200
             assert client.ask("GET", "/debug/server/instance").json["recording"] is False
+        for settings, told in ((None, "log.dir is not set"), ("log = 3;", "messages.conf:1")):
+            if settings:
+                setup.gateway.replace(settings)
+            done = subprocess.run([setup.gateway.program, "--config", setup.gateway.config,
+                                   "errors", "recent"], capture_output=True, text=True,
+                                  env=clean_env())
+            assert done.returncode == 1 and told in done.stderr and not done.stdout, done
 
 
 def test_a_folder_that_goes_away():
@@ -324,10 +332,20 @@ def test_errors_on_the_command_line():
         found = setup.command("errors", "search", "hash=" + answer.json["error_id"], "since=1h")
         assert json.loads(found.stdout)["count"] == 1, found
         assert json.loads(setup.command("errors", "stats").stdout)["total"] == 1
+        with open(setup.dir + "/.lock", "a") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            waits = json.loads(setup.command("errors", "cleanup", "0").stdout)
+        assert waits == {"days_to_keep": 0, "deleted": 0, "complete": False,
+                         "problem": "another process is tidying"}, waits
         assert json.loads(setup.command("errors", "cleanup", "0").stdout)["files"] == 2
         for args, status in ((("show", "req_none"), 1), (("show",), 2), (("search", "x=1"), 2),
-                             (("nonsense",), 2), (("cleanup", "-1"), 2)):
+                             (("nonsense",), 2), (("cleanup", "-1"), 2), ((), 2),
+                             (("cleanup", "days_to_keep=x"), 2), (("recent", "5"), 2),
+                             (("recent", "limit=501"), 2), (("search", "since=soon"), 2),
+                             (("search", "file=a b"), 2), (("search", "hash=123"), 2)):
             done = setup.command("errors", *args)
             assert done.returncode == status, (args, done)
+        done = setup.command("errors", "recent", "5")
+        assert "an argument is NAME=VALUE, not 5" in done.stderr, done
         sites = setup.command("--error-sites").stdout.splitlines()
         assert any(line.startswith(answer.json["error_id"] + "  ") for line in sites)

@@ -94,6 +94,7 @@ class Upstream:
     def __init__(self, host="127.0.0.1"):
         self.script = hello
         self.calls = []
+        self.listed = []                # those for the list of models, which scripts do not see
         self.connections = 0            # accepted so far
         self.running = 0                # scripts that have not returned
         self.lock = threading.Lock()
@@ -146,6 +147,7 @@ class Upstream:
         body = file.read(int(headers.get("content-length", 0)))
         call = Call(sock, line[0], line[1], headers, body)
         if call.path.endswith("/models"):
+            self.listed.append(call)
             call.whole(200, {"object": "list", "data": [
                 {"id": "scripted", "object": "model", "context_length": 100000},
                 {"id": "vendor/other", "object": "model"}]})

@@ -154,7 +154,7 @@ static void check_texts(struct str text)
 
 	buf_init(&b, 0);
 	buf_put_str(&b, text);
-	capture_mask(config, "sk-fuzz", &b);
+	capture_mask(config, &b);
 	require(b.n == text.n && !str_find(buf_str(&b), "secret-of-own"));
 	buf_reset(&b);
 	capture_put_short(&b, text, 16);

@@ -134,7 +134,7 @@ static int write_config(const char *more)
 		"backends = { lab = { dialect = \"openai-chat\"; base_url = "
 		"\"http://127.0.0.1:%d/v1\"; auth = \"none\"; retries = 0; }; };\n"
 		"models = { big = \"m-big\"; small = \"anthropic/m-small\"; map = ( { match = "
-		"\"claude-*haiku*\"; to = \"small\"; },\n"
+		"\"claude-*haiku*\"; to = \"small\"; }, { match = \"fast\"; to = \"m-fast\"; },\n"
 		"  { match = \"claude-*\"; to = \"big\"; } ); };\n"
 		"access = { origins = [ \"http://ok.example\" ]; };\n"
 		"limits = { max_body = 8192; };\n%s",
@@ -495,6 +495,11 @@ static void test_models(void **state)
 	says("\"id\":\"anthropic/m-big\"");
 	says("\"id\":\"anthropic/m-small\"");
 	says_not("anthropic/anthropic/");
+	/* Names of rules lead where a request of that name would go. */
+	says("{\"type\":\"model\",\"id\":\"fast\",\"display_name\":\"m-fast\"");
+	says("\"id\":\"m-fast\"");
+	says("\"id\":\"anthropic/m-fast\"");
+	says_not("claude-*");
 	says("\"id\":\"vendor/one\"");
 	says("\"max_input_tokens\":9000");
 	says("\"has_more\":false");
@@ -507,6 +512,12 @@ static void test_models(void **state)
 	assert_int_equal(ask("GET", "/v1/models?limit=1&before_id=anthropic/m-small", NULL, NULL),
 			 200);
 	says("\"first_id\":\"anthropic/m-big\"");
+	/* Nothing lies behind the later and before the earlier one. */
+	assert_int_equal(ask("GET", "/v1/models?after_id=anthropic/m-small&before_id=m-big", NULL,
+			     NULL),
+			 200);
+	says("{\"data\":[],");
+	says("\"first_id\":null,\"last_id\":null}");
 	assert_int_equal(ask("GET", "/v1/models?limit=0", NULL, NULL), 400);
 	assert_int_equal(ask("GET", "/v1/models?after_id=none", NULL, NULL), 400);
 }
@@ -546,6 +557,10 @@ static void test_unknown(void **state)
 {
 	assert_int_equal(ask("GET", "/v1/nothing", NULL, NULL), 404);
 	says("\"type\":\"not_found_error\"");
+	assert_int_equal(ask("GET", "/v1/universal/providers/lab/models", NULL, NULL), 200);
+	assert_int_equal(ask("GET", "/v1/universal/providers/lab/other", NULL, NULL), 404);
+	assert_int_equal(ask("GET", "/v1/\xff", NULL, NULL), 404);
+	says("There is no path of that name here");
 	assert_int_equal(ask("GET", "/v1/messages", NULL, NULL), 405);
 	says("Allow: POST");
 	assert_int_equal(ask("DELETE", "/v1/models", NULL, NULL), 405);

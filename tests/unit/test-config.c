@@ -98,7 +98,8 @@ static void assert_error(const char *text, int line, const char *message)
 {
 	char place[300];
 
-	assert_null(load(text));
+	if (load(text))
+		fail_msg("no error in:\n%s", text);
 	snprintf(place, sizeof(place), "%s:%d: %s", at("m.conf"), line, message);
 	assert_has(buf_cstr(&err), place);
 }
@@ -339,6 +340,8 @@ static const struct { const char *text; int line; const char *message;
 	  "unknown setting \"access.keys[0].nme\"; did you mean \"access.keys[0].name\"?" },
 	{ "models = { map = ( { match = \"x\"; } ); };", 1,
 	  "models.map[0] needs both match and to" },
+	{ "models = { map = ( { match = \"x\"; to = \"\"; } ); };", 1,
+	  "models.map[0] needs both match and to" },
 	{ "models = { map = \"x\"; };", 1, "models.map must be a list" },
 	{ "backends = 3;", 1, "backends must be a group" },
 	{ "backends = { lab = 3; };", 1, "backends.lab must be a group" },
@@ -376,6 +379,55 @@ static const struct { const char *text; int line; const char *message;
 	  "proxy_backend: there is no backend \"openruter\"; did you mean \"OPENROUTER\"?" },
 	{ "proxy_backend = \"OPENAI\";", 1,
 	  "proxy_backend: backend OPENAI has no API key: set OPENAI_API_KEY" },
+	{ "backends = { OPENROUTER = { api_keys = ( \"a\", \"exec:pass b\" ); }; };", 1,
+	  "backends.OPENROUTER.api_keys: a command (exec:) can be api_key alone" },
+	{ "backends = { OPENROUTER = { api_keys = \"(2 set)\"; }; };", 1,
+	  "backends.OPENROUTER.api_keys: \"(2 set)\" is what --print-config shows" },
+	{ "backends = { OPENROUTER = { api_keys = ( \"a\", \"b\\nc: d\" ); }; };", 1,
+	  "backends.OPENROUTER.api_keys: key 2 has a space, a line end" },
+	{ "backends = { OPENROUTER = { credential = { client_secret = \"exec:pass\"; }; }; };", 1,
+	  "backends.OPENROUTER.credential.client_secret must be a secret or where it is; a " },
+	{ "backends = { OPENROUTER = { headers = 3; }; };", 1,
+	  "backends.OPENROUTER.headers must be a list of { name = " },
+	{ "backends = { OPENROUTER = { headers = (\n3 ); }; };", 2,
+	  "backends.OPENROUTER.headers must be a list of { name = " },
+	{ "backends = { OPENROUTER = { headers = (\n{ name = \"A\"; value = \"env:NONE\"; } ); "
+	  "}; };", 2, "backends.OPENROUTER.headers.A: NONE is not set in the environment" },
+	{ "backends = { OPENROUTER = { body = { a = \"json:{\"; }; }; };", 1,
+	  "backends.OPENROUTER.body must be a group of members of at most 64 KB and 16 levels" },
+	{ "backends = { OPENROUTER = { base_url = \"https:///v1\"; }; };", 1,
+	  "backends.OPENROUTER.base_url must be a URL with a host" },
+	{ "backends = { OPENROUTER = { base_url = \"https://:80/v1\"; }; };", 1,
+	  "backends.OPENROUTER.base_url must be a URL with a host" },
+	{ "backends = { OPENROUTER = { auth = \"header\"; }; }; proxy_backend = \"OPENROUTER\";", 1,
+	  "proxy_backend: backend OPENROUTER has auth = \"header\" but no auth_header" },
+	{ "backends = { lab = { dialect = \"anthropic\"; }; };\nproxy_backend = \"lab\";", 2,
+	  "proxy_backend: backend lab has no base_url" },
+	{ "backends = { AZURE_DATABRICKS = { api_key = \"k\"; }; };\nproxy_backend = "
+	  "\"AZURE_DATABRICKS\";", 2, "proxy_backend: backend AZURE_DATABRICKS has no host: set "
+	  "DATABRICKS_HOST in the environment, or backends.AZURE_DATABRICKS.host" },
+	{ "backends = {\nlab = { dialect = \"anthropic\"; };\nLAB = { dialect = \"anthropic\"; "
+	  "}; };", 3, "backends.LAB: there is a backend of this name already" },
+	{ "state = { dir = \"\"; };", 1, "state.dir must be a path" },
+	{ "models = { big = \"\xff\"; };", 1, "models.big must be UTF-8 text" },
+	{ "access = { keys = (\n3 ); };", 2, "access.keys[0] must be a group" },
+	{ "access = { keys = ( { name = \"x\"; sha256 = ( \"" HASH_A "\", \"" HASH_A "\", \"" HASH_A
+	  "\" ); } ); };", 1, "access.keys[0].sha256 must be the SHA-256" },
+	{ "access = { keys = ( { name = \"x\"; sha256 = \"\"; } ); };", 1,
+	  "access.keys[0].sha256 must be the SHA-256" },
+	{ "models = { map = ( 3 ); };", 1, "models.map[0] must be a group" },
+	{ "targets = 3;", 1, "targets must be a group" },
+	{ "targets = { a = 3; };", 1, "targets.a must be text, a group" },
+	{ "targets = { a = \"\"; };", 1, "targets.a: \"\" has no model or no backend" },
+	{ LAB "}; };\ntargets = { a = \"small\"; };", 2,
+	  "targets.a: \"small\" has no model or no backend" },
+	{ "routes = ( 3 );", 1, "routes[0] must be a group" },
+	{ "routes = ( { to = \"m\"; when = 3; } );", 1, "routes[0].when must be a group" },
+	{ "routes = ( { to = \"m\"; options = 3; } );", 1,
+	  "routes[0].options must be a group of a backend's options" },
+	{ "routes = ( { to = { weight = 2; }; } );", 1,
+	  "routes[0].to: a member needs a backend or a model" },
+	{ "routes = ( { to = ( ); } );", 1, "routes[0].to has no member that can be used" },
 	{ "\n\nbroken", 3, "syntax error" },
 };
 
@@ -386,6 +438,55 @@ static void test_errors(void **state)
 	setenv("OPENROUTER_API_KEY", "sk-or-1", 1);
 	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		assert_error(wrong[i].text, wrong[i].line, wrong[i].message);
+}
+
+static void test_times(void **state)
+{
+	static const struct { const char *text; int64_t ms;
+	} cases[] = {
+		{ "2027-01-31", 1801353600000LL },
+		{ "2027-01-31T00:00:00Z", 1801353600000LL },
+		{ "2027-01-31 01:00:00.25+01:00", 1801353600000LL },
+		{ "2027-01-30t22:30:00-01:30", 1801353600000LL },
+		{ "2024-03-01T00:00:01z", 1709251201000LL },
+		{ "2027-01-31T00:00:00", 0 }, { "2027-01-31T00:00:00+1", 0 },
+		{ "2027-01-31T00:00:00+01:99", 0 }, { "2027-01-31T00:00:00Zulu", 0 },
+		{ "2027-01-31T24:00:00Z", 0 }, { "2027-13-01", 0 }, { "2027-01", 0 }, { "", 0 },
+	};
+	char text[400];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config *c;
+
+		snprintf(text, sizeof(text), LAB "}; }; access = { keys = ( { name = \"k\"; "
+			 "sha256 = \"" HASH_A "\"; expires = \"%s\"; } ); };", cases[i].text);
+		if (!cases[i].ms) {
+			assert_error(text, 1, "access.keys[0].expires must be a time");
+			continue;
+		}
+		c = must(load(text));
+		assert_true(c->keys[0].expires == cases[i].ms);
+		config_unref(c);
+	}
+}
+
+/* What can't be used today takes nothing from the others. */
+static void test_left_out(void **state)
+{
+	struct config *c;
+
+	assert_int_equal(check(LAB "api_key = \"k\"; api_keys = ( \"env:NONE\", \"b\" ); }; };\n"
+			       "routes = ( { to = ( \"GROQ/llama\", \"lab/m\" ); } );", NULL), 0);
+	assert_has(shown, "m.conf:1: backends.lab.api_keys: env:NONE is left out: NONE is not set");
+	assert_has(shown, "m.conf:2: routes[0].to: \"GROQ/llama\" is left out: backend GROQ "
+			  "can't be used (has it a key?)");
+	c = must(load(LAB "api_key = \"k\"; api_keys = ( \"env:NONE\", \"b\" ); }; };\n"
+		      "routes = ( { to = ( \"GROQ/llama\", \"lab/m\" ); } );"));
+	assert_int_equal(c->backend->nways, 2);
+	assert_string_equal(c->backend->ways[1].api_key, "b");
+	assert_int_equal(c->routes[0].to.n, 1);
+	assert_string_equal(c->routes[0].to.v[0].model, "m");
+	config_unref(c);
 }
 
 /* One run tells all of them. */
@@ -669,6 +770,14 @@ static void test_keys_file(void **state)
 	assert_string_equal(c->keys[1].sha256[1], HASH_B);
 	assert_true(c->keys[1].disabled);
 	config_unref(c);
+	/* As some tools print it. */
+	put("keys", "ann 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08\n");
+	c = must(load(conf));
+	assert_string_equal(c->keys[0].sha256[0], HASH_A);
+	config_unref(c);
+	put("keys", "ann 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A0G\n");
+	assert_null(load(conf));
+	assert_has(buf_cstr(&err), "keys:1: sha256 must be the SHA-256 of a key");
 	put("keys", "ann " HASH_A "\n\nbob 123\n");
 	assert_null(load(conf));
 	assert_has(buf_cstr(&err), "keys:3: sha256 must be the SHA-256 of a key");
@@ -784,6 +893,14 @@ static void test_search(void **state)
 	c = must(config_load(&how, &err));
 	assert_string_equal(c->source, at(".config/messages/messages.conf"));
 	config_unref(c);
+	/* Where the user has a folder for all that is set it is that one. */
+	setenv("XDG_CONFIG_HOME", at("xdg"), 1);
+	mkdir(at("xdg"), 0700);
+	mkdir(at("xdg/messages"), 0700);
+	put("xdg/messages/messages.conf", LAB "}; };");
+	c = must(config_load(&how, &err));
+	assert_string_equal(c->source, at("xdg/messages/messages.conf"));
+	config_unref(c);
 	put("bin/.htmessages.conf", LAB "}; };");
 	c = must(config_load(&how, &err));
 	assert_string_equal(c->source, at("bin/.htmessages.conf"));
@@ -798,6 +915,29 @@ static void test_search(void **state)
 	c = must(config_load(&how, &err));
 	assert_string_equal(c->source, at("arg.conf"));
 	config_unref(c);
+}
+
+/* Names are of the folder that the file is in; a CGI program's own is where it starts. */
+static void test_current_folder(void **state)
+{
+	struct config_load how = { .path = "m.conf" };
+	struct config_load cgi = { .argv0 = "messages.fcgi", .cgi = true };
+	struct config *c;
+
+	put("keys", "ann " HASH_A "\n");
+	put("m.conf", LAB "}; };\naccess = { keys_file = \"keys\"; };");
+	put(".htmessages.conf", LAB "}; };");
+	assert_int_equal(chdir(dir), 0);
+	c = must(config_load(&how, &err));
+	assert_string_equal(c->source, "m.conf");
+	assert_int_equal(c->nkeys, 1);
+	config_unref(c);
+	c = must(config_load(&cgi, &err));
+	assert_string_equal(c->source, "./.htmessages.conf");
+	config_unref(c);
+	cgi.cgi = false;
+	assert_null(config_load(&cgi, &err));
+	assert_int_equal(chdir("/"), 0);
 }
 
 static bool no_feature(const char *name)
@@ -937,12 +1077,22 @@ static void test_print(void **state)
 	setenv("OPENROUTER_API_KEY", "sk-or-SECRET", 1);
 	put("m.conf", "backends = { OPENROUTER = { }; lab = { dialect = \"anthropic\"; base_url = "
 		      "\"http://h\"; api_key = \"lit-SECRET\"; }; };"
-		      "access = { keys = ( { name = \"k\"; sha256 = \"" HASH_A "\"; } ); };");
+		      "models = { map = ( { match = \"a\\\"b*\"; to = \"m\"; } ); };"
+		      "access = { keys = ( { name = \"k\"; sha256 = \"" HASH_A "\"; }, { name = "
+		      "\"l\\nl\"; sha256 = ( \"" HASH_A "\", \"" HASH_B "\" ); expires = "
+		      "\"2027-01-31T01:00:00+01:00\"; models = ( \"a*\", \"b\" ); "
+		      "requests_per_minute = 7; } ); };");
 	f = show_begin();
 	assert_int_equal(config_print(&how, f), 0);
 	fclose(f);
 	assert_lacks(shown, "SECRET");
 	assert_lacks(shown, HASH_A);
+	assert_lacks(shown, HASH_B);
+	assert_has(shown, "#\t{ match = \"a\\\"b*\"; to = \"m\"; }\n");
+	assert_has(shown, "#\t{ name = \"k\"; sha256 = \"9f86d081…\"; disabled = false; ");
+	assert_has(shown, "#\t{ name = \"l\\x0al\"; sha256 = ( \"9f86d081…\", \"60303ae2…\" ); "
+			  "expires = \"2027-01-31T00:00:00Z\"; disabled = false; models = ( "
+			  "\"a*\", \"b\" ); requests_per_minute = 7; ");
 	assert_has(shown, "api_key = \"(set, from env:OPENROUTER_API_KEY)\";");
 	assert_has(shown, "# preset OPENROUTER");
 	copy = strdup(shown);
@@ -1165,6 +1315,13 @@ static void test_import(void **state)
 	assert_has(shown, "api_key = \"env:DATABRICKS_TOKEN\";");
 	assert_has(shown, "LITELLM_OPENROUTER = {");
 	assert_has(shown, "base_url = \"http://h:4000\";  # LITELLM_BASE_URL");
+	/* Values are shown on their line, whatever is in them. */
+	import("PROXY_BACKEND=\"no\\n\\\"ne\\\\\"\nCLAUDE_CODE_X=1\nPYTHONPATH=/x\n"
+	       "OPENROUTER_APP_NAME='a\\n'  # kept\nOPENROUTER_SITE_URL=#none\n1X=2\n");
+	assert_has(shown, "# proxy_backend = \"no \\\"ne\\\\\";  # PROXY_BACKEND: not served");
+	assert_has(shown, "CLAUDE_CODE_X (line 2): the client's");
+	assert_has(shown, "PYTHONPATH (line 3): Python's");
+	assert_lacks(shown, "1X");
 	assert_int_equal(config_import_env("/nonexistent/.env", stdout), 1);
 }
 
@@ -1203,6 +1360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_file),	TEST(test_example),    TEST(test_memory_and_body),
 		TEST(test_types),	TEST(test_errors),     TEST(test_all_errors),
+		TEST(test_times),	TEST(test_left_out),   TEST(test_current_folder),
 		TEST(test_missing_files),
 		TEST(test_include),	TEST(test_includes_that_are_no_files), TEST(test_env_wins),   TEST(test_client_variables),
 		TEST(test_table),	TEST(test_urls),       TEST(test_presets),

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -238,7 +241,7 @@ static void test_findings_without_memory(void **state)
 	arena_release(&arena);
 }
 
-/* ---- the clock ---- */
+/* ---- the machine ---- */
 
 /* Without making it: the file would be that of whoever runs the doctor. */
 static void test_log_file(void **state)
@@ -266,6 +269,82 @@ static void test_log_file(void **state)
 	}
 	unlink(link);
 	assert_int_equal(rmdir(dir), 0);
+}
+
+static void test_folders(void **state)
+{
+	char dir[] = "/tmp/test-doctor-XXXXXX", new[64], deep[64], file[64], below[80];
+	const struct { const char *dir, *id, *finding, *todo; bool open; } cases[] = {
+		{ "", "folder.unset", "state.dir is not set.", NULL, false },
+		{ dir, "folder.writable", "can be written.", NULL, false },
+		{ dir, "folder.open", "by every user of this machine", "chmod o-w '/tmp/", true },
+		{ new, "folder.writable", "is not there yet and can be made.", NULL, false },
+		{ deep, "folder.unwritable", "can't be written by user ", "mkdir -p '", false },
+		{ file, "folder.unwritable", "can't be written by user ", "is a file", false },
+		{ below, "folder.unwritable", "can't be written by user ", "is a file", false },
+	};
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(new, sizeof(new), "%s/new", dir);
+	snprintf(deep, sizeof(deep), "%s/no/new", dir);
+	snprintf(file, sizeof(file), "%s/file", dir);
+	snprintf(below, sizeof(below), "%s/state", file);
+	fclose(fopen(file, "w"));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config c = { .state_dir = cases[i].dir, .log_dir = dir };
+		struct arena arena;
+		struct findings l = { .arena = &arena };
+		const struct finding *f;
+
+		arena_init(&arena, 0);
+		assert_int_equal(chmod(dir, cases[i].open ? 0777 : 0700), 0);
+		doctor_host(&l, &c);
+		f = findings_get(&l, cases[i].id);
+		assert_non_null(f);
+		assert_non_null(strstr(f->what, cases[i].finding));
+		assert_true(!cases[i].todo || strstr(f->todo, cases[i].todo));
+		assert_true(cases[i].open == !!findings_get(&l, "folder.open"));
+		arena_release(&arena);
+	}
+	assert_int_equal(access(new, F_OK), -1);
+	unlink(file);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+/* In a process of its own: limits stay. 0: the doctor says what it should. */
+static int look_at_limits(void)
+{
+	struct rlimit files = { 100, 100 }, size = { 1 << 20, RLIM_INFINITY };
+	struct config c = { .state_dir = "" };
+	struct arena arena;
+	struct findings l = { .arena = &arena };
+	const struct finding *f;
+
+	arena_init(&arena, 0);
+	if (setrlimit(RLIMIT_NOFILE, &files) || setrlimit(RLIMIT_FSIZE, &size))
+		return 1;
+	doctor_host(&l, &c);
+	f = findings_get(&l, "limit.files");
+	if (!f || f->level != FINDING_WARNING ||
+	    !strstr(f->what, "100 files: enough for 17 streams"))
+		return 2;
+	f = findings_get(&l, "limit.size");
+	if (!f || !strstr(f->what, "of a file's size is 1024 KB.") || !strstr(f->todo, "to 64 MB"))
+		return 3;
+	arena_release(&arena);
+	return 0;
+}
+
+static void test_limits(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(look_at_limits());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 static void test_clock(void **state)
@@ -307,6 +386,8 @@ int main(void)
 		cmocka_unit_test(test_findings_html),
 		cmocka_unit_test(test_findings_without_memory),
 		cmocka_unit_test(test_log_file),
+		cmocka_unit_test(test_folders),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_clock_full_message),
 	};

@@ -14,7 +14,8 @@
 struct sample {
 	const char *text;
 	int64_t tokens;         /* by o200k_base */
-	int slack;              /* percent; plain words of Chinese count less than the average */
+	int slack;              /* percent; plain words of Chinese count less than the average, what
+				 * is dense, long or in capitals more */
 };
 
 static const struct sample samples[] = {
@@ -37,6 +38,12 @@ static const struct sample samples[] = {
 	  " 답변을 돌려보냅니다.", 29, 15 },
 	{ "Программа принимает один запрос, делает один вызов и передаёт ответ по мере его пост"
 	  "упления.", 21, 15 },
+	{ "The hash of main.c is 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	  ", that of the key sk-proj-q7Zt3VbK9mXw2LpRf8Ys.", 76, 35 },
+	{ "#define MAXIMUM_CONNECTIONS 64\n#ifdef CONFIGURATION_DIRECTORY\nREQUIRED_PARAMETERS ="
+	  " DEFAULT_TIMEOUT;\n", 20, 35 },
+	{ "Internationalization considerations notwithstanding, acknowledgements of miscellaneous "
+	  "characterizations.", 12, 45 },
 };
 
 static void test_bounds(void **state)
@@ -131,6 +138,46 @@ static void test_parts(void **state)
 	assert_in_range(estimate_tokens(&r, false), 20, 45);
 }
 
+static void test_rare_words(void **state)
+{
+	assert_true(estimate_text(STR("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c")) >
+		    estimate_text(STR("9f86d081 884c7d65 9a2feaa0 c55ad015 a3bf4f1b 2b0b822c")));
+	assert_true(estimate_text(STR("CONFIGURATION")) > estimate_text(STR("configuration")));
+	assert_true(estimate_text(STR("aquickbrownfoxjumpsoverit")) > estimate_text(STR("aquick")));
+}
+
+/* Every kind of block counts for what goes on to a model. */
+static void test_kinds(void **state)
+{
+	static const char text[] = "hello hello hello hello hello hello hello hello";
+	const struct span s = span_utf8(str_of(text));
+	const int64_t one = tokens_of(&(struct block){ .type = BLOCK_TEXT, .text = s });
+	const int64_t none = tokens_of(&(struct block){ .type = BLOCK_TEXT });
+	const struct {
+		struct block block;
+		int64_t least, most;
+	} cases[] = {
+		{ { .type = BLOCK_REDACTED_THINKING, .data = s }, none, none },
+		{ { .type = BLOCK_SERVER_TOOL_RESULT, .raw = s }, one, one },
+		{ { .type = BLOCK_OTHER, .raw = s }, one, one },
+		{ { .type = BLOCK_TOOL_REFERENCE, .name = s }, one, one },
+		{ { .type = BLOCK_SEARCH_RESULT, .title = s }, one, one },
+		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_TEXT, .data = s }, one, one },
+		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_CONTENT, .title = s }, one, one },
+		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_URL, .context = s },
+		  one + 500, one + 5000 },
+		{ { .type = BLOCK_DOCUMENT, .source = SOURCE_BASE64, .data = s },
+		  none + 500, none + 5000 },
+	};
+
+	assert_true(one > none);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct block b = cases[i].block;
+
+		assert_in_range(tokens_of(&b), cases[i].least, cases[i].most);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +187,8 @@ int main(void)
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_images),
 		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_rare_words),
+		cmocka_unit_test(test_kinds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,8 @@ static const struct path_case path_cases[] = {
 		"/health", "/health", "/~user/messages.fcgi" },
 	{ "Apache .htaccess RewriteRule", "/ai/v1/messages", "/ai/messages.fcgi", "/v1/messages",
 		"/v1/messages", "/ai" },
+	{ "a rewritten URL, split like lighttpd's", "/chat", "/ai/v1", "/messages",
+		"/v1/messages", "/ai" },
 	{ "Apache RewriteRule from elsewhere", "/chat", "/messages.fcgi", "/v1/messages",
 		"/v1/messages", "/messages.fcgi" },
 	{ "Apache RewriteRule, root", "/ai/", "/ai/messages.fcgi", "/", "/", "/ai" },
@@ -342,6 +344,26 @@ static void test_whole(void **state)
 	end(&x);
 }
 
+/* Statuses of backends that pass and have no name here still have a line that is one. */
+static void test_unnamed_status(void **state)
+{
+	static const struct { int status; const char *line; } cases[] = {
+		{ 206, "Status: 206 OK\r\n" },
+		{ 418, "Status: 418 Request Refused\r\n" },
+		{ 507, "Status: 507 Server Error\r\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct request_fixture x;
+		struct answer a = answer_for(&x, "POST");
+
+		assert_int_equal(answer_whole(&a, cases[i].status, "text/plain", STR("x")), 0);
+		assert_int_equal(strncmp(output(&x), cases[i].line, strlen(cases[i].line)), 0);
+		answer_release(&a);
+		end(&x);
+	}
+}
+
 static void test_stream(void **state)
 {
 	struct request_fixture x;
@@ -398,11 +420,13 @@ static void test_cors(void **state)
 	x.r.cors_origin = "https://app.example";
 	answer_header(&a, "x-messages-backend", "lab");
 	answer_header(&a, "Access-Control-Max-Age", "60");
+	a.retry_after = 7;
 	assert_int_equal(answer_whole(&a, 200, "application/json", STR("{}")), 0);
 	assert_true(has(&x, "Access-Control-Allow-Origin: https://app.example"));
 	assert_true(has(&x, "Vary: Origin"));
 	assert_true(has(&x, "Access-Control-Expose-Headers: request-id, X-Request-ID, "
-		"x-correlation-id, X-Processing-Time, x-messages-backend"));
+		"x-correlation-id, X-Processing-Time, retry-after, x-messages-backend"));
+	assert_true(has(&x, "retry-after: 7"));
 	answer_release(&a);
 	end(&x);
 }
@@ -471,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_head_only),
 		cmocka_unit_test(test_no_content),
+		cmocka_unit_test(test_unnamed_status),
 		cmocka_unit_test(test_cors),
 		cmocka_unit_test(test_no_header_injection),
 		cmocka_unit_test(test_too_many_headers),

@@ -122,12 +122,54 @@ static void test_passthrough_backend(void **state)
 	arena_release(&a);
 }
 
+/* Below /b/NAME a role is what that backend has for it, and its own name before a model is none. */
+static void test_paths(void **state)
+{
+	const struct backend both[] = { lab, { .name = "other", .model_big = "o-big" } };
+	struct config c = base();
+	static const struct { const char *path, *asked, *model; } cases[] = {
+		{ "other", "big", "o-big" },
+		{ "other", "small", "o-big" },
+		{ "other", "claude-haiku", "o-big" },
+		{ "other", "plain", "plain" },
+		{ "other", "other/plain", "plain" },
+		{ "other", "lab/plain", "lab/plain" },
+		{ "lab", "claude-haiku", "anthropic/mini" },
+		{ "nobody", "m", NULL },
+		{ "\xff", "m", NULL },
+	};
+
+	c.backends = both;
+	c.backend = &both[0];
+	c.nbackends = 2;
+	c.direct = true;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct route_ask ask = { .model = cases[i].asked, .path = cases[i].path };
+		struct target_chain chain;
+		struct fault f = FAULT_INIT;
+		struct arena a;
+
+		arena_init(&a, 0);
+		assert_int_equal(route_decide(&c, &ask, &a, &chain, &f), cases[i].model ? 0 : -1);
+		if (cases[i].model) {
+			assert_string_equal(chain.v[0].model, cases[i].model);
+			assert_string_equal(chain.v[0].backend->name, cases[i].path);
+		} else {
+			assert_int_equal(f.status, 404);
+			assert_non_null(strstr(f.message, strcmp(cases[i].path, "nobody") ?
+					       "\"(not UTF-8)\"" : "\"nobody\""));
+		}
+		arena_release(&a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),    cmocka_unit_test(test_alias),
 		cmocka_unit_test(test_no_small), cmocka_unit_test(test_anthropic_unchanged),
 		cmocka_unit_test(test_prefix),   cmocka_unit_test(test_passthrough_backend),
+		cmocka_unit_test(test_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

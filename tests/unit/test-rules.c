@@ -443,6 +443,15 @@ static void test_warnings(void **state)
 		  "{ when = { family = \"opus-4\"; }; to = \"small\"; } );", "routes[1] never wins" },
 		{ "routes = ( { when = { tokens_over = 10; }; to = \"big\"; },"
 		  "{ when = { tokens_over = 10; }; to = \"small\"; } );", "routes[1] never wins" },
+		{ "routes = ( { when = { effort = ( \"high\", \"max\" ); }; to = \"big\"; },"
+		  "{ when = { effort = \"max\"; }; to = \"small\"; } );", "routes[1] never wins" },
+		{ "routes = ( { when = { effort = \"max\"; }; to = \"big\"; },"
+		  "{ when = { effort = ( \"high\", \"max\" ); }; to = \"small\"; } );", NULL },
+		{ "routes = ( { when = { key = \"team-*\"; group = \"a\"; }; to = \"big\"; },"
+		  "{ when = { key = \"team-x\"; group = \"a\"; }; to = \"small\"; } );",
+			"routes[1] never wins" },
+		{ "routes = ( { when = { key = \"team-*\"; group = \"a\"; }; to = \"big\"; },"
+		  "{ when = { key = \"team-x\"; group = \"b\"; }; to = \"small\"; } );", NULL },
 		{ "routes = ( { when = { tokens_over = 20; }; to = \"big\"; },"
 		  "{ when = { tokens_over = 10; }; to = \"small\"; } );", NULL },
 		{ "routes = ( { when = { family = \"opus-4\"; }; to = \"big\"; },"
