@@ -127,7 +127,7 @@ static int take_printed(const struct backend *b, struct str text, struct buf *to
 			struct fault *f)
 {
 	struct span obj = span_json(text), value;
-	struct buf said;
+	struct buf plain, said;
 
 	if (json_check(text, NULL, NULL))
 		return credential_fault(b, f, "has a program that printed no JSON");
@@ -136,9 +136,12 @@ static int take_printed(const struct backend *b, struct str text, struct buf *to
 	if (span_true(json_get(obj, "success")) && span_is_string(value) &&
 	    !span_put_text(token, value) && token->n)
 		return 0;
+	buf_init(&plain, 0);
 	buf_init(&said, 0);
-	span_put_text(&said, span_unquote(json_get(obj, "message")));
+	span_put_text(&plain, span_unquote(json_get(obj, "message")));
+	credential_quote(&said, buf_str(&plain));
 	credential_fault(b, f, "has a program that gave no token: %.200s", buf_cstr(&said));
+	buf_release(&plain);
 	buf_release(&said);
 	return -1;
 }
@@ -247,13 +250,16 @@ static int from_aws(const struct backend *b, struct span file, struct waiter *w,
 	r = aws_from_environment(b, &keys, f);
 	if (r == AWS_NOTHING)
 		r = aws_from_instance(b, w, &keys, f);
+	if (r == AWS_NOTHING)
+		r = credential_fault(b, f, "needs keys of AWS, which are neither in the "
+				     "environment nor with the instance's metadata service");
 	if (r == 0 && region)
 		buf_puts(&where, region);
 	else if (r == 0)
 		r = aws_instance_region(b, w, &where, f);
 	if (r == AWS_NOTHING)
-		r = credential_fault(b, f, "needs keys of AWS, which are neither in the "
-				     "environment nor with the instance's metadata service");
+		r = credential_fault(b, f, "needs a region of AWS, which neither AWS_REGION nor the "
+				     "instance's metadata service names");
 	else if (r == 0 && put_question(token, buf_cstr(&where), buf_cstr(&audience), &keys))
 		r = fault_no_memory(f);
 	credential_release(&keys);

@@ -256,6 +256,17 @@ static const char *const config =
 	"[profile round]\nrole_arn = x\nsource_profile = about\n"
 	"[profile about]\nrole_arn = x\nsource_profile = round\n"
 	"[profile web]\nrole_arn = arn:web\nweb_identity_token_file = %s/federated\n"
+	"[profile words]\ncredential_process = echo no keys\n"
+	"[profile env]\nrole_arn = arn:env\ncredential_source = Environment\n"
+	"[profile ec2]\nrole_arn = arn:ec2\ncredential_source = Ec2InstanceMetadata\n"
+	"[profile ecs]\nrole_arn = arn:ecs\ncredential_source = EcsContainer\n"
+	"[profile odd]\nrole_arn = arn:odd\ncredential_source = Thing\n"
+	"[profile alone]\nrole_arn = arn:alone\n"
+	"[profile gone]\nrole_arn = arn:gone\nsource_profile = nobody\n"
+	"[profiles]\naws_access_key_id = A\naws_secret_access_key = b\n"
+	"[profile half]\nsso_account_id = 123\nsso_role_name = Dev\n"
+	"[profile china]\nsso_start_url = https://cn/start\nsso_region = cn-north-1\n"
+	"sso_account_id = 123\nsso_role_name = Dev\n"
 	"[profile sso]\nsso_session = corp\nsso_account_id = 123\nsso_role_name = Dev\n"
 	"[sso-session corp]\nsso_start_url = https://corp/start\nsso_region = eu-west-1\n";
 
@@ -280,6 +291,22 @@ static void aws_files(void)
 	setenv("AWS_ENDPOINT_URL_STS", url, 1);
 	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
 	setenv("HOME", dir, 1);
+}
+
+static void put_sso(const char *key, const char *text)
+{
+	unsigned char digest[20];
+	char name[96] = ".aws/sso/cache/";
+	unsigned n = 0;
+
+	mkdir(in_dir(".aws"), 0700);
+	mkdir(in_dir(".aws/sso"), 0700);
+	mkdir(in_dir(".aws/sso/cache"), 0700);
+	EVP_Digest(key, strlen(key), digest, &n, EVP_sha1(), NULL);
+	for (unsigned i = 0; i < n; i++)
+		sprintf(name + strlen(name), "%02x", digest[i]);
+	strcat(name, ".json");
+	put(name, "%s", text);
 }
 
 static void test_aws_profiles(void **state)
@@ -316,6 +343,124 @@ static void test_aws_profiles(void **state)
 	SAW(0, "RoleSessionName=messages-fcgi&ExternalId=e");
 }
 
+/* The instance's metadata service; what is asked first is the session, then the role's name. */
+#define INSTANCE(n) { "/latest/api/token", 200, "session-" #n }, \
+	{ "/latest/meta-data/iam/security-credentials/worker", 200, "{\"Code\":\"Success\"," \
+	  "\"AccessKeyId\":\"ASIAINST\",\"SecretAccessKey\":\"inst\",\"Token\":\"it\"," \
+	  "\"Expiration\":\"2100-01-01T00:00:00Z\"}" }, \
+	{ "/latest/meta-data/iam/security-credentials/", 200, "worker\n" }
+
+static void use_instance(void)
+{
+	char at[64];
+
+	snprintf(at, sizeof(at), "http://127.0.0.1:%d", issuer.port);
+	setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", at, 1);
+	unsetenv("AWS_EC2_METADATA_DISABLED");
+}
+
+/* credential_source: the keys with which the profile's role is assumed are those of the
+ * environment, the instance, the container. */
+static void test_aws_sources(void **state)
+{
+	struct backend b = profile("env");
+	char at[64];
+
+	aws_files();
+	fails(&b, "not to be had from the profile's credential_source Environment");
+	setenv("AWS_ACCESS_KEY_ID", "AKIAENV", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "env-secret", 1);
+	setenv("AWS_SESSION_TOKEN", "env-session", 1);
+	SCRIPT({ "/token", 200, STS_KEYS("AssumeRole") });
+	b.base_url = "http://1";
+	gets(&b, "role-secret");
+	SAW(0, "RoleArn=arn%3Aenv&");
+	SAW(0, "Credential=AKIAENV/");
+	SAW(0, "X-Amz-Security-Token: env-session");
+	unsetenv("AWS_ACCESS_KEY_ID");
+	unsetenv("AWS_SECRET_ACCESS_KEY");
+	unsetenv("AWS_SESSION_TOKEN");
+
+	use_instance();
+	SCRIPT({ "/token", 200, STS_KEYS("AssumeRole") }, INSTANCE(1));
+	b = profile("ec2");
+	gets(&b, "role-secret");
+	SAW(0, "Credential=ASIAINST/");
+	SAW(1, "PUT ");
+	SAW(1, "X-aws-ec2-metadata-token-ttl-seconds: 300");
+	SAW(2, "X-aws-ec2-metadata-token: session-1");
+	setenv("AWS_EC2_METADATA_DISABLED", "TRUE", 1);
+	b.base_url = "http://1";
+	fails(&b, "credential_source Ec2InstanceMetadata");
+
+	SCRIPT({ "/token", 200, STS_KEYS("AssumeRole") },
+	       { "/container", 200, "{\"AccessKeyId\":\"ASIACONT\",\"SecretAccessKey\":\"c\"}" });
+	snprintf(at, sizeof(at), "http://127.0.0.1:%d/container", issuer.port);
+	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", at, 1);
+	setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc", 1);
+	b = profile("ecs");
+	gets(&b, "role-secret");
+	SAW(0, "Credential=ASIACONT/");
+	SAW(1, "Authorization: Basic abc\r\n");
+	unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+	unsetenv("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+	unsetenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+}
+
+/* Profiles that lead nowhere: the answer says what is wrong with them. */
+static void test_aws_bad_profiles(void **state)
+{
+	static const struct {
+		const char *name, *words;
+	} cases[] = {
+		{ "words", "credential_process printed no JSON" },
+		{ "odd", "unknown credential_source: Thing" },
+		{ "alone", "profile alone: role_arn needs source_profile" },
+		{ "gone", "profile gone: there is no source_profile nobody" },
+		{ "s", "nor [profile s] in" },
+		{ "half", "the profile lacks sso_session or sso_start_url" },
+	};
+
+	aws_files();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct backend b = profile(cases[i].name);
+
+		fails(&b, cases[i].words);
+	}
+}
+
+/* The addresses of AWS's own services, as a proxy is asked for them. */
+static void test_aws_addresses(void **state)
+{
+	static const struct {
+		const char *profile, *region, *host;
+	} cases[] = {
+		{ "chain", NULL, "sts.us-east-1.amazonaws.com" },
+		{ "chain", "eu-west-1", "sts.eu-west-1.amazonaws.com" },
+		{ "chain", "cn-north-1", "sts.cn-north-1.amazonaws.com.cn" },
+		{ "sso", NULL, "portal.sso.eu-west-1.amazonaws.com" },
+		{ "china", NULL, "portal.sso.cn-north-1.amazonaws.com.cn" },
+	};
+	char at[64], line[96], path[96];
+
+	aws_files();
+	unsetenv("AWS_ENDPOINT_URL_STS");
+	put_sso("corp", "{\"accessToken\":\"sso-token\"}");
+	put_sso("https://cn/start", "{\"accessToken\":\"sso-token\"}");
+	snprintf(at, sizeof(at), "http://127.0.0.1:%d", issuer.port);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct backend b = profile(cases[i].profile);
+
+		b.region = cases[i].region;
+		b.proxy = at;
+		snprintf(path, sizeof(path), "%s:443", cases[i].host);
+		snprintf(line, sizeof(line), "could not be got from %s", cases[i].host);
+		SCRIPT({ path, 403, "" });
+		fails(&b, line);
+		SAW(0, "CONNECT ");
+	}
+}
+
 /* Keys that stand in a file of the user's are not written to another one. */
 static void test_aws_keys_stay(void **state)
 {
@@ -326,22 +471,6 @@ static void test_aws_keys_stay(void **state)
 	gets(&b, "k/e+y=");
 	snprintf(command, sizeof(command), "! grep -rlq 'k/e+y=' %s/.htmessages*", dir);
 	assert_int_equal(system(command), 0);
-}
-
-static void put_sso(const char *key, const char *text)
-{
-	unsigned char digest[20];
-	char name[96] = ".aws/sso/cache/";
-	unsigned n = 0;
-
-	mkdir(in_dir(".aws"), 0700);
-	mkdir(in_dir(".aws/sso"), 0700);
-	mkdir(in_dir(".aws/sso/cache"), 0700);
-	EVP_Digest(key, strlen(key), digest, &n, EVP_sha1(), NULL);
-	for (unsigned i = 0; i < n; i++)
-		sprintf(name + strlen(name), "%02x", digest[i]);
-	strcat(name, ".json");
-	put(name, "%s", text);
 }
 
 static void test_aws_sso(void **state)
@@ -356,6 +485,12 @@ static void test_aws_sso(void **state)
 	put_sso("corp", "{\"accessToken\":\"sso-token\",\"expiresAt\":\"2001-01-01T00:00:00UTC\"}");
 	b.base_url = "http://1";
 	fails(&b, "sign on again");
+	put_sso("corp", "no JSON");
+	b.base_url = "http://3";
+	assert_non_null(strstr(fails_by(&b, 0, "no JSON").note, "/.aws/sso/cache/"));
+	put_sso("corp", "{\"expiresAt\":\"2100-01-01T00:00:00Z\"}");
+	b.base_url = "http://4";
+	fails(&b, "without accessToken");
 	put_sso("corp", "{\"accessToken\":\"sso-token\",\"expiresAt\":\"2100-01-01T00:00:00Z\"}");
 	SCRIPT({ "/federation/credentials?role_name=Dev&account_id=123", 200,
 		 "{\"roleCredentials\":{\"accessKeyId\":\"A\",\"secretAccessKey\":\"sso-secret\","
@@ -433,8 +568,33 @@ static void test_google_external(void **state)
 	setenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1", 1);
 	b = external(text, " ");
 	b.base_url = "http://allowed";
+	assert_string_equal(credential_command(&b), "Google's file names an executable");
 	gets(&b, "tok-3");
 	SAW(0, "subject_token=%2F%2Fiam%2Fpool");
+	put("subject.sh", "echo '{\"version\":1,\"success\":false,\"code\":\"401\",\"message\":"
+	    "\"not this one: id_token=s3cr3tS3cr3tS3cr3tS3cr3t\"}'\n");
+	b.base_url = "http://refused";
+	fails(&b, "gave no token: not this one: [redacted]");
+	put("subject.sh", "echo no JSON\n");
+	b.base_url = "http://words";
+	fails(&b, "has a program that printed no JSON");
+	snprintf(text, sizeof(text), "{\"executable\":{\"command\":\"sleep 20\","
+		 "\"timeout_millis\":1}}");
+	b = external(text, "");
+	fails(&b, "took too long");
+	unsetenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES");
+	assert_null(credential_command(&b));
+	b = external("{\"certificate\":{}}", "");
+	fails(&b, "none of file, url, executable and AWS");
+	SCRIPT({ "/subject", 200, "{\"other\":1}" });
+	snprintf(text, sizeof(text), "{\"url\":\"http://127.0.0.1:%d/subject\",\"format\":{\"type\":"
+		 "\"json\",\"subject_token_field_name\":\"t\"}}", issuer.port);
+	b = external(text, "");
+	b.base_url = "http://other";
+	fails(&b, "without \"t\"");
+	SCRIPT({ "/subject", 403, "{\"error\":\"denied\"}" });
+	b.base_url = "http://denied";
+	fails(&b, "refused by the subject token's source with 403: denied");
 }
 
 static void test_google_aws(void **state)
@@ -448,9 +608,25 @@ static void test_google_aws(void **state)
 	gets(&b, "tok-1");
 	SAW(0, "sts.eu-west-1.amazonaws.com");
 	SAW(0, "x-goog-cloud-target-resource");
+	/* Keys without a region, where there is no instance either. */
+	unsetenv("AWS_REGION");
+	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+	b.base_url = "http://no-region";
+	fails(&b, "needs a region of AWS");
 	unsetenv("AWS_ACCESS_KEY_ID");
 	unsetenv("AWS_SECRET_ACCESS_KEY");
-	unsetenv("AWS_REGION");
+	b.base_url = "http://no-keys";
+	fails(&b, "needs keys of AWS");
+	/* An instance has both. */
+	use_instance();
+	SCRIPT({ "/sts", 200, FORM_TOKEN }, INSTANCE(2),
+	       { "/latest/meta-data/placement/region", 200, "us-gov-west-1\n" });
+	b.base_url = "http://instance";
+	gets(&b, "tok-1");
+	SAW(0, "sts.us-gov-west-1.amazonaws.com%253FAction");
+	SAW(0, "ASIAINST%252F");
+	SAW(4, "X-aws-ec2-metadata-token: session-2");
+	unsetenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
 }
 
 static void test_google_impersonation(void **state)
@@ -483,6 +659,99 @@ static void test_google_impersonation(void **state)
 	SAW(0, "grant_type=refresh_token&client_id=c&client_secret=s&refresh_token=r");
 }
 
+/* A login that may act as a service account: the file says as whom, and through whom. Its own token
+ * is asked for the scope that this takes, whatever the account's is to have. */
+static void test_google_impersonated_login(void **state)
+{
+	struct backend b = backend(CREDENTIAL_GOOGLE);
+	const char *file = "{\"type\":\"impersonated_service_account\",\"delegates\":[\"a@x\"],"
+		"\"service_account_impersonation_url\":\"http://127.0.0.1:%d/sa:generateAccessToken\","
+		"\"source_credentials\":%s}";
+	char source[128], role[64], text[256];
+
+	snprintf(source, sizeof(source), "{\"file\":\"%s\"}", in_dir("subject"));
+	snprintf(role, sizeof(role), "http://127.0.0.1:%d/sa", issuer.port);
+	put("adc.json", file, issuer.port, "{\"type\":\"authorized_user\",\"client_id\":\"c\","
+	    "\"client_secret\":\"s\",\"refresh_token\":\"r\"}");
+	b.credential.source = in_dir("adc.json");
+	b.credential.scope = "https://www.googleapis.com/auth/narrow";
+	b.credential.role_seconds = 900;
+	SCRIPT({ "/token", 200, FORM_TOKEN },
+	       { "/sa:generateAccessToken", 200, "{\"accessToken\":\"sa-token\",\"expireTime\":"
+		 "\"2100-01-01T00:00:00Z\"}" });
+	gets(&b, "sa-token");
+	SAW(0, "grant_type=refresh_token");
+	SAW(1, "Authorization: Bearer tok-1");
+	SAW(1, "{\"scope\":[\"https://www.googleapis.com/auth/narrow\"],\"lifetime\":\"900s\","
+	       "\"delegates\":[\"a@x\"]}");
+	put("subject", "sub.ject\n");
+	b = external(source, "");
+	b.credential.scope = "narrow";
+	b.credential.role = role;
+	SCRIPT({ "/sts", 200, FORM_TOKEN },
+	       { "/sa:generateAccessToken", 200, "{\"accessToken\":\"sa-2\",\"expireTime\":"
+		 "\"2100-01-01T00:00:00Z\"}" });
+	gets(&b, "sa-2");
+	SAW(0, "scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcloud-platform");
+	SAW(1, "{\"scope\":[\"narrow\"],\"lifetime\":\"3600s\"}");
+	snprintf(text, sizeof(text), "{\"type\":\"external_account\",\"token_url\":"
+		 "\"http://127.0.0.1:%d/sts\",\"credential_source\":%s}", issuer.port, source);
+	put("adc.json", file, issuer.port, text);
+	b.credential.role = NULL;
+	b.base_url = "http://0";
+	gets(&b, "sa-2");
+	SAW(0, "scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcloud-platform");
+	put("adc.json", file, issuer.port, "{\"type\":\"impersonated_service_account\"}");
+	b.base_url = "http://1";
+	fails(&b, "impersonates for one that impersonates");
+	put("adc.json", "{\"type\":\"gdch_service_account\"}");
+	b.base_url = "http://2";
+	fails(&b, "whose type is none of service_account");
+	put("adc.json", "no JSON");
+	b.base_url = "http://3";
+	assert_string_equal(fails_by(&b, 0, "a file that is no JSON").note, b.credential.source);
+	put("adc.json", "{\"type\":\"service_account\",\"client_email\":\"e\",\"private_key\":\"k\"}");
+	b.base_url = "http://4";
+	fails(&b, "without a usable client_email and RSA private_key");
+}
+
+/* credential.role: what the machine is given becomes the service account. */
+static void test_google_role(void **state)
+{
+	struct backend b = backend(CREDENTIAL_GOOGLE);
+	char role[64], host[32];
+
+	snprintf(role, sizeof(role), "http://127.0.0.1:%d/sa@p", issuer.port);
+	snprintf(host, sizeof(host), "127.0.0.1:%d", issuer.port);
+	setenv("GCE_METADATA_HOST", host, 1);
+	setenv("CLOUDSDK_CONFIG", dir, 1);
+	b.credential = (struct credential_setting){ .kind = CREDENTIAL_GOOGLE, .role = role };
+	SCRIPT({ "/computeMetadata/v1/instance/service-accounts/default/token", 200, FORM_TOKEN },
+	       { "/sa@p:generateAccessToken", 200, "{\"accessToken\":\"sa-token\",\"expireTime\":"
+		 "\"2100-01-01T00:00:00Z\"}" });
+	gets(&b, "sa-token");
+	SAW(0, "Metadata-Flavor: Google");
+	SAW(1, "Authorization: Bearer tok-1");
+	SAW(1, "{\"scope\":[\"https://www.googleapis.com/auth/cloud-platform\"],"
+	       "\"lifetime\":\"3600s\"}");
+	/* An address alone is one of Google's API. */
+	b.credential.role = "sa@p.iam.gserviceaccount.com";
+	snprintf(role, sizeof(role), "http://%s", host);
+	b.proxy = role;
+	fails(&b, "could not be got from iamcredentials.googleapis.com");
+	/* A login's file comes before the machine's own. */
+	put("application_default_credentials.json", "{\"type\":\"authorized_user\",\"client_id\":"
+	    "\"c\",\"client_secret\":\"s\",\"refresh_token\":\"login\"}");
+	b.base_url = "http://1";
+	b.credential.role = NULL;
+	b.credential.token_url = url;
+	SCRIPT({ "/token", 200, FORM_TOKEN });
+	gets(&b, "tok-1");
+	SAW(0, "refresh_token=login");
+	unsetenv("GCE_METADATA_HOST");
+	unsetenv("CLOUDSDK_CONFIG");
+}
+
 static int setup(void **state)
 {
 	strcpy(dir, "/tmp/messages-credential-XXXXXX");
@@ -508,8 +777,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_stampede), TEST(test_failure_is_shared), TEST(test_bad_endpoints),
 		TEST(test_entra), TEST(test_managed_identity), TEST(test_aws_profiles),
+		TEST(test_aws_sources), TEST(test_aws_bad_profiles), TEST(test_aws_addresses),
 		TEST(test_aws_keys_stay), TEST(test_aws_sso), TEST(test_aws_container),
 		TEST(test_google_external), TEST(test_google_aws), TEST(test_google_impersonation),
+		TEST(test_google_impersonated_login), TEST(test_google_role),
 	};
 	int r;
 
