@@ -749,6 +749,48 @@ static void debug_has_contents_without_keys(void **state)
 	assert_false(exists("errors"));
 }
 
+/* The beginning of what a backend said is kept, no character of it cut in two. */
+static void errors_of_backends_are_cut(void **state)
+{
+	struct trace_options o = options(false);
+	struct trace_request r = request();
+	struct arena a;
+	char said[1200];
+
+	memset(said, 'e', sizeof(said));
+	memcpy(said + 1023, "\xC3\xA9", 2);
+	arena_init(&a, 0);
+	trace_begin(&r);
+	trace_upstream_error(&a, (struct str){ said, sizeof(said) });
+	assert_true(str_is(r.upstream_head, request().upstream_head.p));
+	assert_int_equal(trace_setup(&o), 0);
+	trace_upstream_error(&a, (struct str){ said, sizeof(said) });
+	assert_int_equal(r.upstream_head.n, 1023);
+	assert_memory_equal(r.upstream_head.p, said, 1023);
+	trace_upstream_error(&a, STR("short"));
+	assert_true(str_is(r.upstream_head, "short"));
+	trace_end();
+	arena_release(&a);
+}
+
+static void a_path_that_is_too_long(void **state)
+{
+	struct trace_options o = options(false);
+	char path[TRACE_DIR_MAX + 2];
+
+	assert_int_equal(trace_setup(&o), 0);
+	assert_true(trace_on());
+	memset(path, 'd', sizeof(path) - 1);
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	o.dir = path;
+	assert_int_equal(trace_setup(&o), -1);
+	assert_false(trace_on());
+	path[TRACE_DIR_MAX] = '\0';
+	assert_int_equal(trace_setup(&o), 0);
+	assert_true(trace_on());
+}
+
 static void the_log_is_recorded(void **state)
 {
 	static const char *const has[] = { "\"type\":\"log_warning\"", "\"outcome\":\"logged\"",
@@ -896,6 +938,63 @@ static void what_cannot_be_read_is_said(void **state)
 	buf_release(&b);
 }
 
+static struct str answer(const struct trace_place *p, const struct trace_query *q, struct buf *b)
+{
+	size_t found;
+
+	buf_reset(b);
+	assert_int_equal(query_errors(p, q, b, &found), 0);
+	assert_int_equal(json_check(buf_str(b), NULL, NULL), 0);
+	return buf_str(b);
+}
+
+/* An answer that its time, or the memory for it, cut short says so; what it has are the newest. */
+static void what_is_cut_short_is_said(void **state)
+{
+	struct trace_place p = place(64 << 20, 100);
+	struct trace_query q = { .budget_ms = 5000, .limit = 1000 };
+	char line[16000] = "{\"time\":\"2026-11-22T12:00:00.000000Z\",\"correlation_id\":\"", *end;
+	struct buf b;
+
+	buf_init(&b, 0);
+	end = line + strlen(line);
+	memset(end, 'x', (size_t)(line + sizeof(line) - end));
+	memcpy(line + sizeof(line) - 4, "\"}\n", 4);
+	for (int i = 0; i < 600; i++) {
+		end[sprintf(end, "%03d", i)] = '-';
+		assert_int_equal(put(&p, TRACE_ERRORS, line, NOON), 0);
+	}
+	assert_non_null(str_find(answer(&p, &q, &b), "\"correlation_id\":\"599-"));
+	assert_null(str_find(buf_str(&b), "\"correlation_id\":\"000-"));
+	assert_true(str_ends(buf_str(&b), ",\"complete\":false}"));
+	q.limit = 500;
+	assert_non_null(str_find(answer(&p, &q, &b), "],\"count\":500,\"complete\":true}"));
+	q.budget_ms = 0;
+	assert_non_null(str_find(answer(&p, &q, &b), "{\"errors\":[],\"count\":0,\"complete\":false}"));
+	buf_release(&b);
+}
+
+/* Names beyond the 256th are counted together. */
+static void statistics_of_many_names(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { .budget_ms = 5000 };
+	char hash[16];
+	struct buf b;
+
+	for (int i = 0; i < 300; i++) {
+		snprintf(hash, sizeof(hash), "%012d", i);
+		put_entry(&p, NOON + i, "req", hash, "api_error");
+	}
+	buf_init(&b, 0);
+	assert_int_equal(query_stats(&p, &q, &b), 0);
+	assert_int_equal(json_check(buf_str(&b), NULL, NULL), 0);
+	assert_non_null(str_find(buf_str(&b), "\"by_hash\":[{\"name\":\"(others)\",\"count\":45,"));
+	assert_non_null(str_find(buf_str(&b), "{\"name\":\"000000000045\",\"count\":1,"));
+	assert_null(str_find(buf_str(&b), "{\"name\":\"000000000044\""));
+	buf_release(&b);
+}
+
 /* Whatever stands in a file, the answer is JSON. */
 static void statistics_of_odd_entries(void **state)
 {
@@ -959,6 +1058,10 @@ static void since_is_read(void **state)
 	assert_string_equal(out, "2026-11-22T10:00:00");
 	assert_int_equal(query_since("7d", NOON, out), 0);
 	assert_string_equal(out, "2026-11-15T12:00:00");
+	assert_int_equal(query_since("90m", NOON, out), 0);
+	assert_string_equal(out, "2026-11-22T10:30:00");
+	assert_int_equal(query_since("30s", NOON, out), 0);
+	assert_string_equal(out, "2026-11-22T11:59:30");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		assert_int_equal(query_since(bad[i], NOON, out), -1);
 }
@@ -1047,11 +1150,15 @@ int main(void)
 		TEST(entries_hold_no_contents),
 		TEST(without_the_request_the_pattern_stands),
 		TEST(debug_has_contents_without_keys),
+		TEST(errors_of_backends_are_cut),
+		TEST(a_path_that_is_too_long),
 		TEST(the_log_is_recorded),
 		TEST(instances),
 		TEST(questions_are_answered),
 		TEST(statistics),
 		TEST(what_cannot_be_read_is_said),
+		TEST(what_is_cut_short_is_said),
+		TEST(statistics_of_many_names),
 		TEST(statistics_of_odd_entries),
 		TEST(a_long_line_is_skipped),
 		TEST(since_is_read),
