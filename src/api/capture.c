@@ -110,11 +110,6 @@ static int tee_gone(struct front *f)
 	return of(f)->client->ops->gone(of(f)->client);
 }
 
-static int64_t tee_blocked_ms(struct front *f)
-{
-	return of(f)->client->ops->blocked_ms(of(f)->client);
-}
-
 static const struct front_ops tee_ops = {
 	.name = "capture",
 	.param = tee_param,
@@ -124,7 +119,6 @@ static const struct front_ops tee_ops = {
 	.flush = tee_flush,
 	.watch_fd = tee_watch_fd,
 	.gone = tee_gone,
-	.blocked_ms = tee_blocked_ms,
 };
 
 /* ---- calls ---- */
