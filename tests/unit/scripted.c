@@ -313,6 +313,15 @@ static void do_once(struct conn *c)
 	c->close = true;
 }
 
+/* Breaks the connection while the body is on its way; a connection's first request is taken. */
+static void do_cut(struct conn *c)
+{
+	if (c->served == 1)
+		do_sum(c);
+	else
+		do_reset(c);
+}
+
 /* The answer begins before the request has been read. */
 static void do_early(struct conn *c)
 {
@@ -360,6 +369,8 @@ static const struct {
 	{ "/not-http", do_not_http, false },
 	{ "/sum", do_sum, true },
 	{ "/once", do_once, true },
+	{ "/cut", do_cut, true },
+	{ "/unread", do_reset, true },
 	{ "/early", do_early, true },
 };
 

@@ -379,6 +379,33 @@ static void test_stale(void **state)
 	}
 }
 
+/* A connection that breaks while a body is being sent: if it was a kept one, the whole body goes
+ * over a new one; else the call has failed, and says how far it was. */
+static void test_cut_while_sending(void **state)
+{
+	struct upstream_call c = { 0 };
+	struct result r;
+	char expect[64], *p;
+	struct arena a;
+	struct segs s;
+	int before = http.connections;
+
+	upload("/cut", 8 << 20, 3);
+	assert_int_equal(http.connections - before, 3);
+	p = make_body(&s, &a, 8 << 20, expect, sizeof(expect));
+	c.body = &s;
+	upstream_cleanup();
+	assert_int_equal(upstream_setup(), 0);
+	result_init(&r);
+	assert_int_equal(perform(&c, &r, at("/unread")), UPSTREAM_FAILED);
+	if (!strstr(r.fault.message, "broke the connection while the request was being sent (") ||
+	    !strstr(r.fault.message, " of 8388608 bytes)"))
+		fail_msg("%s", r.fault.message);
+	assert_int_equal(r.fault.class, FAULT_TRANSIENT);
+	arena_release(&a);
+	free(p);
+}
+
 /* The caller frees the body when the head is there, although the backend has not read it yet. */
 static char *early_body;
 
@@ -1063,6 +1090,7 @@ int main(void)
 		cmocka_unit_test(test_upload),
 		cmocka_unit_test(test_upload_time),
 		cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_cut_while_sending),
 		cmocka_unit_test(test_early_answer),
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_reuse),
