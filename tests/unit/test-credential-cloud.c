@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 
 #include "base/clock.h"
+#include "base/wait.h"
 #include "issuer.h"
 #include "upstream/credential_provider.h"
 #include "upstream/upstream.h"
@@ -159,6 +160,98 @@ static void test_failure_is_shared(void **state)
 	b.credential.client_secret = "right";
 	SCRIPT({ "/token", 200, FORM_TOKEN });
 	gets(&b, "tok-1");
+}
+
+/* ---- whoever waits ---- */
+
+struct watch {
+	struct waiter w;
+	int ready, ticks, cancel_at;
+	bool cancel;
+};
+
+static int on_ready(struct waiter *w, int i)
+{
+	struct watch *x = (struct watch *)w;
+
+	x->ready++;
+	w->fd[i] = -1;
+	return x->cancel;
+}
+
+static int on_tick(struct waiter *w, int64_t now)
+{
+	struct watch *x = (struct watch *)w;
+
+	w->due = now + 10;
+	return ++x->ticks == x->cancel_at;
+}
+
+static struct watch watch(int fd)
+{
+	return (struct watch){ .w = { { -1, fd }, on_ready, on_tick, CLOCK_NEVER } };
+}
+
+static void cancelled(const struct backend *b, struct watch *x)
+{
+	struct credential c;
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(credential_get(b, &x->w, clock_ms() + 60000, &c, &f), -1);
+	assert_int_equal(f.class, FAULT_CANCELLED);
+}
+
+/* While a token is got the client is watched and its stream's timers go on; who leaves neither has
+ * to wait for it nor leaves a failure behind. */
+static void test_waiters(void **state)
+{
+	struct backend b = backend(CREDENTIAL_OAUTH);
+	struct watch x;
+	struct credential c;
+	struct fault f = FAULT_INIT;
+	pthread_t t;
+	int ends[2];
+	void *done;
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	SCRIPT({ "/token", 0, "" });
+	x = watch(ends[0]);
+	x.cancel = true;
+	cancelled(&b, &x);
+	assert_int_equal(x.ready, 1);
+	x = watch(-1);
+	x.w.due = clock_ms();
+	x.cancel_at = 3;
+	cancelled(&b, &x);
+	assert_int_equal(x.ticks, 3);
+
+	/* What it lets go of is not asked about again. */
+	SCRIPT({ "/token", 200, FORM_TOKEN });
+	atomic_store(&issuer.pause_ms, 200);
+	x = watch(ends[0]);
+	x.w.due = clock_ms();
+	assert_int_equal(credential_get(&b, &x.w, clock_ms() + 60000, &c, &f), 0);
+	assert_string_equal(c.token, "tok-1");
+	assert_int_equal(x.ready, 1);
+	assert_in_range(x.ticks, 1, 25);
+	credential_release(&c);
+
+	/* The same for who waits for another one's call. */
+	b.base_url = "http://other";
+	SCRIPT({ "/token", 200, FORM_TOKEN });
+	atomic_store(&issuer.pause_ms, 500);
+	assert_int_equal(pthread_create(&t, NULL, get_in_thread, &b), 0);
+	while (!atomic_load(&issuer.asked[0]))
+		wait_until(NULL, clock_ms() + 2);
+	x = watch(ends[0]);
+	x.cancel = true;
+	cancelled(&b, &x);
+	pthread_join(t, &done);
+	assert_non_null(done);
+	assert_int_equal(issuer.asked[0], 1);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void test_bad_endpoints(void **state)
@@ -775,7 +868,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_stampede), TEST(test_failure_is_shared), TEST(test_bad_endpoints),
+		TEST(test_stampede), TEST(test_failure_is_shared), TEST(test_waiters),
+		TEST(test_bad_endpoints),
 		TEST(test_entra), TEST(test_managed_identity), TEST(test_aws_profiles),
 		TEST(test_aws_sources), TEST(test_aws_bad_profiles), TEST(test_aws_addresses),
 		TEST(test_aws_keys_stay), TEST(test_aws_sso), TEST(test_aws_container),

@@ -1049,7 +1049,7 @@ static void test_threads(void **state)
 static void test_features(void **state)
 {
 	assert_true(upstream_feature("http"));
-	assert_true(upstream_feature("gzip"));
+	assert_true(upstream_feature("https"));
 	assert_false(upstream_feature("teleport"));
 	assert_non_null(strstr(upstream_library(), "libcurl/"));
 }
