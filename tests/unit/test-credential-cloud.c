@@ -303,8 +303,12 @@ static void test_entra(void **state)
 	*strstr(url, "/token") = 0;
 	setenv("AZURE_AUTHORITY_HOST", url, 1);
 	gets(&b, "tok-1");
-	unsetenv("AZURE_AUTHORITY_HOST");
 	assert_int_equal(issuer.asked[1], 1);
+	/* As the variable of the SDKs usually has it. */
+	strcat(url, "/");
+	setenv("AZURE_AUTHORITY_HOST", url, 1);
+	gets(&b, "tok-2");
+	unsetenv("AZURE_AUTHORITY_HOST");
 	unlink(b.credential.source);
 	b.base_url = "http://other";
 	fails(&b, "No such file");
@@ -331,6 +335,22 @@ static void test_managed_identity(void **state)
 	SAW(1, "X-IDENTITY-HEADER: shared-secret");
 	unsetenv("IDENTITY_ENDPOINT");
 	unsetenv("IDENTITY_HEADER");
+}
+
+/* The workspace's own endpoint, unless another one is set. */
+static void test_databricks(void **state)
+{
+	struct backend b = backend(CREDENTIAL_DATABRICKS);
+	char at[64];
+
+	SCRIPT({ "/token", 200, FORM_TOKEN }, { "/oidc/v1/token", 200, "{\"access_token\":\"w\"}" });
+	gets(&b, "tok-1");
+	SAW(0, "Authorization: Basic dGhlJTIwY2xpZW50OnMlM0ElMjUlMjY=");
+	SAW(0, "\r\n\r\ngrant_type=client_credentials&scope=all-apis");
+	b.credential.token_url = NULL;
+	snprintf(at, sizeof(at), "http://127.0.0.1:%d/serving-endpoints", issuer.port);
+	b.base_url = at;
+	gets(&b, "w");
 }
 
 /* ---- AWS ---- */
@@ -434,6 +454,12 @@ static void test_aws_profiles(void **state)
 	b.credential.external_id = "e";
 	fails(&b, "STS (AssumeRole) with 403: AccessDenied: not you");
 	SAW(0, "RoleSessionName=messages-fcgi&ExternalId=e");
+	SCRIPT({ "/token", 200, "<AssumeRoleResponse/>" });
+	b.base_url = "http://1";
+	fails(&b, "answered by STS (AssumeRole) with something that is not JSON");
+	SCRIPT({ "/token", 200, "{\"AssumeRoleResponse\":{}}" });
+	b.base_url = "http://2";
+	fails(&b, "not in the answer of STS (AssumeRole): it has no AccessKeyId");
 }
 
 /* The instance's metadata service; what is asked first is the session, then the role's name. */
@@ -746,6 +772,19 @@ static void test_google_impersonation(void **state)
 	    "\"refresh_token\":\"r\",\"token_uri\":\"https://evil.example/token\"}");
 	b.base_url = "http://2";
 	fails(&b, "not at Google");
+	/* Clouds that Google runs for others have names of their own. */
+	put("adc.json", "{\"type\":\"authorized_user\",\"client_id\":\"c\",\"client_secret\":\"s\","
+	    "\"refresh_token\":\"r\",\"universe_domain\":\"cloud.example\",\"token_uri\":"
+	    "\"https://sts.cloud.example/token\"}");
+	snprintf(source, sizeof(source), "http://127.0.0.1:%d", issuer.port);
+	b.proxy = source;
+	b.base_url = "http://3";
+	fails(&b, "could not be got from sts.cloud.example");
+	put("adc.json", "{\"type\":\"authorized_user\",\"client_id\":\"c\",\"client_secret\":\"s\","
+	    "\"refresh_token\":\"r\",\"universe_domain\":\"cloud.example\",\"token_uri\":"
+	    "\"https://stscloud.example/token\"}");
+	b.base_url = "http://4";
+	fails(&b, "not at Google");
 	b.credential.token_url = url;
 	SCRIPT({ "/token", 200, FORM_TOKEN });
 	gets(&b, "tok-1");
@@ -870,7 +909,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_stampede), TEST(test_failure_is_shared), TEST(test_waiters),
 		TEST(test_bad_endpoints),
-		TEST(test_entra), TEST(test_managed_identity), TEST(test_aws_profiles),
+		TEST(test_entra), TEST(test_managed_identity), TEST(test_databricks),
+		TEST(test_aws_profiles),
 		TEST(test_aws_sources), TEST(test_aws_bad_profiles), TEST(test_aws_addresses),
 		TEST(test_aws_keys_stay), TEST(test_aws_sso), TEST(test_aws_container),
 		TEST(test_google_external), TEST(test_google_aws), TEST(test_google_impersonation),

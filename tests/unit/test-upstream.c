@@ -892,7 +892,8 @@ static void test_proxy_calls(void **state)
 {
 	struct backend b = lab;
 	struct upstream_call c = { .backend = &b };
-	char proxy[64], secret[64];
+	char proxy[64], secret[96];
+	struct server gone;
 	struct result r;
 
 	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", http.port);
@@ -912,6 +913,18 @@ static void test_proxy_calls(void **state)
 	assert_non_null(strstr(r.fault.message, "the proxy 127.0.0.1:"));
 	assert_non_null(strstr(r.fault.message, "answered 403"));
 	assert_null(strstr(r.fault.message, "secret"));
+	assert_true(server_start(&gone, NULL, NULL) == 0);
+	snprintf(proxy, sizeof(proxy), "http://user:secret@127.0.0.1:%d", gone.port);
+	server_stop(&gone);
+	snprintf(secret, sizeof(secret), "the proxy 127.0.0.1:%d (set in its \"proxy\") can't be used: ",
+		 gone.port);
+	b.proxy = proxy;
+	result_init(&r);
+	assert_int_equal(perform(&c, &r, "http://somewhere.invalid/headers"), UPSTREAM_FAILED);
+	if (!strstr(r.fault.message, secret) || strstr(r.fault.message, "user"))
+		fail_msg("%s", r.fault.message);
+	assert_int_equal(r.fault.class, FAULT_TRANSIENT);
+	assert_false(r.report.sent);
 	b.proxy = "http://no-proxy.invalid:1";
 	b.connect_timeout = 3;
 	result_init(&r);
