@@ -356,6 +356,27 @@ static void test_many_keys(void **state)
 	permit_give(&p);
 }
 
+/* All rows where a key may stand are others', who hold something: it is let in, and not counted. */
+static void test_no_row(void **state)
+{
+	struct permit others[40], p;
+	struct rate r;
+
+	for (uint64_t i = 0; i < 40; i++)
+		assert_true(permit_take(9 + (i << 32), 1, &others[i]));
+	assert_false(permit_take(9, 1, &p));
+	for (int i = 0; i < 3; i++) {
+		assert_true(permit_take(9 + (UINT64_C(39) << 32), 1, &p));
+		assert_true(rate_take(9 + (UINT64_C(39) << 32), RATE_REQUESTS, 1, 1, &r));
+		permit_give(&p);
+	}
+	for (int i = 0; i < 40; i++)
+		permit_give(&others[i]);
+	assert_true(permit_take(9 + (UINT64_C(39) << 32), 1, &others[0]));
+	assert_false(permit_take(9 + (UINT64_C(39) << 32), 1, &p));
+	permit_give(&others[0]);
+}
+
 /* ---- failures ---- */
 
 static const struct bucket_rule few = { .limit = 5, .window_ms = 300000 };
@@ -532,6 +553,7 @@ int main(void)
 		BOTH(test_permits_of_threads),
 		BOTH(test_tokens),
 		BOTH(test_many_keys),
+		BOTH(test_no_row),
 		BOTH(test_failures),
 		BOTH(test_failures_of_all_processes),
 		BOTH(test_failures_are_not_pushed_out),
