@@ -554,10 +554,29 @@ static void credentials_are_taken_out(void **state)
 	expect_redacted("https://x.example/v1?key=AbCdEf12", &r,
 			"https://x.example/v1?key=[redacted]");
 	expect_redacted("the word hunter2 stands here", &r, "the word [redacted] stands here");
+	expect_redacted("cut off in the middle of hunter", &r, "cut off in the middle of [redacted]");
 	expect_redacted("see req_01AbCdEfGhIjKlMnOpQrStUvWx", &r,
 			"see req_01AbCdEfGhIjKlMnOpQrStUvWx");
 	expect_redacted("a0b1c2d3e4f5a0b1c2d3e4f5a0b1 is one", &r, "[redacted] is one");
 	expect_redacted("bad \xff byte", &r, "bad \xEF\xBF\xBD byte");
+}
+
+/* What is cut off is shown to be, and the rest of a credential or character goes with it. */
+static void long_texts_are_cut(void **state)
+{
+	static const char *const secrets[] = { "hunter2", NULL };
+	struct redaction r = { .secrets = secrets };
+	char text[REDACT_MAX + 20], want[REDACT_MAX + 20];
+
+	memset(text, ' ', sizeof(text));
+	strcpy(text + REDACT_MAX - 6, "hunter2 and more");
+	memset(want, ' ', sizeof(want));
+	strcpy(want + REDACT_MAX - 6, "[redacted]\xE2\x80\xA6");
+	expect_redacted(text, &r, want);
+	strcpy(text + REDACT_MAX - 1, "\xC3\xA9");
+	text[REDACT_MAX - 6] = ' ';
+	strcpy(want + REDACT_MAX - 6, " unte\xE2\x80\xA6");
+	expect_redacted(text, &r, want);
 }
 
 static void words_of_the_request_are_taken_out(void **state)
@@ -1144,6 +1163,7 @@ int main(void)
 		TEST(what_cannot_be_written_harms_nothing),
 		TEST(folders_that_are_links),
 		TEST(credentials_are_taken_out),
+		TEST(long_texts_are_cut),
 		TEST(words_of_the_request_are_taken_out),
 		TEST(words_are_found_at_any_place),
 		TEST(a_body_made_of_the_text_is_not_read_on),
