@@ -338,6 +338,11 @@ static void do_early(struct conn *c)
 	puts_(c, "\r\n0\r\n\r\n");
 }
 
+static void do_proxy_auth(struct conn *c)
+{
+	answer(c, "407 Proxy Authentication Required", "Proxy-Authenticate: Basic realm=x\r\n", "no");
+}
+
 static void do_refuse_tunnel(struct conn *c)
 {
 	answer(c, "403 Forbidden", "", "not through here");
@@ -367,6 +372,7 @@ static const struct {
 	{ "/interim", do_interim, false },
 	{ "/give", do_give, false },
 	{ "/not-http", do_not_http, false },
+	{ "/proxy-auth", do_proxy_auth, false },
 	{ "/sum", do_sum, true },
 	{ "/once", do_once, true },
 	{ "/cut", do_cut, true },

@@ -913,6 +913,20 @@ static void test_proxy_calls(void **state)
 	assert_non_null(strstr(r.fault.message, "the proxy 127.0.0.1:"));
 	assert_non_null(strstr(r.fault.message, "answered 403"));
 	assert_null(strstr(r.fault.message, "secret"));
+	/* In the clear its refusal is a status of its own, which is the backend's where there is no
+	 * proxy. */
+	b.proxy = secret;
+	result_init(&r);
+	assert_int_equal(perform(&c, &r, "http://somewhere.invalid/proxy-auth"), UPSTREAM_FAILED);
+	assert_int_equal(r.heads, 0);
+	assert_non_null(strstr(r.fault.message, "refused to connect to somewhere.invalid:80: it "
+			       "answered 407"));
+	assert_int_equal(r.report.lost, LOST_PROXY);
+	b.proxy = NULL;
+	result_init(&r);
+	assert_int_equal(perform(&c, &r, at("/proxy-auth")), UPSTREAM_DONE);
+	assert_int_equal(r.head.status, 407);
+	buf_release(&r.body);
 	assert_true(server_start(&gone, NULL, NULL) == 0);
 	snprintf(proxy, sizeof(proxy), "http://user:secret@127.0.0.1:%d", gone.port);
 	server_stop(&gone);
