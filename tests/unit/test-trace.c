@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -935,6 +936,33 @@ static void statistics(void **state)
 	buf_release(&b);
 }
 
+/* The disk is full in the middle of an entry: that is a failure, and the next one is found. */
+static void a_torn_entry_hides_no_other(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { 0 };
+	struct rlimit was, full;
+	struct stat st;
+	int rc, error;
+
+	put_entry(&p, NOON, "req_a", "aaaaaaaaaaaa", "api_error");
+	assert_int_equal(stat(path_of("errors/errors_2026-11-22.jsonl"), &st), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	full = (struct rlimit){ (rlim_t)st.st_size + 40, was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	rc = put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-22T12:00:00.000001Z\",\"correlation_id\":"
+		 "\"torn\"}\n", NOON);
+	error = errno;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(rc, -1);
+	assert_int_equal(error, ENOSPC);
+	put_entry(&p, NOON + 1, "req_b", "aaaaaaaaaaaa", "api_error");
+	assert_int_equal(count(&p, &q), 2);
+	q = (struct trace_query){ .filter.id = "req_b" };
+	assert_int_equal(count(&p, &q), 1);
+}
+
 /* No errors, and errors that one may not see, are not the same answer. */
 static void what_cannot_be_read_is_said(void **state)
 {
@@ -1177,6 +1205,7 @@ int main(void)
 		TEST(questions_are_answered),
 		TEST(statistics),
 		TEST(what_cannot_be_read_is_said),
+		TEST(a_torn_entry_hides_no_other),
 		TEST(what_is_cut_short_is_said),
 		TEST(statistics_of_many_names),
 		TEST(statistics_of_odd_entries),
