@@ -1,5 +1,7 @@
 /* Credentials that an endpoint gives, against a scripted one: what is asked, what becomes of each
  * answer, and that a failure costs one call and not one a request. */
+#include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -201,6 +204,24 @@ static void cancelled(const struct backend *b, struct watch *x)
 	assert_int_equal(f.class, FAULT_CANCELLED);
 }
 
+#define LOCKS 3
+
+/* All that are in the state dir, as if other processes had them. */
+static void lock_all(int fds[LOCKS])
+{
+	char pattern[128];
+	glob_t g;
+
+	snprintf(pattern, sizeof(pattern), "%s/.*.lock", dir);
+	assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+	assert_int_equal(g.gl_pathc, LOCKS);
+	for (size_t i = 0; i < LOCKS; i++) {
+		fds[i] = open(g.gl_pathv[i], O_RDWR);
+		assert_int_equal(flock(fds[i], LOCK_EX | LOCK_NB), 0);
+	}
+	globfree(&g);
+}
+
 /* While a token is got the client is watched and its stream's timers go on; who leaves neither has
  * to wait for it nor leaves a failure behind. */
 static void test_waiters(void **state)
@@ -210,7 +231,7 @@ static void test_waiters(void **state)
 	struct credential c;
 	struct fault f = FAULT_INIT;
 	pthread_t t;
-	int ends[2];
+	int ends[2], locks[LOCKS];
 	void *done;
 
 	assert_int_equal(pipe(ends), 0);
@@ -250,6 +271,21 @@ static void test_waiters(void **state)
 	pthread_join(t, &done);
 	assert_non_null(done);
 	assert_int_equal(issuer.asked[0], 1);
+
+	/* And for who waits for another process. */
+	b.base_url = "http://locked";
+	SCRIPT({ "/token", 200, "{\"access_token\":\"old\",\"expires_in\":\"1\"}" });
+	gets(&b, "old");
+	lock_all(locks);
+	x = watch(ends[0]);
+	x.cancel = true;
+	cancelled(&b, &x);
+	fails_by(&b, clock_ms() + 100, "in the time that was left");
+	assert_int_equal(issuer.asked[0], 1);
+	for (size_t i = 0; i < LOCKS; i++)
+		close(locks[i]);
+	SCRIPT({ "/token", 200, FORM_TOKEN });
+	gets(&b, "tok-1");
 	close(ends[0]);
 	close(ends[1]);
 }
