@@ -7,6 +7,7 @@
  */
 #include "upstream/google.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,8 +91,10 @@ static int from_url(const struct backend *b, struct span source, struct waiter *
 	struct credential_call c = { .method = "GET", .headers = lines };
 	struct buf url, headers, answer;
 	size_t at[HEADERS_MAX];
+	struct in_addr address;
 	char host[256];
 	int status = 0, r;
+	bool safe;
 
 	buf_init(&url, 0);
 	buf_init(&headers, 0);
@@ -101,11 +104,12 @@ static int from_url(const struct backend *b, struct span source, struct waiter *
 	for (size_t i = 0; !headers.failed && i < c.nheaders; i++)
 		lines[i] = headers.p + at[i];
 	c.url = buf_cstr(&url);
+	safe = credential_safe_url(c.url, host, sizeof(host));
 	/* Metadata services of clouds have link-local addresses. */
-	c.direct = str_starts_nocase(str_of(c.url), "http://169.254.");
+	c.direct = str_starts(str_of(host), "169.254.") && inet_pton(AF_INET, host, &address) == 1;
 	if (url.failed || headers.failed)
 		r = fault_no_memory(f);
-	else if (!c.direct && !credential_safe_url(c.url, host, sizeof(host)))
+	else if (!c.direct && !safe)
 		r = credential_fault(b, f, "is not asked for in the clear: its file names %s",
 				     c.url);
 	else

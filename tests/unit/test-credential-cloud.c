@@ -714,6 +714,10 @@ static void test_google_external(void **state)
 	SAW(1, "Metadata: True");
 	b = external("{\"url\":\"http://example.com/x\"}", "");
 	fails(&b, "in the clear");
+	b = external("{\"url\":\"http://169.254.169.254.example.com/x\"}", "");
+	fails(&b, "in the clear");
+	b = external("{\"url\":\"http://169.254.169.254@example.com/x\"}", "");
+	fails(&b, "in the clear");
 	put("subject.sh", "echo '{\"version\":1,\"success\":true,\"id_token\":\"'"
 	    "$GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE'\"}'\n");
 	snprintf(text, sizeof(text), "{\"executable\":{\"command\":\"sh %s\"}}",
