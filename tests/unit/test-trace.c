@@ -1042,6 +1042,47 @@ static void statistics_of_many_names(void **state)
 	buf_release(&b);
 }
 
+/* What stands behind the damage can't be told any more; all others are there all the same. */
+static void a_damaged_compressed_file_is_said(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { .budget_ms = 5000, .limit = 10 };
+	struct trace_tidied t;
+	struct stat st;
+	struct buf b;
+	FILE *f;
+
+	if (!store_packs())
+		skip();
+	buf_init(&b, 0);
+	/* Cut off behind its first entries. */
+	p.compress = true;
+	for (int i = 0; i < 200; i++)
+		put_entry(&p, NOON - 2 * DAY + i, i ? "req_more" : "req_first", "aaaaaaaaaaaa",
+			  "api_error");
+	age_file("errors/errors_2026-11-20.jsonl");
+	assert_int_equal(store_tidy(&p, 5, NOON, 1000, &t), 0);
+	assert_int_equal(stat(path_of("errors/errors_2026-11-20.jsonl.gz"), &st), 0);
+	assert_int_equal(truncate(path_of("errors/errors_2026-11-20.jsonl.gz"), st.st_size / 2), 0);
+	q.filter.id = "req_first";
+	errno = ENOENT;
+	assert_non_null(str_find(answer(&p, &q, &b), "req_first"));
+	assert_non_null(str_find(buf_str(&b), "\"complete\":false,\"problem\":\"not all files can be "
+			"read: "));
+	q.filter.id = NULL;
+
+	put_entry(&p, NOON, "req_a", "aaaaaaaaaaaa", "api_error");
+	unlink(path_of("errors/errors_2026-11-20.jsonl.gz"));
+	f = fopen(path_of("errors/errors_2026-11-21.jsonl.gz"), "w");
+	fputs("\x1f\x8b\x08 whatever stands here is no deflate stream", f);
+	fclose(f);
+	errno = ENOENT;
+	assert_non_null(str_find(answer(&p, &q, &b), "req_a"));
+	assert_non_null(str_find(buf_str(&b), "\"complete\":false,\"problem\":\"not all files can be "
+			"read: "));
+	buf_release(&b);
+}
+
 /* Whatever stands in a file, the answer is JSON. */
 static void statistics_of_odd_entries(void **state)
 {
@@ -1207,6 +1248,7 @@ int main(void)
 		TEST(what_cannot_be_read_is_said),
 		TEST(a_torn_entry_hides_no_other),
 		TEST(what_is_cut_short_is_said),
+		TEST(a_damaged_compressed_file_is_said),
 		TEST(statistics_of_many_names),
 		TEST(statistics_of_odd_entries),
 		TEST(a_long_line_is_skipped),
