@@ -39,11 +39,6 @@ struct front_ops {
 	 * watching it).
 	 */
 	int (*gone)(struct front *f);
-	/*
-	 * Milliseconds spent blocked in writes so far: a client that reads slowly. Upstream timers
-	 * leave them out.
-	 */
-	int64_t (*blocked_ms)(struct front *f);
 };
 struct front {
 	const struct front_ops *ops;

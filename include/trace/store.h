@@ -96,7 +96,8 @@ int store_tidy(const struct trace_place *p, int retention_days, int64_t wall_ms,
 void store_shorten(const struct trace_place *p, int64_t wall_ms);
 /* Is compression built in? */
 bool store_packs(void);
-/* Reads a whole compressed file, at most max bytes of it, and closes it. -1 when it can't be. */
+/* Reads a whole compressed file, at most max bytes of it, and closes it. -1 with errno when it can't
+ * be, or not to its end: what could be is in out. */
 int store_unpack(int fd, size_t max, struct buf *out);
 
 #endif

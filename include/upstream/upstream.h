@@ -115,8 +115,8 @@ enum upstream_result {
  */
 enum upstream_result upstream_perform(const struct upstream_call *c, struct fault *f) MUST_CHECK;
 
-/* True if the linked libcurl has the feature ("http2", "brotli", "gzip", "ssl-openssl", "aws-
- * sigv4", "socks" …). */
+/* True if the linked libcurl has "http2", "https-proxy", or speaks the protocol ("https", "socks5"
+ * …). */
 bool upstream_feature(const char *name);
 const char *upstream_library(void);     /* "libcurl/7.88.1 OpenSSL/3.0.22 …" */
 

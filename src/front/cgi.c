@@ -30,7 +30,6 @@ struct cgi_front {
 	bool cut;                       /* reading has failed: the body stalled or ended early */
 	bool broken;                    /* writing has failed */
 	int read_ms, write_ms;
-	int64_t blocked_ms;
 };
 
 static struct cgi_front *of(struct front *f)
@@ -105,7 +104,6 @@ static ssize_t cgi_send(const struct cgi_front *x, const char *p, size_t n)
 static int cgi_flush(struct front *f)
 {
 	struct cgi_front *x = of(f);
-	int64_t since = clock_ms();
 	size_t sent = 0;
 	ssize_t n;
 
@@ -120,7 +118,6 @@ static int cgi_flush(struct front *f)
 		else if (errno != EINTR && errno != EAGAIN)
 			x->broken = true;
 	}
-	x->blocked_ms += clock_ms() - since;
 	buf_reset(&x->out);
 	return x->broken ? -1 : 0;
 }
@@ -167,11 +164,6 @@ static int cgi_gone(struct front *f)
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLHUP | POLLNVAL);
 }
 
-static int64_t cgi_blocked_ms(struct front *f)
-{
-	return of(f)->blocked_ms;
-}
-
 static const struct front_ops cgi_ops = {
 	.name = "cgi",
 	.param = cgi_param,
@@ -181,7 +173,6 @@ static const struct front_ops cgi_ops = {
 	.flush = cgi_flush,
 	.watch_fd = cgi_watch_fd,
 	.gone = cgi_gone,
-	.blocked_ms = cgi_blocked_ms,
 };
 
 /*

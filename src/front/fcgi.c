@@ -43,7 +43,6 @@ struct fcgi_front {
 	bool begun;                     /* something of the answer was written */
 	bool cut;                       /* the body will never be whole: no more of it is read */
 	bool broken;                    /* writing failed: the connection is worth nothing more */
-	int64_t blocked_us;
 };
 
 static struct fcgi_front *of(struct front *f)
@@ -101,19 +100,6 @@ static ssize_t fcgi_read(struct front *f, void *p, size_t n)
 }
 
 /*
- * Writes that take a millisecond or more were waiting for the client. Shorter ones are the system
- * call itself and stay out of the sum.
- */
-static int fcgi_written(struct fcgi_front *x, int rc, int64_t since)
-{
-	int64_t us = clock_us() - since;
-
-	if (us >= 1000)
-		x->blocked_us += us;
-	return rc < 0 ? fcgi_break(x) : 0;
-}
-
-/*
  * An answer that does not need the body (401, 529) is made before the web server has sent it all,
  * or got it all itself; told the end in the middle, lighttpd drops its client's connection and
  * nginx may make a 502 of the answer. So the answer waits a moment for a body that is no larger
@@ -149,7 +135,6 @@ static void fcgi_take_tail(struct fcgi_front *x)
 static int fcgi_write(struct front *f, const void *p, size_t n)
 {
 	struct fcgi_front *x = of(f);
-	int64_t since;
 	int rc = 0;
 
 	if (x->broken)
@@ -157,7 +142,6 @@ static int fcgi_write(struct front *f, const void *p, size_t n)
 	if (!x->begun)
 		fcgi_take_tail(x);
 	x->begun = true;
-	since = clock_us();
 	for (const char *from = p; n && rc >= 0;) {
 		int part = n > INT32_MAX ? INT32_MAX : (int)n;
 
@@ -165,15 +149,16 @@ static int fcgi_write(struct front *f, const void *p, size_t n)
 		from += part;
 		n -= (size_t)part;
 	}
-	return fcgi_written(x, rc, since);
+	return rc < 0 ? fcgi_break(x) : 0;
 }
 
 static int fcgi_flush(struct front *f)
 {
 	struct fcgi_front *x = of(f);
-	int64_t since = clock_us();
 
-	return x->broken ? -1 : fcgi_written(x, FCGX_FFlush(x->request.out), since);
+	if (x->broken)
+		return -1;
+	return FCGX_FFlush(x->request.out) < 0 ? fcgi_break(x) : 0;
 }
 
 /*
@@ -214,11 +199,6 @@ static int fcgi_gone(struct front *f)
 	return (size_t)n > offsetof(FCGI_Header, type) && head.type == FCGI_ABORT_REQUEST;
 }
 
-static int64_t fcgi_blocked_ms(struct front *f)
-{
-	return of(f)->blocked_us / 1000;
-}
-
 static const struct front_ops fcgi_ops = {
 	.name = "fcgi",
 	.param = fcgi_param,
@@ -228,7 +208,6 @@ static const struct front_ops fcgi_ops = {
 	.flush = fcgi_flush,
 	.watch_fd = fcgi_watch_fd,
 	.gone = fcgi_gone,
-	.blocked_ms = fcgi_blocked_ms,
 };
 
 int fcgi_setup(void)

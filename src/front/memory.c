@@ -78,11 +78,6 @@ static int memory_gone(struct front *f)
 	return 0;
 }
 
-static int64_t memory_blocked_ms(struct front *f)
-{
-	return 0;
-}
-
 static const struct front_ops memory_ops = {
 	.name = "memory",
 	.param = memory_param,
@@ -92,7 +87,6 @@ static const struct front_ops memory_ops = {
 	.flush = memory_flush,
 	.watch_fd = memory_watch_fd,
 	.gone = memory_gone,
-	.blocked_ms = memory_blocked_ms,
 };
 
 struct memory_front *memory_front_new(const char *const *params, struct str body, size_t chunk)

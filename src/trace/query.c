@@ -85,17 +85,14 @@ static bool read_packed(struct reader *r, int fd)
 {
 	struct buf b;
 	size_t rest = 0;
-	bool more = true;
+	bool more;
 
 	buf_init(&b, UNPACK_MAX);
-	if (store_unpack(fd, UNPACK_MAX, &b)) {
+	if (store_unpack(fd, UNPACK_MAX, &b))
 		note_problem(r);
-	} else {
-		r->left = r->left > b.n ? r->left - b.n : 0;
-		r->cut = r->cut || b.n == UNPACK_MAX;
-		more = lines_of(r, buf_str(&b), &rest) &&
-		       (!rest || r->line(r, (struct str){ b.p, rest }));
-	}
+	r->left = r->left > b.n ? r->left - b.n : 0;
+	r->cut = r->cut || b.n == UNPACK_MAX;
+	more = lines_of(r, buf_str(&b), &rest) && (!rest || r->line(r, (struct str){ b.p, rest }));
 	buf_release(&b);
 	return more;
 }

@@ -59,6 +59,7 @@ static const struct { const char *word; bool name; } leads[] = {
 	{ "token", true }, { "signature", true }, { "credential", true }, { "key", true },
 };
 #define LED_LEAST 6
+#define KNOWN_LEAST 4
 
 static size_t after_name(struct str s, size_t at)
 {
@@ -108,13 +109,17 @@ static void mark_key(struct str s, unsigned char *marks, size_t at)
 		memset(marks + at, SECRET, word.n);
 }
 
+/* At the text's end also its beginning: texts are cut to a length before they come here. */
 static void mark_known(struct str s, unsigned char *marks, const char *secret)
 {
 	size_t n = secret ? strlen(secret) : 0;
 
-	for (size_t i = 0; n >= 4 && i + n <= s.n; i++)
-		if (memcmp(s.p + i, secret, n) == 0)
-			memset(marks + i, SECRET, n);
+	for (size_t i = 0; n >= KNOWN_LEAST && i + KNOWN_LEAST <= s.n; i++) {
+		size_t there = n < s.n - i ? n : s.n - i;
+
+		if (memcmp(s.p + i, secret, there) == 0)
+			memset(marks + i, SECRET, there);
+	}
 }
 
 static void mark_secrets(struct str s, unsigned char *marks, const struct redaction *r)

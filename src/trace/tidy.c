@@ -104,26 +104,35 @@ static bool is_packed_in(int from, int packed)
 	       number(end) == (uint32_t)sum && number(end + 4) == length;
 }
 
+/* As errno, 0 for nothing: a file that is damaged, or ends too early, has none of its own. */
+static int what_is_wrong(gzFile z)
+{
+	int code, saved = errno;
+
+	gzerror(z, &code);
+	return code == Z_OK || code == Z_STREAM_END ? 0 : code == Z_ERRNO ? saved : EIO;
+}
+
 int store_unpack(int fd, size_t max, struct buf *out)
 {
 	gzFile z = gzdopen(fd, "rb");
-	int n = 0;
+	int n = 1, error = 0;
 
 	if (!z) {
 		close(fd);
 		return -1;
 	}
-	while (out->n < max) {
+	while (n > 0 && out->n < max) {
 		size_t want = max - out->n < STEP ? max - out->n : STEP;
 		char *room = buf_room(out, want);
 
 		n = room ? gzread(z, room, (unsigned)want) : -1;
-		if (n <= 0)
-			break;
-		out->n += (size_t)n;
+		out->n += n > 0 ? (size_t)n : 0;
+		error = room ? what_is_wrong(z) : ENOMEM;
 	}
 	gzclose(z);
-	return n < 0 ? -1 : 0;
+	errno = error;
+	return error ? -1 : 0;
 }
 #else
 static int pack(int folder, int from, const char *to)

@@ -169,17 +169,27 @@ static int from_login(const struct backend *b, struct span file, struct waiter *
 static int from_object(const struct backend *b, struct span file, struct waiter *w,
 		       struct credential *out, struct fault *f);
 
+/* Impersonating takes the usual scope; credential.scope is what the token made so is for. */
+static struct backend impersonator(const struct backend *b)
+{
+	struct backend plain = *b;
+
+	plain.credential.scope = NULL;
+	return plain;
+}
+
 /* What "gcloud auth application-default login --impersonate-service-account" writes. */
 static int from_impersonated(const struct backend *b, struct span file, struct waiter *w,
 			     struct credential *out, struct fault *f)
 {
 	struct span source = json_get(file, "source_credentials");
+	const struct backend plain = impersonator(b);
 	int r;
 
 	if (span_is(json_get(source, "type"), "impersonated_service_account"))
 		return credential_fault(b, f, "has a file that impersonates for one that "
 					"impersonates");
-	r = from_object(b, source, w, out, f);
+	r = from_object(&plain, source, w, out, f);
 	return r ? r : google_impersonate(b, file,
 					  json_get(file, "service_account_impersonation_url"), w,
 					  out, f);
@@ -282,8 +292,9 @@ static int find(const struct backend *b, struct waiter *w, struct credential *ou
 static int fetch(const struct backend *b, struct waiter *w, struct credential *out, struct fault *f)
 {
 	const char *role = b->credential.role;
+	const struct backend plain = impersonator(b);
 	struct buf url;
-	int r = find(b, w, out, f);
+	int r = find(role ? &plain : b, w, out, f);
 
 	if (r || !role)
 		return r;

@@ -152,6 +152,8 @@ static void say_broken(const struct failure *w, struct fault *f)
 		     "backend %s broke the connection in the middle of its answer (after %" PRIu64
 		     " bytes).",
 		     name_of(w), w->received);
+	else if (w->sent < w->body)
+		say_send(w, f);
 	else
 		FAIL_AS("no_answer", f, "backend %s closed the connection without an answer.", name_of(w));
 }

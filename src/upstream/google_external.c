@@ -7,6 +7,7 @@
  */
 #include "upstream/google.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,8 +91,10 @@ static int from_url(const struct backend *b, struct span source, struct waiter *
 	struct credential_call c = { .method = "GET", .headers = lines };
 	struct buf url, headers, answer;
 	size_t at[HEADERS_MAX];
+	struct in_addr address;
 	char host[256];
 	int status = 0, r;
+	bool safe;
 
 	buf_init(&url, 0);
 	buf_init(&headers, 0);
@@ -101,11 +104,12 @@ static int from_url(const struct backend *b, struct span source, struct waiter *
 	for (size_t i = 0; !headers.failed && i < c.nheaders; i++)
 		lines[i] = headers.p + at[i];
 	c.url = buf_cstr(&url);
+	safe = credential_safe_url(c.url, host, sizeof(host));
 	/* Metadata services of clouds have link-local addresses. */
-	c.direct = str_starts_nocase(str_of(c.url), "http://169.254.");
+	c.direct = str_starts(str_of(host), "169.254.") && inet_pton(AF_INET, host, &address) == 1;
 	if (url.failed || headers.failed)
 		r = fault_no_memory(f);
-	else if (!c.direct && !credential_safe_url(c.url, host, sizeof(host)))
+	else if (!c.direct && !safe)
 		r = credential_fault(b, f, "is not asked for in the clear: its file names %s",
 				     c.url);
 	else
@@ -127,7 +131,7 @@ static int take_printed(const struct backend *b, struct str text, struct buf *to
 			struct fault *f)
 {
 	struct span obj = span_json(text), value;
-	struct buf said;
+	struct buf plain, said;
 
 	if (json_check(text, NULL, NULL))
 		return credential_fault(b, f, "has a program that printed no JSON");
@@ -136,9 +140,12 @@ static int take_printed(const struct backend *b, struct str text, struct buf *to
 	if (span_true(json_get(obj, "success")) && span_is_string(value) &&
 	    !span_put_text(token, value) && token->n)
 		return 0;
+	buf_init(&plain, 0);
 	buf_init(&said, 0);
-	span_put_text(&said, span_unquote(json_get(obj, "message")));
+	span_put_text(&plain, span_unquote(json_get(obj, "message")));
+	credential_quote(&said, buf_str(&plain));
 	credential_fault(b, f, "has a program that gave no token: %.200s", buf_cstr(&said));
+	buf_release(&plain);
 	buf_release(&said);
 	return -1;
 }
@@ -247,13 +254,16 @@ static int from_aws(const struct backend *b, struct span file, struct waiter *w,
 	r = aws_from_environment(b, &keys, f);
 	if (r == AWS_NOTHING)
 		r = aws_from_instance(b, w, &keys, f);
+	if (r == AWS_NOTHING)
+		r = credential_fault(b, f, "needs keys of AWS, which are neither in the "
+				     "environment nor with the instance's metadata service");
 	if (r == 0 && region)
 		buf_puts(&where, region);
 	else if (r == 0)
 		r = aws_instance_region(b, w, &where, f);
 	if (r == AWS_NOTHING)
-		r = credential_fault(b, f, "needs keys of AWS, which are neither in the "
-				     "environment nor with the instance's metadata service");
+		r = credential_fault(b, f, "needs a region of AWS, which neither AWS_REGION nor the "
+				     "instance's metadata service names");
 	else if (r == 0 && put_question(token, buf_cstr(&where), buf_cstr(&audience), &keys))
 		r = fault_no_memory(f);
 	credential_release(&keys);

@@ -7,6 +7,7 @@ import calendar
 import glob
 import json
 import os
+import signal
 import tempfile
 import time
 
@@ -18,6 +19,7 @@ from test_faults_processes import calls_ended
 from test_limits import ask, limited, refused
 from test_processes import Nginx, Setup, held, open_stream
 from test_routing import SAFE, Pair, fails
+from test_trace import Traced
 from upstream import Upstream
 
 LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib*/faketime/libfaketimeMT.so.1",
@@ -145,6 +147,39 @@ def test_the_clock_is_set_while_a_backend_rests():
         assert setup.ask(model="safe").headers["x-messages-backend"] == "test"
 
     each_step(check, Pair, SAFE % (1, 300))
+
+
+def test_what_a_quiet_program_does():
+    """Each half minute of its own clock, which goes forward here, without any request: connections
+    that nobody has used for a minute are closed, and error files are tidied."""
+    lib = library()
+    if not lib:
+        return
+    days_ago = time.time() - 3 * 86400
+    kept = "errors/errors_%s.jsonl" % time.strftime("%Y-%m-%d", time.gmtime(days_ago))
+    setup = Traced(Nginx)
+    os.mkdir(os.path.join(setup.dir, "errors"))
+    os.chmod(os.path.join(setup.dir, "errors"), 0o777)
+    for name in (kept, "errors/errors_2001-01-01.jsonl"):
+        path = os.path.join(setup.dir, name)
+        with open(path, "w") as f:
+            f.write("{}\n")
+        os.utime(path, (days_ago, days_ago))
+    set_clock(setup, 0)
+    fake = faked(lib, setup.gateway.path("clock"))
+    del fake["FAKETIME_DONT_FAKE_MONOTONIC"]
+    setup.gateway.env.update(fake)
+    with setup:
+        setup.upstream.reset(lambda call: call.whole(200, {"choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"content": "Hello"}}]}))
+        assert ask(setup).status == 200
+        assert setup.upstream.open == 1, "the connection is not kept"
+        for seconds, files, connections in ((31, [kept + ".gz"], 1), (62, [kept + ".gz"], 0)):
+            set_clock(setup, seconds)
+            # Any signal makes it look at its clock.
+            setup.server.gateway_process.send_signal(signal.SIGHUP)
+            wait_for(lambda: setup.files() == files and setup.upstream.open == connections, 10,
+                     "what is too old is gone after %d s" % seconds)
 
 
 def doctor(lib, gateway, seconds):

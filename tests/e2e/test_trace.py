@@ -63,6 +63,10 @@ class Traced(Setup):
                               env=clean_env())
 
 
+SYSTEM = [{"type": "text", "text": "be brief"}, {"type": "text", "text": "be kind"}]
+TOOL = {"name": "look", "input_schema": {"type": "object"}}
+
+
 def refuse(call):
     """A backend that quotes what it was sent, and the key that came with it."""
     call.whole(400, {"error": {"type": "invalid_request_error", "message":
@@ -72,7 +76,8 @@ def refuse(call):
 def fail(setup, **more):
     with setup.client() as client:
         return client.ask("POST", "/v1/messages",
-                          message(messages=[{"role": "user", "content": PROMPT}], **more),
+                          message(messages=[{"role": "user", "content": PROMPT}], system=SYSTEM,
+                                  tools=[TOOL], **more),
                           {"x-correlation-id": "corr-7"})
 
 
@@ -83,7 +88,11 @@ def check_entry(entry, answer):
     assert entry["type"] == "invalid_request_error" and entry["status"] == 400, entry
     assert entry["time"].endswith("Z") and len(entry["time"]) == 27, entry
     assert entry["site"]["file"].startswith("src/") and entry["site"]["line"] > 0, entry
-    assert entry["request"]["content"]["text"]["n"] == 1, entry
+    request = entry["request"]
+    assert request["content"]["text"]["n"] == 1 and request["turns"] == 1, entry
+    # As they stand in the request.
+    assert request["system"] == {"n": 2, "bytes": sum(len(json.dumps(s)) for s in SYSTEM)}, entry
+    assert request["tools"] == {"n": 1, "bytes": len(json.dumps(TOOL))}, entry
     assert entry["backend"]["name"] == "test" and entry["upstream"]["status"] == 400, entry
     assert "odd: [" in entry["upstream"]["head"], entry
     assert entry["timing"]["ms"] >= 0 and entry["outcome"] == "answered", entry

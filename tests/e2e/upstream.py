@@ -96,6 +96,7 @@ class Upstream:
         self.calls = []
         self.listed = []                # those for the list of models, which scripts do not see
         self.connections = 0            # accepted so far
+        self.open = 0                   # of those that neither side has closed
         self.running = 0                # scripts that have not returned
         self.lock = threading.Lock()
         self.listener = Listener(self._accepted, host)
@@ -122,8 +123,13 @@ class Upstream:
     def _accepted(self, sock):
         with self.lock:
             self.connections += 1
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._serve(sock)
+            self.open += 1
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._serve(sock)
+        finally:
+            with self.lock:
+                self.open -= 1
 
     def _serve(self, sock):
         with sock, sock.makefile("rb", 65536) as file:

@@ -132,7 +132,6 @@ static void handle(void *ctx, struct front *f, bool busy)
 	if (f->ops->watch_fd(f) >= 0)
 		f->ops->gone(f);
 	put(f, r, "that was it\n");
-	require(f->ops->blocked_ms(f) >= 0);
 	arena_release(&a);
 }
 

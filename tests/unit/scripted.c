@@ -313,6 +313,15 @@ static void do_once(struct conn *c)
 	c->close = true;
 }
 
+/* Breaks the connection while the body is on its way; a connection's first request is taken. */
+static void do_cut(struct conn *c)
+{
+	if (c->served == 1)
+		do_sum(c);
+	else
+		do_reset(c);
+}
+
 /* The answer begins before the request has been read. */
 static void do_early(struct conn *c)
 {
@@ -327,6 +336,11 @@ static void do_early(struct conn *c)
 	puts_(c, out + 40);
 	puts_(c, out);
 	puts_(c, "\r\n0\r\n\r\n");
+}
+
+static void do_proxy_auth(struct conn *c)
+{
+	answer(c, "407 Proxy Authentication Required", "Proxy-Authenticate: Basic realm=x\r\n", "no");
 }
 
 static void do_refuse_tunnel(struct conn *c)
@@ -358,8 +372,11 @@ static const struct {
 	{ "/interim", do_interim, false },
 	{ "/give", do_give, false },
 	{ "/not-http", do_not_http, false },
+	{ "/proxy-auth", do_proxy_auth, false },
 	{ "/sum", do_sum, true },
 	{ "/once", do_once, true },
+	{ "/cut", do_cut, true },
+	{ "/unread", do_reset, true },
 	{ "/early", do_early, true },
 };
 

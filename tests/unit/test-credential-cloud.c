@@ -1,5 +1,7 @@
 /* Credentials that an endpoint gives, against a scripted one: what is asked, what becomes of each
  * answer, and that a failure costs one call and not one a request. */
+#include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +18,7 @@
 #include <openssl/evp.h>
 
 #include "base/clock.h"
+#include "base/wait.h"
 #include "issuer.h"
 #include "upstream/credential_provider.h"
 #include "upstream/upstream.h"
@@ -161,6 +165,131 @@ static void test_failure_is_shared(void **state)
 	gets(&b, "tok-1");
 }
 
+/* ---- whoever waits ---- */
+
+struct watch {
+	struct waiter w;
+	int ready, ticks, cancel_at;
+	bool cancel;
+};
+
+static int on_ready(struct waiter *w, int i)
+{
+	struct watch *x = (struct watch *)w;
+
+	x->ready++;
+	w->fd[i] = -1;
+	return x->cancel;
+}
+
+static int on_tick(struct waiter *w, int64_t now)
+{
+	struct watch *x = (struct watch *)w;
+
+	w->due = now + 10;
+	return ++x->ticks == x->cancel_at;
+}
+
+static struct watch watch(int fd)
+{
+	return (struct watch){ .w = { { -1, fd }, on_ready, on_tick, CLOCK_NEVER } };
+}
+
+static void cancelled(const struct backend *b, struct watch *x)
+{
+	struct credential c;
+	struct fault f = FAULT_INIT;
+
+	assert_int_equal(credential_get(b, &x->w, clock_ms() + 60000, &c, &f), -1);
+	assert_int_equal(f.class, FAULT_CANCELLED);
+}
+
+#define LOCKS 3
+
+/* All that are in the state dir, as if other processes had them. */
+static void lock_all(int fds[LOCKS])
+{
+	char pattern[128];
+	glob_t g;
+
+	snprintf(pattern, sizeof(pattern), "%s/.*.lock", dir);
+	assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+	assert_int_equal(g.gl_pathc, LOCKS);
+	for (size_t i = 0; i < LOCKS; i++) {
+		fds[i] = open(g.gl_pathv[i], O_RDWR);
+		assert_int_equal(flock(fds[i], LOCK_EX | LOCK_NB), 0);
+	}
+	globfree(&g);
+}
+
+/* While a token is got the client is watched and its stream's timers go on; who leaves neither has
+ * to wait for it nor leaves a failure behind. */
+static void test_waiters(void **state)
+{
+	struct backend b = backend(CREDENTIAL_OAUTH);
+	struct watch x;
+	struct credential c;
+	struct fault f = FAULT_INIT;
+	pthread_t t;
+	int ends[2], locks[LOCKS];
+	void *done;
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	SCRIPT({ "/token", 0, "" });
+	x = watch(ends[0]);
+	x.cancel = true;
+	cancelled(&b, &x);
+	assert_int_equal(x.ready, 1);
+	x = watch(-1);
+	x.w.due = clock_ms();
+	x.cancel_at = 3;
+	cancelled(&b, &x);
+	assert_int_equal(x.ticks, 3);
+
+	/* What it lets go of is not asked about again. */
+	SCRIPT({ "/token", 200, FORM_TOKEN });
+	atomic_store(&issuer.pause_ms, 200);
+	x = watch(ends[0]);
+	x.w.due = clock_ms();
+	assert_int_equal(credential_get(&b, &x.w, clock_ms() + 60000, &c, &f), 0);
+	assert_string_equal(c.token, "tok-1");
+	assert_int_equal(x.ready, 1);
+	assert_in_range(x.ticks, 1, 25);
+	credential_release(&c);
+
+	/* The same for who waits for another one's call. */
+	b.base_url = "http://other";
+	SCRIPT({ "/token", 200, FORM_TOKEN });
+	atomic_store(&issuer.pause_ms, 500);
+	assert_int_equal(pthread_create(&t, NULL, get_in_thread, &b), 0);
+	while (!atomic_load(&issuer.asked[0]))
+		wait_until(NULL, clock_ms() + 2);
+	x = watch(ends[0]);
+	x.cancel = true;
+	cancelled(&b, &x);
+	pthread_join(t, &done);
+	assert_non_null(done);
+	assert_int_equal(issuer.asked[0], 1);
+
+	/* And for who waits for another process. */
+	b.base_url = "http://locked";
+	SCRIPT({ "/token", 200, "{\"access_token\":\"old\",\"expires_in\":\"1\"}" });
+	gets(&b, "old");
+	lock_all(locks);
+	x = watch(ends[0]);
+	x.cancel = true;
+	cancelled(&b, &x);
+	fails_by(&b, clock_ms() + 100, "in the time that was left");
+	assert_int_equal(issuer.asked[0], 1);
+	for (size_t i = 0; i < LOCKS; i++)
+		close(locks[i]);
+	SCRIPT({ "/token", 200, FORM_TOKEN });
+	gets(&b, "tok-1");
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void test_bad_endpoints(void **state)
 {
 	struct backend b = backend(CREDENTIAL_OAUTH);
@@ -210,8 +339,12 @@ static void test_entra(void **state)
 	*strstr(url, "/token") = 0;
 	setenv("AZURE_AUTHORITY_HOST", url, 1);
 	gets(&b, "tok-1");
-	unsetenv("AZURE_AUTHORITY_HOST");
 	assert_int_equal(issuer.asked[1], 1);
+	/* As the variable of the SDKs usually has it. */
+	strcat(url, "/");
+	setenv("AZURE_AUTHORITY_HOST", url, 1);
+	gets(&b, "tok-2");
+	unsetenv("AZURE_AUTHORITY_HOST");
 	unlink(b.credential.source);
 	b.base_url = "http://other";
 	fails(&b, "No such file");
@@ -240,6 +373,22 @@ static void test_managed_identity(void **state)
 	unsetenv("IDENTITY_HEADER");
 }
 
+/* The workspace's own endpoint, unless another one is set. */
+static void test_databricks(void **state)
+{
+	struct backend b = backend(CREDENTIAL_DATABRICKS);
+	char at[64];
+
+	SCRIPT({ "/token", 200, FORM_TOKEN }, { "/oidc/v1/token", 200, "{\"access_token\":\"w\"}" });
+	gets(&b, "tok-1");
+	SAW(0, "Authorization: Basic dGhlJTIwY2xpZW50OnMlM0ElMjUlMjY=");
+	SAW(0, "\r\n\r\ngrant_type=client_credentials&scope=all-apis");
+	b.credential.token_url = NULL;
+	snprintf(at, sizeof(at), "http://127.0.0.1:%d/serving-endpoints", issuer.port);
+	b.base_url = at;
+	gets(&b, "w");
+}
+
 /* ---- AWS ---- */
 
 #define STS_KEYS(action) "{\"" action "Response\":{\"" action "Result\":{\"Credentials\":{" \
@@ -256,6 +405,17 @@ static const char *const config =
 	"[profile round]\nrole_arn = x\nsource_profile = about\n"
 	"[profile about]\nrole_arn = x\nsource_profile = round\n"
 	"[profile web]\nrole_arn = arn:web\nweb_identity_token_file = %s/federated\n"
+	"[profile words]\ncredential_process = echo no keys\n"
+	"[profile env]\nrole_arn = arn:env\ncredential_source = Environment\n"
+	"[profile ec2]\nrole_arn = arn:ec2\ncredential_source = Ec2InstanceMetadata\n"
+	"[profile ecs]\nrole_arn = arn:ecs\ncredential_source = EcsContainer\n"
+	"[profile odd]\nrole_arn = arn:odd\ncredential_source = Thing\n"
+	"[profile alone]\nrole_arn = arn:alone\n"
+	"[profile gone]\nrole_arn = arn:gone\nsource_profile = nobody\n"
+	"[profiles]\naws_access_key_id = A\naws_secret_access_key = b\n"
+	"[profile half]\nsso_account_id = 123\nsso_role_name = Dev\n"
+	"[profile china]\nsso_start_url = https://cn/start\nsso_region = cn-north-1\n"
+	"sso_account_id = 123\nsso_role_name = Dev\n"
 	"[profile sso]\nsso_session = corp\nsso_account_id = 123\nsso_role_name = Dev\n"
 	"[sso-session corp]\nsso_start_url = https://corp/start\nsso_region = eu-west-1\n";
 
@@ -280,6 +440,22 @@ static void aws_files(void)
 	setenv("AWS_ENDPOINT_URL_STS", url, 1);
 	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
 	setenv("HOME", dir, 1);
+}
+
+static void put_sso(const char *key, const char *text)
+{
+	unsigned char digest[20];
+	char name[96] = ".aws/sso/cache/";
+	unsigned n = 0;
+
+	mkdir(in_dir(".aws"), 0700);
+	mkdir(in_dir(".aws/sso"), 0700);
+	mkdir(in_dir(".aws/sso/cache"), 0700);
+	EVP_Digest(key, strlen(key), digest, &n, EVP_sha1(), NULL);
+	for (unsigned i = 0; i < n; i++)
+		sprintf(name + strlen(name), "%02x", digest[i]);
+	strcat(name, ".json");
+	put(name, "%s", text);
 }
 
 static void test_aws_profiles(void **state)
@@ -314,6 +490,130 @@ static void test_aws_profiles(void **state)
 	b.credential.external_id = "e";
 	fails(&b, "STS (AssumeRole) with 403: AccessDenied: not you");
 	SAW(0, "RoleSessionName=messages-fcgi&ExternalId=e");
+	SCRIPT({ "/token", 200, "<AssumeRoleResponse/>" });
+	b.base_url = "http://1";
+	fails(&b, "answered by STS (AssumeRole) with something that is not JSON");
+	SCRIPT({ "/token", 200, "{\"AssumeRoleResponse\":{}}" });
+	b.base_url = "http://2";
+	fails(&b, "not in the answer of STS (AssumeRole): it has no AccessKeyId");
+}
+
+/* The instance's metadata service; what is asked first is the session, then the role's name. */
+#define INSTANCE(n) { "/latest/api/token", 200, "session-" #n }, \
+	{ "/latest/meta-data/iam/security-credentials/worker", 200, "{\"Code\":\"Success\"," \
+	  "\"AccessKeyId\":\"ASIAINST\",\"SecretAccessKey\":\"inst\",\"Token\":\"it\"," \
+	  "\"Expiration\":\"2100-01-01T00:00:00Z\"}" }, \
+	{ "/latest/meta-data/iam/security-credentials/", 200, "worker\n" }
+
+static void use_instance(void)
+{
+	char at[64];
+
+	snprintf(at, sizeof(at), "http://127.0.0.1:%d", issuer.port);
+	setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", at, 1);
+	unsetenv("AWS_EC2_METADATA_DISABLED");
+}
+
+/* credential_source: the keys with which the profile's role is assumed are those of the
+ * environment, the instance, the container. */
+static void test_aws_sources(void **state)
+{
+	struct backend b = profile("env");
+	char at[64];
+
+	aws_files();
+	fails(&b, "not to be had from the profile's credential_source Environment");
+	setenv("AWS_ACCESS_KEY_ID", "AKIAENV", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "env-secret", 1);
+	setenv("AWS_SESSION_TOKEN", "env-session", 1);
+	SCRIPT({ "/token", 200, STS_KEYS("AssumeRole") });
+	b.base_url = "http://1";
+	gets(&b, "role-secret");
+	SAW(0, "RoleArn=arn%3Aenv&");
+	SAW(0, "Credential=AKIAENV/");
+	SAW(0, "X-Amz-Security-Token: env-session");
+	unsetenv("AWS_ACCESS_KEY_ID");
+	unsetenv("AWS_SECRET_ACCESS_KEY");
+	unsetenv("AWS_SESSION_TOKEN");
+
+	use_instance();
+	SCRIPT({ "/token", 200, STS_KEYS("AssumeRole") }, INSTANCE(1));
+	b = profile("ec2");
+	gets(&b, "role-secret");
+	SAW(0, "Credential=ASIAINST/");
+	SAW(1, "PUT ");
+	SAW(1, "X-aws-ec2-metadata-token-ttl-seconds: 300");
+	SAW(2, "X-aws-ec2-metadata-token: session-1");
+	setenv("AWS_EC2_METADATA_DISABLED", "TRUE", 1);
+	b.base_url = "http://1";
+	fails(&b, "credential_source Ec2InstanceMetadata");
+
+	SCRIPT({ "/token", 200, STS_KEYS("AssumeRole") },
+	       { "/container", 200, "{\"AccessKeyId\":\"ASIACONT\",\"SecretAccessKey\":\"c\"}" });
+	snprintf(at, sizeof(at), "http://127.0.0.1:%d/container", issuer.port);
+	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", at, 1);
+	setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc", 1);
+	b = profile("ecs");
+	gets(&b, "role-secret");
+	SAW(0, "Credential=ASIACONT/");
+	SAW(1, "Authorization: Basic abc\r\n");
+	unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+	unsetenv("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+	unsetenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+}
+
+/* Profiles that lead nowhere: the answer says what is wrong with them. */
+static void test_aws_bad_profiles(void **state)
+{
+	static const struct {
+		const char *name, *words;
+	} cases[] = {
+		{ "words", "credential_process printed no JSON" },
+		{ "odd", "unknown credential_source: Thing" },
+		{ "alone", "profile alone: role_arn needs source_profile" },
+		{ "gone", "profile gone: there is no source_profile nobody" },
+		{ "s", "nor [profile s] in" },
+		{ "half", "the profile lacks sso_session or sso_start_url" },
+	};
+
+	aws_files();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct backend b = profile(cases[i].name);
+
+		fails(&b, cases[i].words);
+	}
+}
+
+/* The addresses of AWS's own services, as a proxy is asked for them. */
+static void test_aws_addresses(void **state)
+{
+	static const struct {
+		const char *profile, *region, *host;
+	} cases[] = {
+		{ "chain", NULL, "sts.us-east-1.amazonaws.com" },
+		{ "chain", "eu-west-1", "sts.eu-west-1.amazonaws.com" },
+		{ "chain", "cn-north-1", "sts.cn-north-1.amazonaws.com.cn" },
+		{ "sso", NULL, "portal.sso.eu-west-1.amazonaws.com" },
+		{ "china", NULL, "portal.sso.cn-north-1.amazonaws.com.cn" },
+	};
+	char at[64], line[96], path[96];
+
+	aws_files();
+	unsetenv("AWS_ENDPOINT_URL_STS");
+	put_sso("corp", "{\"accessToken\":\"sso-token\"}");
+	put_sso("https://cn/start", "{\"accessToken\":\"sso-token\"}");
+	snprintf(at, sizeof(at), "http://127.0.0.1:%d", issuer.port);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct backend b = profile(cases[i].profile);
+
+		b.region = cases[i].region;
+		b.proxy = at;
+		snprintf(path, sizeof(path), "%s:443", cases[i].host);
+		snprintf(line, sizeof(line), "could not be got from %s", cases[i].host);
+		SCRIPT({ path, 403, "" });
+		fails(&b, line);
+		SAW(0, "CONNECT ");
+	}
 }
 
 /* Keys that stand in a file of the user's are not written to another one. */
@@ -328,22 +628,6 @@ static void test_aws_keys_stay(void **state)
 	assert_int_equal(system(command), 0);
 }
 
-static void put_sso(const char *key, const char *text)
-{
-	unsigned char digest[20];
-	char name[96] = ".aws/sso/cache/";
-	unsigned n = 0;
-
-	mkdir(in_dir(".aws"), 0700);
-	mkdir(in_dir(".aws/sso"), 0700);
-	mkdir(in_dir(".aws/sso/cache"), 0700);
-	EVP_Digest(key, strlen(key), digest, &n, EVP_sha1(), NULL);
-	for (unsigned i = 0; i < n; i++)
-		sprintf(name + strlen(name), "%02x", digest[i]);
-	strcat(name, ".json");
-	put(name, "%s", text);
-}
-
 static void test_aws_sso(void **state)
 {
 	struct backend b = profile("sso");
@@ -356,6 +640,12 @@ static void test_aws_sso(void **state)
 	put_sso("corp", "{\"accessToken\":\"sso-token\",\"expiresAt\":\"2001-01-01T00:00:00UTC\"}");
 	b.base_url = "http://1";
 	fails(&b, "sign on again");
+	put_sso("corp", "no JSON");
+	b.base_url = "http://3";
+	assert_non_null(strstr(fails_by(&b, 0, "no JSON").note, "/.aws/sso/cache/"));
+	put_sso("corp", "{\"expiresAt\":\"2100-01-01T00:00:00Z\"}");
+	b.base_url = "http://4";
+	fails(&b, "without accessToken");
 	put_sso("corp", "{\"accessToken\":\"sso-token\",\"expiresAt\":\"2100-01-01T00:00:00Z\"}");
 	SCRIPT({ "/federation/credentials?role_name=Dev&account_id=123", 200,
 		 "{\"roleCredentials\":{\"accessKeyId\":\"A\",\"secretAccessKey\":\"sso-secret\","
@@ -424,6 +714,10 @@ static void test_google_external(void **state)
 	SAW(1, "Metadata: True");
 	b = external("{\"url\":\"http://example.com/x\"}", "");
 	fails(&b, "in the clear");
+	b = external("{\"url\":\"http://169.254.169.254.example.com/x\"}", "");
+	fails(&b, "in the clear");
+	b = external("{\"url\":\"http://169.254.169.254@example.com/x\"}", "");
+	fails(&b, "in the clear");
 	put("subject.sh", "echo '{\"version\":1,\"success\":true,\"id_token\":\"'"
 	    "$GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE'\"}'\n");
 	snprintf(text, sizeof(text), "{\"executable\":{\"command\":\"sh %s\"}}",
@@ -433,8 +727,33 @@ static void test_google_external(void **state)
 	setenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1", 1);
 	b = external(text, " ");
 	b.base_url = "http://allowed";
+	assert_string_equal(credential_command(&b), "Google's file names an executable");
 	gets(&b, "tok-3");
 	SAW(0, "subject_token=%2F%2Fiam%2Fpool");
+	put("subject.sh", "echo '{\"version\":1,\"success\":false,\"code\":\"401\",\"message\":"
+	    "\"not this one: id_token=s3cr3tS3cr3tS3cr3tS3cr3t\"}'\n");
+	b.base_url = "http://refused";
+	fails(&b, "gave no token: not this one: [redacted]");
+	put("subject.sh", "echo no JSON\n");
+	b.base_url = "http://words";
+	fails(&b, "has a program that printed no JSON");
+	snprintf(text, sizeof(text), "{\"executable\":{\"command\":\"sleep 20\","
+		 "\"timeout_millis\":1}}");
+	b = external(text, "");
+	fails(&b, "took too long");
+	unsetenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES");
+	assert_null(credential_command(&b));
+	b = external("{\"certificate\":{}}", "");
+	fails(&b, "none of file, url, executable and AWS");
+	SCRIPT({ "/subject", 200, "{\"other\":1}" });
+	snprintf(text, sizeof(text), "{\"url\":\"http://127.0.0.1:%d/subject\",\"format\":{\"type\":"
+		 "\"json\",\"subject_token_field_name\":\"t\"}}", issuer.port);
+	b = external(text, "");
+	b.base_url = "http://other";
+	fails(&b, "without \"t\"");
+	SCRIPT({ "/subject", 403, "{\"error\":\"denied\"}" });
+	b.base_url = "http://denied";
+	fails(&b, "refused by the subject token's source with 403: denied");
 }
 
 static void test_google_aws(void **state)
@@ -448,9 +767,25 @@ static void test_google_aws(void **state)
 	gets(&b, "tok-1");
 	SAW(0, "sts.eu-west-1.amazonaws.com");
 	SAW(0, "x-goog-cloud-target-resource");
+	/* Keys without a region, where there is no instance either. */
+	unsetenv("AWS_REGION");
+	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+	b.base_url = "http://no-region";
+	fails(&b, "needs a region of AWS");
 	unsetenv("AWS_ACCESS_KEY_ID");
 	unsetenv("AWS_SECRET_ACCESS_KEY");
-	unsetenv("AWS_REGION");
+	b.base_url = "http://no-keys";
+	fails(&b, "needs keys of AWS");
+	/* An instance has both. */
+	use_instance();
+	SCRIPT({ "/sts", 200, FORM_TOKEN }, INSTANCE(2),
+	       { "/latest/meta-data/placement/region", 200, "us-gov-west-1\n" });
+	b.base_url = "http://instance";
+	gets(&b, "tok-1");
+	SAW(0, "sts.us-gov-west-1.amazonaws.com%253FAction");
+	SAW(0, "ASIAINST%252F");
+	SAW(4, "X-aws-ec2-metadata-token: session-2");
+	unsetenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
 }
 
 static void test_google_impersonation(void **state)
@@ -477,10 +812,116 @@ static void test_google_impersonation(void **state)
 	    "\"refresh_token\":\"r\",\"token_uri\":\"https://evil.example/token\"}");
 	b.base_url = "http://2";
 	fails(&b, "not at Google");
+	/* Clouds that Google runs for others have names of their own. */
+	put("adc.json", "{\"type\":\"authorized_user\",\"client_id\":\"c\",\"client_secret\":\"s\","
+	    "\"refresh_token\":\"r\",\"universe_domain\":\"cloud.example\",\"token_uri\":"
+	    "\"https://sts.cloud.example/token\"}");
+	snprintf(source, sizeof(source), "http://127.0.0.1:%d", issuer.port);
+	b.proxy = source;
+	b.base_url = "http://3";
+	fails(&b, "could not be got from sts.cloud.example");
+	put("adc.json", "{\"type\":\"authorized_user\",\"client_id\":\"c\",\"client_secret\":\"s\","
+	    "\"refresh_token\":\"r\",\"universe_domain\":\"cloud.example\",\"token_uri\":"
+	    "\"https://stscloud.example/token\"}");
+	b.base_url = "http://4";
+	fails(&b, "not at Google");
 	b.credential.token_url = url;
 	SCRIPT({ "/token", 200, FORM_TOKEN });
 	gets(&b, "tok-1");
 	SAW(0, "grant_type=refresh_token&client_id=c&client_secret=s&refresh_token=r");
+}
+
+/* A login that may act as a service account: the file says as whom, and through whom. Its own token
+ * is asked for the scope that this takes, whatever the account's is to have. */
+static void test_google_impersonated_login(void **state)
+{
+	struct backend b = backend(CREDENTIAL_GOOGLE);
+	const char *file = "{\"type\":\"impersonated_service_account\",\"delegates\":[\"a@x\"],"
+		"\"service_account_impersonation_url\":\"http://127.0.0.1:%d/sa:generateAccessToken\","
+		"\"source_credentials\":%s}";
+	char source[128], role[64], text[256];
+
+	snprintf(source, sizeof(source), "{\"file\":\"%s\"}", in_dir("subject"));
+	snprintf(role, sizeof(role), "http://127.0.0.1:%d/sa", issuer.port);
+	put("adc.json", file, issuer.port, "{\"type\":\"authorized_user\",\"client_id\":\"c\","
+	    "\"client_secret\":\"s\",\"refresh_token\":\"r\"}");
+	b.credential.source = in_dir("adc.json");
+	b.credential.scope = "https://www.googleapis.com/auth/narrow";
+	b.credential.role_seconds = 900;
+	SCRIPT({ "/token", 200, FORM_TOKEN },
+	       { "/sa:generateAccessToken", 200, "{\"accessToken\":\"sa-token\",\"expireTime\":"
+		 "\"2100-01-01T00:00:00Z\"}" });
+	gets(&b, "sa-token");
+	SAW(0, "grant_type=refresh_token");
+	SAW(1, "Authorization: Bearer tok-1");
+	SAW(1, "{\"scope\":[\"https://www.googleapis.com/auth/narrow\"],\"lifetime\":\"900s\","
+	       "\"delegates\":[\"a@x\"]}");
+	put("subject", "sub.ject\n");
+	b = external(source, "");
+	b.credential.scope = "narrow";
+	b.credential.role = role;
+	SCRIPT({ "/sts", 200, FORM_TOKEN },
+	       { "/sa:generateAccessToken", 200, "{\"accessToken\":\"sa-2\",\"expireTime\":"
+		 "\"2100-01-01T00:00:00Z\"}" });
+	gets(&b, "sa-2");
+	SAW(0, "scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcloud-platform");
+	SAW(1, "{\"scope\":[\"narrow\"],\"lifetime\":\"3600s\"}");
+	snprintf(text, sizeof(text), "{\"type\":\"external_account\",\"token_url\":"
+		 "\"http://127.0.0.1:%d/sts\",\"credential_source\":%s}", issuer.port, source);
+	put("adc.json", file, issuer.port, text);
+	b.credential.role = NULL;
+	b.base_url = "http://0";
+	gets(&b, "sa-2");
+	SAW(0, "scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcloud-platform");
+	put("adc.json", file, issuer.port, "{\"type\":\"impersonated_service_account\"}");
+	b.base_url = "http://1";
+	fails(&b, "impersonates for one that impersonates");
+	put("adc.json", "{\"type\":\"gdch_service_account\"}");
+	b.base_url = "http://2";
+	fails(&b, "whose type is none of service_account");
+	put("adc.json", "no JSON");
+	b.base_url = "http://3";
+	assert_string_equal(fails_by(&b, 0, "a file that is no JSON").note, b.credential.source);
+	put("adc.json", "{\"type\":\"service_account\",\"client_email\":\"e\",\"private_key\":\"k\"}");
+	b.base_url = "http://4";
+	fails(&b, "without a usable client_email and RSA private_key");
+}
+
+/* credential.role: what the machine is given becomes the service account. */
+static void test_google_role(void **state)
+{
+	struct backend b = backend(CREDENTIAL_GOOGLE);
+	char role[64], host[32];
+
+	snprintf(role, sizeof(role), "http://127.0.0.1:%d/sa@p", issuer.port);
+	snprintf(host, sizeof(host), "127.0.0.1:%d", issuer.port);
+	setenv("GCE_METADATA_HOST", host, 1);
+	setenv("CLOUDSDK_CONFIG", dir, 1);
+	b.credential = (struct credential_setting){ .kind = CREDENTIAL_GOOGLE, .role = role };
+	SCRIPT({ "/computeMetadata/v1/instance/service-accounts/default/token", 200, FORM_TOKEN },
+	       { "/sa@p:generateAccessToken", 200, "{\"accessToken\":\"sa-token\",\"expireTime\":"
+		 "\"2100-01-01T00:00:00Z\"}" });
+	gets(&b, "sa-token");
+	SAW(0, "Metadata-Flavor: Google");
+	SAW(1, "Authorization: Bearer tok-1");
+	SAW(1, "{\"scope\":[\"https://www.googleapis.com/auth/cloud-platform\"],"
+	       "\"lifetime\":\"3600s\"}");
+	/* An address alone is one of Google's API. */
+	b.credential.role = "sa@p.iam.gserviceaccount.com";
+	snprintf(role, sizeof(role), "http://%s", host);
+	b.proxy = role;
+	fails(&b, "could not be got from iamcredentials.googleapis.com");
+	/* A login's file comes before the machine's own. */
+	put("application_default_credentials.json", "{\"type\":\"authorized_user\",\"client_id\":"
+	    "\"c\",\"client_secret\":\"s\",\"refresh_token\":\"login\"}");
+	b.base_url = "http://1";
+	b.credential.role = NULL;
+	b.credential.token_url = url;
+	SCRIPT({ "/token", 200, FORM_TOKEN });
+	gets(&b, "tok-1");
+	SAW(0, "refresh_token=login");
+	unsetenv("GCE_METADATA_HOST");
+	unsetenv("CLOUDSDK_CONFIG");
 }
 
 static int setup(void **state)
@@ -506,10 +947,14 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_stampede), TEST(test_failure_is_shared), TEST(test_bad_endpoints),
-		TEST(test_entra), TEST(test_managed_identity), TEST(test_aws_profiles),
+		TEST(test_stampede), TEST(test_failure_is_shared), TEST(test_waiters),
+		TEST(test_bad_endpoints),
+		TEST(test_entra), TEST(test_managed_identity), TEST(test_databricks),
+		TEST(test_aws_profiles),
+		TEST(test_aws_sources), TEST(test_aws_bad_profiles), TEST(test_aws_addresses),
 		TEST(test_aws_keys_stay), TEST(test_aws_sso), TEST(test_aws_container),
 		TEST(test_google_external), TEST(test_google_aws), TEST(test_google_impersonation),
+		TEST(test_google_impersonated_login), TEST(test_google_role),
 	};
 	int r;
 

@@ -296,6 +296,12 @@ static void test_moments(void **state)
 	/* The sooner of both; a moment that has passed leaves a minute, or what is said beside. */
 	at = credential_expiry(span_json(STR("\"100\"")), span_json(STR("4102444800")), 0);
 	assert_true(at >= now + 100000 && at < now + 110000);
+	at = credential_expiry(span_json(STR("100.9")), SPAN_ABSENT, 0);
+	assert_true(at >= now + 100000 && at < now + 110000);
+	at = credential_expiry(span_json(STR("1e300")), SPAN_ABSENT, 7);
+	assert_true(at >= now + 7000 && at < now + 17000);
+	at = credential_expiry(span_json(STR("-0.5")), SPAN_ABSENT, 7);
+	assert_true(at >= now + 7000 && at < now + 17000);
 	at = credential_expiry(span_json(STR("100")), span_json(STR("1")), 0);
 	assert_true(at >= now + 100000 && at < now + 110000);
 	at = credential_expiry(SPAN_ABSENT, span_json(STR("1")), 0);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "state/place.h"
 #include "state/rates.h"
 
@@ -354,6 +356,27 @@ static void test_many_keys(void **state)
 	permit_give(&p);
 }
 
+/* All rows where a key may stand are others', who hold something: it is let in, and not counted. */
+static void test_no_row(void **state)
+{
+	struct permit others[40], p;
+	struct rate r;
+
+	for (uint64_t i = 0; i < 40; i++)
+		assert_true(permit_take(9 + (i << 32), 1, &others[i]));
+	assert_false(permit_take(9, 1, &p));
+	for (int i = 0; i < 3; i++) {
+		assert_true(permit_take(9 + (UINT64_C(39) << 32), 1, &p));
+		assert_true(rate_take(9 + (UINT64_C(39) << 32), RATE_REQUESTS, 1, 1, &r));
+		permit_give(&p);
+	}
+	for (int i = 0; i < 40; i++)
+		permit_give(&others[i]);
+	assert_true(permit_take(9 + (UINT64_C(39) << 32), 1, &others[0]));
+	assert_false(permit_take(9 + (UINT64_C(39) << 32), 1, &p));
+	permit_give(&others[0]);
+}
+
 /* ---- failures ---- */
 
 static const struct bucket_rule few = { .limit = 5, .window_ms = 300000 };
@@ -449,6 +472,31 @@ static void test_without_a_folder(void **state)
 	rates_setup(dir, 1, may_map);
 }
 
+static int count_alone(int n)
+{
+	static const struct rlimit none = { 0, 0 };
+	struct permit p, no;
+	struct rate r;
+	int taken = 0;
+
+	/* No file may have a byte: there is none for what processes share. */
+	log_setup(LOG_LEVEL_NONE, "none");
+	signal(SIGXFSZ, SIG_IGN);
+	if (setrlimit(RLIMIT_FSIZE, &none))
+		return 0;
+	rates_setup(dir, UINT64_C(0x7e57000000000000) | (uint64_t)getpid(), may_map);
+	for (int i = 0; i < n + 1; i++)
+		taken += rate_take(1, RATE_REQUESTS, n, 1, &r);
+	return taken == n && permit_take(1, 1, &p) && !permit_take(1, 1, &no) && rates_secret() &&
+	       !strcmp(rates_kind(), "this process alone");
+}
+
+/* Without room for a file, each process keeps to the limits by itself. */
+static void test_without_a_file(void **state)
+{
+	assert_int_equal(together(count_alone, 3), PROCESSES);
+}
+
 /* A holder's number is not its successor's. */
 static void test_holders(void **state)
 {
@@ -505,12 +553,14 @@ int main(void)
 		BOTH(test_permits_of_threads),
 		BOTH(test_tokens),
 		BOTH(test_many_keys),
+		BOTH(test_no_row),
 		BOTH(test_failures),
 		BOTH(test_failures_of_all_processes),
 		BOTH(test_failures_are_not_pushed_out),
 		BOTH(test_file_is_private),
 		BOTH(test_no_file_without_limits),
 		BOTH(test_without_a_folder),
+		BOTH(test_without_a_file),
 		BOTH(test_holders),
 		BOTH(test_unread_file),
 	};

@@ -134,6 +134,9 @@ static void test_same(void **state)
 	r.body = &s;
 	signature_of(&r, got);
 	assert_string_equal(got, whole);
+	r.url = "http://example.amazonaws.com:80/model/a:0/invoke";
+	signature_of(&r, got);
+	assert_string_equal(got, whole);
 	r.url = "https://example.amazonaws.com:443/model/a:0/invoke";
 	signature_of(&r, got);
 	assert_string_equal(got, whole);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -554,10 +555,29 @@ static void credentials_are_taken_out(void **state)
 	expect_redacted("https://x.example/v1?key=AbCdEf12", &r,
 			"https://x.example/v1?key=[redacted]");
 	expect_redacted("the word hunter2 stands here", &r, "the word [redacted] stands here");
+	expect_redacted("cut off in the middle of hunter", &r, "cut off in the middle of [redacted]");
 	expect_redacted("see req_01AbCdEfGhIjKlMnOpQrStUvWx", &r,
 			"see req_01AbCdEfGhIjKlMnOpQrStUvWx");
 	expect_redacted("a0b1c2d3e4f5a0b1c2d3e4f5a0b1 is one", &r, "[redacted] is one");
 	expect_redacted("bad \xff byte", &r, "bad \xEF\xBF\xBD byte");
+}
+
+/* What is cut off is shown to be, and the rest of a credential or character goes with it. */
+static void long_texts_are_cut(void **state)
+{
+	static const char *const secrets[] = { "hunter2", NULL };
+	struct redaction r = { .secrets = secrets };
+	char text[REDACT_MAX + 20], want[REDACT_MAX + 20];
+
+	memset(text, ' ', sizeof(text));
+	strcpy(text + REDACT_MAX - 6, "hunter2 and more");
+	memset(want, ' ', sizeof(want));
+	strcpy(want + REDACT_MAX - 6, "[redacted]\xE2\x80\xA6");
+	expect_redacted(text, &r, want);
+	strcpy(text + REDACT_MAX - 1, "\xC3\xA9");
+	text[REDACT_MAX - 6] = ' ';
+	strcpy(want + REDACT_MAX - 6, " unte\xE2\x80\xA6");
+	expect_redacted(text, &r, want);
 }
 
 static void words_of_the_request_are_taken_out(void **state)
@@ -749,6 +769,48 @@ static void debug_has_contents_without_keys(void **state)
 	assert_false(exists("errors"));
 }
 
+/* The beginning of what a backend said is kept, no character of it cut in two. */
+static void errors_of_backends_are_cut(void **state)
+{
+	struct trace_options o = options(false);
+	struct trace_request r = request();
+	struct arena a;
+	char said[1200];
+
+	memset(said, 'e', sizeof(said));
+	memcpy(said + 1023, "\xC3\xA9", 2);
+	arena_init(&a, 0);
+	trace_begin(&r);
+	trace_upstream_error(&a, (struct str){ said, sizeof(said) });
+	assert_true(str_is(r.upstream_head, request().upstream_head.p));
+	assert_int_equal(trace_setup(&o), 0);
+	trace_upstream_error(&a, (struct str){ said, sizeof(said) });
+	assert_int_equal(r.upstream_head.n, 1023);
+	assert_memory_equal(r.upstream_head.p, said, 1023);
+	trace_upstream_error(&a, STR("short"));
+	assert_true(str_is(r.upstream_head, "short"));
+	trace_end();
+	arena_release(&a);
+}
+
+static void a_path_that_is_too_long(void **state)
+{
+	struct trace_options o = options(false);
+	char path[TRACE_DIR_MAX + 2];
+
+	assert_int_equal(trace_setup(&o), 0);
+	assert_true(trace_on());
+	memset(path, 'd', sizeof(path) - 1);
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	o.dir = path;
+	assert_int_equal(trace_setup(&o), -1);
+	assert_false(trace_on());
+	path[TRACE_DIR_MAX] = '\0';
+	assert_int_equal(trace_setup(&o), 0);
+	assert_true(trace_on());
+}
+
 static void the_log_is_recorded(void **state)
 {
 	static const char *const has[] = { "\"type\":\"log_warning\"", "\"outcome\":\"logged\"",
@@ -874,6 +936,33 @@ static void statistics(void **state)
 	buf_release(&b);
 }
 
+/* The disk is full in the middle of an entry: that is a failure, and the next one is found. */
+static void a_torn_entry_hides_no_other(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { 0 };
+	struct rlimit was, full;
+	struct stat st;
+	int rc, error;
+
+	put_entry(&p, NOON, "req_a", "aaaaaaaaaaaa", "api_error");
+	assert_int_equal(stat(path_of("errors/errors_2026-11-22.jsonl"), &st), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	full = (struct rlimit){ (rlim_t)st.st_size + 40, was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	rc = put(&p, TRACE_ERRORS, "{\"time\":\"2026-11-22T12:00:00.000001Z\",\"correlation_id\":"
+		 "\"torn\"}\n", NOON);
+	error = errno;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(rc, -1);
+	assert_int_equal(error, ENOSPC);
+	put_entry(&p, NOON + 1, "req_b", "aaaaaaaaaaaa", "api_error");
+	assert_int_equal(count(&p, &q), 2);
+	q = (struct trace_query){ .filter.id = "req_b" };
+	assert_int_equal(count(&p, &q), 1);
+}
+
 /* No errors, and errors that one may not see, are not the same answer. */
 static void what_cannot_be_read_is_said(void **state)
 {
@@ -893,6 +982,104 @@ static void what_cannot_be_read_is_said(void **state)
 	buf_reset(&b);
 	assert_int_equal(query_stats(&p, &q, &b), 0);
 	assert_non_null(str_find(buf_str(&b), "\"complete\":false,\"problem\":\"not all"));
+	buf_release(&b);
+}
+
+static struct str answer(const struct trace_place *p, const struct trace_query *q, struct buf *b)
+{
+	size_t found;
+
+	buf_reset(b);
+	assert_int_equal(query_errors(p, q, b, &found), 0);
+	assert_int_equal(json_check(buf_str(b), NULL, NULL), 0);
+	return buf_str(b);
+}
+
+/* An answer that its time, or the memory for it, cut short says so; what it has are the newest. */
+static void what_is_cut_short_is_said(void **state)
+{
+	struct trace_place p = place(64 << 20, 100);
+	struct trace_query q = { .budget_ms = 5000, .limit = 1000 };
+	char line[16000] = "{\"time\":\"2026-11-22T12:00:00.000000Z\",\"correlation_id\":\"", *end;
+	struct buf b;
+
+	buf_init(&b, 0);
+	end = line + strlen(line);
+	memset(end, 'x', (size_t)(line + sizeof(line) - end));
+	memcpy(line + sizeof(line) - 4, "\"}\n", 4);
+	for (int i = 0; i < 600; i++) {
+		end[sprintf(end, "%03d", i)] = '-';
+		assert_int_equal(put(&p, TRACE_ERRORS, line, NOON), 0);
+	}
+	assert_non_null(str_find(answer(&p, &q, &b), "\"correlation_id\":\"599-"));
+	assert_null(str_find(buf_str(&b), "\"correlation_id\":\"000-"));
+	assert_true(str_ends(buf_str(&b), ",\"complete\":false}"));
+	q.limit = 500;
+	assert_non_null(str_find(answer(&p, &q, &b), "],\"count\":500,\"complete\":true}"));
+	q.budget_ms = 0;
+	assert_non_null(str_find(answer(&p, &q, &b), "{\"errors\":[],\"count\":0,\"complete\":false}"));
+	buf_release(&b);
+}
+
+/* Names beyond the 256th are counted together. */
+static void statistics_of_many_names(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { .budget_ms = 5000 };
+	char hash[16];
+	struct buf b;
+
+	for (int i = 0; i < 300; i++) {
+		snprintf(hash, sizeof(hash), "%012d", i);
+		put_entry(&p, NOON + i, "req", hash, "api_error");
+	}
+	buf_init(&b, 0);
+	assert_int_equal(query_stats(&p, &q, &b), 0);
+	assert_int_equal(json_check(buf_str(&b), NULL, NULL), 0);
+	assert_non_null(str_find(buf_str(&b), "\"by_hash\":[{\"name\":\"(others)\",\"count\":45,"));
+	assert_non_null(str_find(buf_str(&b), "{\"name\":\"000000000045\",\"count\":1,"));
+	assert_null(str_find(buf_str(&b), "{\"name\":\"000000000044\""));
+	buf_release(&b);
+}
+
+/* What stands behind the damage can't be told any more; all others are there all the same. */
+static void a_damaged_compressed_file_is_said(void **state)
+{
+	struct trace_place p = place(1 << 20, 100);
+	struct trace_query q = { .budget_ms = 5000, .limit = 10 };
+	struct trace_tidied t;
+	struct stat st;
+	struct buf b;
+	FILE *f;
+
+	if (!store_packs())
+		skip();
+	buf_init(&b, 0);
+	/* Cut off behind its first entries. */
+	p.compress = true;
+	for (int i = 0; i < 200; i++)
+		put_entry(&p, NOON - 2 * DAY + i, i ? "req_more" : "req_first", "aaaaaaaaaaaa",
+			  "api_error");
+	age_file("errors/errors_2026-11-20.jsonl");
+	assert_int_equal(store_tidy(&p, 5, NOON, 1000, &t), 0);
+	assert_int_equal(stat(path_of("errors/errors_2026-11-20.jsonl.gz"), &st), 0);
+	assert_int_equal(truncate(path_of("errors/errors_2026-11-20.jsonl.gz"), st.st_size / 2), 0);
+	q.filter.id = "req_first";
+	errno = ENOENT;
+	assert_non_null(str_find(answer(&p, &q, &b), "req_first"));
+	assert_non_null(str_find(buf_str(&b), "\"complete\":false,\"problem\":\"not all files can be "
+			"read: "));
+	q.filter.id = NULL;
+
+	put_entry(&p, NOON, "req_a", "aaaaaaaaaaaa", "api_error");
+	unlink(path_of("errors/errors_2026-11-20.jsonl.gz"));
+	f = fopen(path_of("errors/errors_2026-11-21.jsonl.gz"), "w");
+	fputs("\x1f\x8b\x08 whatever stands here is no deflate stream", f);
+	fclose(f);
+	errno = ENOENT;
+	assert_non_null(str_find(answer(&p, &q, &b), "req_a"));
+	assert_non_null(str_find(buf_str(&b), "\"complete\":false,\"problem\":\"not all files can be "
+			"read: "));
 	buf_release(&b);
 }
 
@@ -959,6 +1146,10 @@ static void since_is_read(void **state)
 	assert_string_equal(out, "2026-11-22T10:00:00");
 	assert_int_equal(query_since("7d", NOON, out), 0);
 	assert_string_equal(out, "2026-11-15T12:00:00");
+	assert_int_equal(query_since("90m", NOON, out), 0);
+	assert_string_equal(out, "2026-11-22T10:30:00");
+	assert_int_equal(query_since("30s", NOON, out), 0);
+	assert_string_equal(out, "2026-11-22T11:59:30");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		assert_int_equal(query_since(bad[i], NOON, out), -1);
 }
@@ -1041,17 +1232,24 @@ int main(void)
 		TEST(what_cannot_be_written_harms_nothing),
 		TEST(folders_that_are_links),
 		TEST(credentials_are_taken_out),
+		TEST(long_texts_are_cut),
 		TEST(words_of_the_request_are_taken_out),
 		TEST(words_are_found_at_any_place),
 		TEST(a_body_made_of_the_text_is_not_read_on),
 		TEST(entries_hold_no_contents),
 		TEST(without_the_request_the_pattern_stands),
 		TEST(debug_has_contents_without_keys),
+		TEST(errors_of_backends_are_cut),
+		TEST(a_path_that_is_too_long),
 		TEST(the_log_is_recorded),
 		TEST(instances),
 		TEST(questions_are_answered),
 		TEST(statistics),
 		TEST(what_cannot_be_read_is_said),
+		TEST(a_torn_entry_hides_no_other),
+		TEST(what_is_cut_short_is_said),
+		TEST(a_damaged_compressed_file_is_said),
+		TEST(statistics_of_many_names),
 		TEST(statistics_of_odd_entries),
 		TEST(a_long_line_is_skipped),
 		TEST(since_is_read),

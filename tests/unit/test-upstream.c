@@ -379,6 +379,33 @@ static void test_stale(void **state)
 	}
 }
 
+/* A connection that breaks while a body is being sent: if it was a kept one, the whole body goes
+ * over a new one; else the call has failed, and says how far it was. */
+static void test_cut_while_sending(void **state)
+{
+	struct upstream_call c = { 0 };
+	struct result r;
+	char expect[64], *p;
+	struct arena a;
+	struct segs s;
+	int before = http.connections;
+
+	upload("/cut", 8 << 20, 3);
+	assert_int_equal(http.connections - before, 3);
+	p = make_body(&s, &a, 8 << 20, expect, sizeof(expect));
+	c.body = &s;
+	upstream_cleanup();
+	assert_int_equal(upstream_setup(), 0);
+	result_init(&r);
+	assert_int_equal(perform(&c, &r, at("/unread")), UPSTREAM_FAILED);
+	if (!strstr(r.fault.message, "broke the connection while the request was being sent (") ||
+	    !strstr(r.fault.message, " of 8388608 bytes)"))
+		fail_msg("%s", r.fault.message);
+	assert_int_equal(r.fault.class, FAULT_TRANSIENT);
+	arena_release(&a);
+	free(p);
+}
+
 /* The caller frees the body when the head is there, although the backend has not read it yet. */
 static char *early_body;
 
@@ -536,19 +563,26 @@ static void test_broken(void **state)
 	fails(NULL, "/not-http", 502, "did not answer in HTTP");
 }
 
+/* A port of our own, where nobody listens as long as the socket is there. */
+static int dead_port(int *fd)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(a);
+
+	*fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(*fd, (struct sockaddr *)&a, n), 0);
+	assert_int_equal(getsockname(*fd, (struct sockaddr *)&a, &n), 0);
+	return ntohs(a.sin_port);
+}
+
 static void test_refused(void **state)
 {
 	struct upstream_call c = { 0 };
 	struct result r;
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	char url[64];
+	int fd;
 
-	/* A port of our own, where nobody listens. */
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/x", ntohs(a.sin_port));
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/x", dead_port(&fd));
 	result_init(&r);
 	assert_int_equal(perform(&c, &r, url), UPSTREAM_FAILED);
 	close(fd);
@@ -865,8 +899,9 @@ static void test_proxy_calls(void **state)
 {
 	struct backend b = lab;
 	struct upstream_call c = { .backend = &b };
-	char proxy[64], secret[64];
+	char proxy[64], secret[96];
 	struct result r;
+	int fd, port;
 
 	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", http.port);
 	snprintf(secret, sizeof(secret), "http://user:secret@127.0.0.1:%d", http.port);
@@ -885,6 +920,32 @@ static void test_proxy_calls(void **state)
 	assert_non_null(strstr(r.fault.message, "the proxy 127.0.0.1:"));
 	assert_non_null(strstr(r.fault.message, "answered 403"));
 	assert_null(strstr(r.fault.message, "secret"));
+	/* In the clear its refusal is a status of its own, which is the backend's where there is no
+	 * proxy. */
+	b.proxy = secret;
+	result_init(&r);
+	assert_int_equal(perform(&c, &r, "http://somewhere.invalid/proxy-auth"), UPSTREAM_FAILED);
+	assert_int_equal(r.heads, 0);
+	assert_non_null(strstr(r.fault.message, "refused to connect to somewhere.invalid:80: it "
+			       "answered 407"));
+	assert_int_equal(r.report.lost, LOST_PROXY);
+	b.proxy = NULL;
+	result_init(&r);
+	assert_int_equal(perform(&c, &r, at("/proxy-auth")), UPSTREAM_DONE);
+	assert_int_equal(r.head.status, 407);
+	buf_release(&r.body);
+	port = dead_port(&fd);
+	snprintf(proxy, sizeof(proxy), "http://user:secret@127.0.0.1:%d", port);
+	snprintf(secret, sizeof(secret), "the proxy 127.0.0.1:%d (set in its \"proxy\") can't be used: ",
+		 port);
+	b.proxy = proxy;
+	result_init(&r);
+	assert_int_equal(perform(&c, &r, "http://somewhere.invalid/headers"), UPSTREAM_FAILED);
+	close(fd);
+	if (!strstr(r.fault.message, secret) || strstr(r.fault.message, "user"))
+		fail_msg("%s", r.fault.message);
+	assert_int_equal(r.fault.class, FAULT_TRANSIENT);
+	assert_false(r.report.sent);
 	b.proxy = "http://no-proxy.invalid:1";
 	b.connect_timeout = 3;
 	result_init(&r);
@@ -1022,7 +1083,7 @@ static void test_threads(void **state)
 static void test_features(void **state)
 {
 	assert_true(upstream_feature("http"));
-	assert_true(upstream_feature("gzip"));
+	assert_true(upstream_feature("https"));
 	assert_false(upstream_feature("teleport"));
 	assert_non_null(strstr(upstream_library(), "libcurl/"));
 }
@@ -1063,6 +1124,7 @@ int main(void)
 		cmocka_unit_test(test_upload),
 		cmocka_unit_test(test_upload_time),
 		cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_cut_while_sending),
 		cmocka_unit_test(test_early_answer),
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_reuse),
