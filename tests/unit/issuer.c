@@ -80,6 +80,8 @@ static void *serve(void *ctx)
 	}
 	pthread_mutex_unlock(&s->lock);
 	nanosleep(&(struct timespec){ 0, atomic_load(&s->pause_ms) * 1000000L }, NULL);
+	while (atomic_load(&s->held))
+		poll(NULL, 0, 1);
 	if (route.status)
 		say(c->fd, route.status, route.body, count);
 	else
@@ -132,6 +134,7 @@ void issuer_script(struct issuer *s, const struct issuer_route *routes)
 {
 	pthread_mutex_lock(&s->lock);
 	atomic_store(&s->pause_ms, 0);
+	atomic_store(&s->held, false);
 	memset(s->routes, 0, sizeof(s->routes));
 	for (int i = 0; i < ISSUER_ROUTES; i++) {
 		s->seen[i][0] = 0;

@@ -22,6 +22,7 @@ struct issuer {
 	pthread_t thread;
 	struct issuer_route routes[ISSUER_ROUTES];
 	atomic_int pause_ms;    /* before each answer */
+	atomic_bool held;       /* no answer until it is false */
 	atomic_int asked[ISSUER_ROUTES];
 	char seen[ISSUER_ROUTES][8192];         /* the last request of each */
 	pthread_mutex_t lock;
