@@ -315,7 +315,7 @@ static void age_file(const char *name)
 static void what_is_over_is_compressed(void **state)
 {
 	struct trace_place p = place(1 << 20, 100);
-	struct trace_query q = { .limit = 10, .budget_ms = 5000 };
+	struct trace_query q = { .limit = 10, .budget_ms = 600000 };
 	struct trace_tidied t;
 	struct buf b;
 	size_t found;
@@ -351,7 +351,7 @@ static void a_day_that_came_again(void **state)
 	static const char first[] = "{\"time\":\"2026-11-21T12:00:00.000000Z\",\"n\":1}\n",
 			  second[] = "{\"time\":\"2026-11-21T12:00:00.000000Z\",\"n\":2}\n";
 	struct trace_place p = place(1 << 20, 100);
-	struct trace_query q = { .limit = 10, .budget_ms = 5000 };
+	struct trace_query q = { .limit = 10, .budget_ms = 600000 };
 	struct trace_tidied t;
 	struct buf b;
 	size_t found;
@@ -444,7 +444,7 @@ static void compress_it(void)
 /* Another process compresses a file that was just listed: with the second folder that is closed. */
 static void a_file_compressed_meanwhile(void **state)
 {
-	struct trace_query q = { .limit = 10, .budget_ms = 5000, .all = true };
+	struct trace_query q = { .limit = 10, .budget_ms = 600000, .all = true };
 	struct trace_place p = place(1 << 20, 100);
 	struct buf b;
 	size_t found;
@@ -865,7 +865,7 @@ static size_t count(const struct trace_place *p, struct trace_query *q)
 	struct buf b;
 	size_t found = 99;
 
-	q->budget_ms = 5000;
+	q->budget_ms = 600000;
 	if (!q->limit)
 		q->limit = QUERY_LIMIT;
 	buf_init(&b, 0);
@@ -906,7 +906,7 @@ static void questions_are_answered(void **state)
 	assert_int_equal(count(&p, &q), 3);
 
 	/* Newest first over the files of several instances. */
-	q = (struct trace_query){ .all = true, .brief = true, .limit = 2, .budget_ms = 5000 };
+	q = (struct trace_query){ .all = true, .brief = true, .limit = 2, .budget_ms = 600000 };
 	buf_init(&b, 0);
 	assert_int_equal(query_errors(&p, &q, &b, &found), 0);
 	assert_int_equal(found, 2);
@@ -919,7 +919,7 @@ static void questions_are_answered(void **state)
 static void statistics(void **state)
 {
 	struct trace_place p = place(1 << 20, 100);
-	struct trace_query q = { .budget_ms = 5000 };
+	struct trace_query q = { .budget_ms = 600000 };
 	int64_t total;
 	struct buf b;
 
@@ -967,7 +967,7 @@ static void a_torn_entry_hides_no_other(void **state)
 static void what_cannot_be_read_is_said(void **state)
 {
 	struct trace_place p = place(1 << 20, 100);
-	struct trace_query q = { .budget_ms = 5000, .limit = 10 };
+	struct trace_query q = { .budget_ms = 600000, .limit = 10 };
 	size_t found;
 	struct buf b;
 
@@ -999,7 +999,7 @@ static struct str answer(const struct trace_place *p, const struct trace_query *
 static void what_is_cut_short_is_said(void **state)
 {
 	struct trace_place p = place(64 << 20, 100);
-	struct trace_query q = { .budget_ms = 5000, .limit = 1000 };
+	struct trace_query q = { .budget_ms = 600000, .limit = 1000 };
 	char line[16000] = "{\"time\":\"2026-11-22T12:00:00.000000Z\",\"correlation_id\":\"", *end;
 	struct buf b;
 
@@ -1025,7 +1025,7 @@ static void what_is_cut_short_is_said(void **state)
 static void statistics_of_many_names(void **state)
 {
 	struct trace_place p = place(1 << 20, 100);
-	struct trace_query q = { .budget_ms = 5000 };
+	struct trace_query q = { .budget_ms = 600000 };
 	char hash[16];
 	struct buf b;
 
@@ -1046,7 +1046,7 @@ static void statistics_of_many_names(void **state)
 static void a_damaged_compressed_file_is_said(void **state)
 {
 	struct trace_place p = place(1 << 20, 100);
-	struct trace_query q = { .budget_ms = 5000, .limit = 10 };
+	struct trace_query q = { .budget_ms = 600000, .limit = 10 };
 	struct trace_tidied t;
 	struct stat st;
 	struct buf b;
@@ -1092,7 +1092,7 @@ static void statistics_of_odd_entries(void **state)
 		"{\"time\":7,\"type\":\"never\"}\n",
 	};
 	struct trace_place p = place(1 << 20, 100);
-	struct trace_query q = { .budget_ms = 5000 };
+	struct trace_query q = { .budget_ms = 600000 };
 	char line[1024], name[512];
 	struct buf b;
 
