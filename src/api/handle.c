@@ -249,6 +249,9 @@ static void dispatch(struct api_call *c)
 		if (admitted(c, rt))
 			rt->handle(c);
 	}
+	/* Not after the log is written, which may take its time: a client that has its answer may be
+	 * here with its next request. */
+	limits_leave(c);
 	if (c->config->log_requests)
 		account_log(c, rt && rt->quiet);
 }
@@ -298,7 +301,6 @@ void api_handle(void *ctx, struct front *f, bool busy)
 	api_trace_begin(&call);
 	dispatch(&call);
 	trace_end();
-	limits_leave(&call);
 	answer_release(&answer);
 	arena_release(&arena);
 	config_unref(config);

@@ -1,5 +1,8 @@
 """What a key may use and spend, over all processes of a host; whose address counts; refused keys."""
+import contextlib
 import json
+import os
+import select
 import signal
 import subprocess
 import threading
@@ -374,6 +377,30 @@ def test_streams_of_plain_cgi():
 
 def test_streams_of_lighttpd():
     stream_limit_holds(harness.Lighttpd)
+
+
+def test_a_slow_log_holds_no_place():
+    """Who has an answer may ask again, though its line can't be written yet."""
+    s = Setup(Nginx, access=limited("streams = 1;"))
+    pipe = s.gateway.path("pipe")
+    os.mkfifo(pipe)
+    os.chmod(pipe, 0o666)
+    s.gateway.write(log=pipe)
+    ends = [os.open(pipe, mode | os.O_NONBLOCK) for mode in (os.O_RDONLY, os.O_WRONLY)]
+    with s:
+        assert ask(s).status == 200
+        wait_for(lambda: select.select(ends[:1], [], [], 0)[0], 10, "the line is in the pipe")
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(ends[1], b"x")
+        for _ in range(3):
+            wait_for(lambda: ask(s).status == 200, 10, "an answer without a line makes room")
+        read = b""
+        while read.count(b'"status":200') < 4:
+            select.select(ends[:1], [], [], 10)
+            read += os.read(ends[0], 65536)
+    for end in ends:
+        os.close(end)
 
 
 def test_a_client_that_leaves_makes_room():
