@@ -311,6 +311,8 @@ static void test_folders(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+#define UNKNOWN 77      /* valgrind lets no hard limit be lowered */
+
 /* In a process of its own: limits stay. 0: the doctor says what it should. */
 static int look_at_limits(void)
 {
@@ -322,7 +324,7 @@ static int look_at_limits(void)
 
 	arena_init(&arena, 0);
 	if (setrlimit(RLIMIT_NOFILE, &files) || setrlimit(RLIMIT_FSIZE, &size))
-		return 1;
+		return UNKNOWN;
 	doctor_host(&l, &c);
 	f = findings_get(&l, "limit.files");
 	if (!f || f->level != FINDING_WARNING ||
@@ -344,6 +346,8 @@ static void test_limits(void **state)
 	if (child == 0)
 		_exit(look_at_limits());
 	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == UNKNOWN)
+		skip();
 	assert_int_equal(status, 0);
 }
 
