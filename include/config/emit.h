@@ -19,11 +19,11 @@ struct emit {
 void emit_line(struct emit *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Opens the group of an option's path (and closes the one before); returns its name there. */
 const char *emit_path(struct emit *e, const char *path);
-void emit_open(struct emit *e, const char *group);
-/* Closes the innermost group, whoever opened it. */
-void emit_close(struct emit *e);
 /* Closes the group that emit_path opened, if any. */
 void emit_path_end(struct emit *e);
+/* Open a group, and close the one that emit_open opened last; either ends emit_path's first. */
+void emit_open(struct emit *e, const char *group);
+void emit_close(struct emit *e);
 /* A comment of any length, wrapped at 100 columns. */
 void emit_comment(struct emit *e, const char *text);
 

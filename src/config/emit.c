@@ -24,13 +24,13 @@ void emit_line(struct emit *e, const char *fmt, ...)
 	fputc('\n', e->out);
 }
 
-void emit_open(struct emit *e, const char *group)
+static void open_group(struct emit *e, const char *group)
 {
 	emit_line(e, "%s%s = {", e->sample ? "# " : "", group);
 	e->depth++;
 }
 
-void emit_close(struct emit *e)
+static void close_group(struct emit *e)
 {
 	e->depth--;
 	emit_line(e, "%s};", e->sample ? "# " : "");
@@ -39,8 +39,20 @@ void emit_close(struct emit *e)
 void emit_path_end(struct emit *e)
 {
 	if (*e->group)
-		emit_close(e);
+		close_group(e);
 	*e->group = '\0';
+}
+
+void emit_open(struct emit *e, const char *group)
+{
+	emit_path_end(e);
+	open_group(e, group);
+}
+
+void emit_close(struct emit *e)
+{
+	emit_path_end(e);
+	close_group(e);
 }
 
 const char *emit_path(struct emit *e, const char *path)
@@ -55,7 +67,7 @@ const char *emit_path(struct emit *e, const char *path)
 		memcpy(e->group, path, n);
 		e->group[n] = '\0';
 		if (n)
-			emit_open(e, e->group);
+			open_group(e, e->group);
 	}
 	return dot ? dot + 1 : path;
 }

@@ -31,6 +31,7 @@ struct import {
 	struct var *v;
 	size_t n, cap;
 	const struct preset *preset;    /* the backend in use; NULL when none of ours */
+	bool explained;                 /* how a secret is given */
 };
 
 /* Names that such files have for options, but that are too common to be read from the environment of
@@ -185,24 +186,51 @@ static struct var *take_option(struct import *im, const struct option *o)
 	return v;
 }
 
+static void put_secret(struct import *im, const struct option *o, const struct var *v)
+{
+	const char *name = emit_path(&im->e, o->path);
+
+	if (!im->explained)
+		emit_comment(&im->e, "Secrets are not copied: give the web server's process their "
+				     "variables, or put each into a file that only its user can "
+				     "read (chmod 600) and name it: \"file:/path/to/file\".");
+	im->explained = true;
+	emit_line(&im->e, "%s = \"env:%s\";", name, v->name);
+}
+
+/* Of a secret word and a proxy's password --print-config's form shows that they are there, no more;
+ * both have variables that the gateway reads itself. */
+static bool holds_secret(const struct option *o, const struct var *v)
+{
+	return o->type == TYPE_HIDDEN || (o->type == TYPE_PROXY && strchr(v->value, '@'));
+}
+
 /* One option with its value in the form that a config file has; a value that is refused becomes a
  * comment. */
 static void put_option(struct import *im, const struct option *o, const struct var *v,
 		       void *scratch)
 {
 	struct value value = { .text = v->value, .from = { .kind = ORIGIN_ENV, .where = v->name } };
-	const char *name = emit_path(&im->e, o->path);
+	const char *name;
 	struct buf shown;
 
+	if (o->type == TYPE_SECRET) {
+		put_secret(im, o, v);
+		return;
+	}
+	name = emit_path(&im->e, o->path);
 	buf_init(&shown, 8192);
 	buf_reset(&im->report.errors);
 	im->l.prefix = "";
-	if (option_put(&im->l, o, scratch, &value)) {
-		option_show(&shown, o, scratch, NULL);
-		emit_line(&im->e, "%s = %s;  # %s", name, buf_cstr(&shown), v->name);
-	} else {
+	if (!option_put(&im->l, o, scratch, &value)) {
 		emit_line(&im->e, "# %s (line %d) does not fit %s (%s)", v->name, v->line, o->path,
 			  option_type_name(o));
+	} else if (holds_secret(o, v)) {
+		emit_line(&im->e, "# %s: not copied, give the web server's process %s", name,
+			  v->name);
+	} else {
+		option_show(&shown, o, scratch, NULL);
+		emit_line(&im->e, "%s = %s;  # %s", name, buf_cstr(&shown), v->name);
 	}
 	buf_release(&shown);
 }
@@ -220,14 +248,6 @@ static void put_globals(struct import *im)
 			put_option(im, o, v, &scratch);
 	}
 	emit_path_end(&im->e);
-}
-
-static void put_key(struct import *im, const struct var *v)
-{
-	emit_comment(&im->e, "The key is not copied: give the web server's process this variable, "
-			     "or put the key into a file that only its user can read (chmod 600) "
-			     "and name it: api_key = \"file:/path/to/file\".");
-	emit_line(&im->e, "api_key = \"env:%s\";", v->name);
 }
 
 static void put_quoted(struct import *im, const char *format, const char *text, const char *name)
@@ -278,11 +298,10 @@ static void put_backend(struct import *im, const struct preset *p, bool general)
 	for (env = p->env; env->option; env++) {
 		struct var *v = strcmp(env->option, "headers") ? take(im, env->vars) : NULL;
 
-		if (v && !strcmp(env->option, "api_key"))
-			put_key(im, v);
-		else if (v)
+		if (v)
 			put_option(im, option_find(&options_backend, env->option), v, &scratch);
 	}
+	emit_path_end(&im->e);
 	put_headers(im, p);
 	for (i = 0; general && i < options_backend.n; i++) {
 		const struct option *o = &options_backend.rows[i];
@@ -375,7 +394,8 @@ int config_import_env(const char *file, FILE *out)
 	report_init(&im.report);
 	arena_init(&im.arena, 16 * 1024 * 1024);
 	im.l = (struct loader){
-		.arena = &im.arena, .report = &im.report, .watch = &im.watch, .prefix = ""
+		.arena = &im.arena, .notes = &im.arena, .report = &im.report,
+		.watch = &im.watch, .prefix = "",
 	};
 	if (read_vars(&im, file)) {
 		fprintf(out,

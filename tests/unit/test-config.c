@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "config/option.h"
+#include "config/preset.h"
 
 #define HASH_A "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 #define HASH_B "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
@@ -1325,6 +1326,138 @@ static void test_import(void **state)
 	assert_int_equal(config_import_env("/nonexistent/.env", stdout), 1);
 }
 
+/* A value that fits, and a sEcReT in all that may hold one. */
+static void put_fitting(struct buf *b, const struct option *o)
+{
+	switch (o->type) {
+	case TYPE_SECRET:
+	case TYPE_HIDDEN:
+		buf_puts(b, "sEcReT-of-its-own");
+		break;
+	case TYPE_PROXY:
+		buf_puts(b, "http://me:sEcReT@127.0.0.1:3128");
+		break;
+	case TYPE_URL:
+		buf_puts(b, "https://api.example.com/v1");
+		break;
+	case TYPE_PATH:
+	case TYPE_CA:
+		buf_puts(b, at("some.file"));
+		break;
+	case TYPE_LIST:
+		buf_puts(b, "127.0.0.1");
+		break;
+	default:
+		if (o->words)
+			buf_puts(b, o->words[0]);
+		else if (o->value)
+			buf_puts(b, o->value);
+		else if (o->most)
+			buf_printf(b, "%lld", (long long)o->least);
+		else
+			buf_puts(b, "abc");
+	}
+}
+
+/* NAME=value for each variable. */
+static void put_vars(struct buf *b, const struct option *o, const char *vars)
+{
+	struct str rest = str_of(vars), one;
+
+	while (str_split(&rest, ' ', &one)) {
+		buf_printf(b, "%.*s='", STR_ARGS(one));
+		put_fitting(b, o);
+		buf_puts(b, "'\n");
+	}
+}
+
+static void put_table_vars(struct buf *b, const struct option_table *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->rows[i].env && !strstr(t->rows[i].path, "_backend"))
+			put_vars(b, &t->rows[i], t->rows[i].env);
+}
+
+/* The secrets are where the output says that they are. */
+static void set_secrets(const struct preset *p)
+{
+	for (const struct preset_env *e = p->env; e->option; e++) {
+		const struct option *o = option_find(&options_backend, e->option);
+		struct str rest = str_of(e->vars), one;
+
+		while (o->type == TYPE_SECRET && str_split(&rest, ' ', &one)) {
+			char name[80];
+
+			snprintf(name, sizeof(name), "%.*s", STR_ARGS(one));
+			setenv(name, "sEcReT-of-its-own", 1);
+		}
+	}
+}
+
+/* A .env with every variable there is, for each backend: what comes out is a configuration, and
+ * shows no secret. */
+static void test_import_all(void **state)
+{
+	put("some.file", "");
+	for (const struct preset *p = presets; p->name; p++) {
+		struct buf vars;
+		struct config *c;
+		char *made;
+
+		buf_init(&vars, 0);
+		buf_printf(&vars, "PROXY_BACKEND=%s\n", p->name);
+		put_table_vars(&vars, &options_global);
+		put_table_vars(&vars, &options_backend);
+		for (const struct preset_env *e = p->env; e->option; e++)
+			put_vars(&vars, option_find(&options_backend, e->option), e->vars);
+		import(buf_cstr(&vars));
+		buf_release(&vars);
+		assert_lacks(shown, "sEcReT");
+		assert_lacks(shown, "(set");
+		assert_lacks(shown, "Not taken over");
+		made = strdup(shown);
+		set_secrets(p);
+		c = load(made);
+		if (!c)
+			fail_msg("%s is refused:\n%s\n%s", p->name, buf_cstr(&err), made);
+		assert_string_equal(c->backend->name, p->name);
+		config_unref(c);
+		free(made);
+		clearenv();
+	}
+}
+
+/* Credentials are a group of their own, and what comes behind it is not in it. */
+static void test_import_credentials(void **state)
+{
+	struct config *c;
+	char *made;
+
+	import("AWS_ACCESS_KEY_ID=AKIA1\nAWS_SECRET_ACCESS_KEY=SECRET1\nAWS_SESSION_TOKEN=SECRET2\n"
+	       "AWS_REGION=eu-west-1\nMESSAGES_TIMEOUT=77\nMESSAGES_DOCTOR_WORD=SECRET3SECRET3\n"
+	       "MESSAGES_PROXY=http://me:SECRET4@127.0.0.1:1\n");
+	assert_lacks(shown, "SECRET1");
+	assert_lacks(shown, "SECRET2");
+	assert_lacks(shown, "SECRET3");
+	assert_lacks(shown, "SECRET4");
+	assert_has(shown, "client_secret = \"env:AWS_SECRET_ACCESS_KEY\";");
+	assert_has(shown, "session = \"env:AWS_SESSION_TOKEN\";");
+	assert_has(shown, "# word: not copied, give the web server's process MESSAGES_DOCTOR_WORD");
+	assert_has(shown, "# proxy: not copied, give the web server's process MESSAGES_PROXY");
+	made = strdup(shown);
+	setenv("AWS_SECRET_ACCESS_KEY", "s", 1);
+	setenv("AWS_SESSION_TOKEN", "t", 1);
+	c = must(load(made));
+	free(made);
+	assert_string_equal(c->backend->name, "BEDROCK");
+	assert_string_equal(c->backend->credential.client_id, "AKIA1");
+	assert_string_equal(c->backend->credential.client_secret, "s");
+	assert_string_equal(c->backend->credential.session, "t");
+	assert_string_equal(c->backend->region, "eu-west-1");
+	assert_int_equal(c->backend->timeout, 77);
+	config_unref(c);
+}
+
 static void test_options(void **state)
 {
 	static const char *const formats[] = { "text", "conf", "markdown", "man" };
@@ -1368,7 +1501,8 @@ int main(void)
 		TEST(test_docroot),	TEST(test_search),     TEST(test_check),
 		TEST(test_world_readable), TEST(test_modes),   TEST(test_modes_of_includes),
 		TEST(test_print),	TEST(test_reload),     TEST(test_threads),
-		TEST(test_new_key),	TEST(test_import),     TEST(test_options),
+		TEST(test_new_key),	TEST(test_import),     TEST(test_import_all),
+		TEST(test_import_credentials), TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
