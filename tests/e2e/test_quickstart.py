@@ -177,6 +177,26 @@ def test_the_command_line():
         assert done.returncode == status and words in told, (args, done)
 
 
+def test_import_env():
+    """A .env becomes a configuration that answers for its backend, and none of its secrets is in it."""
+    secrets = {"AWS_SECRET_ACCESS_KEY": "not-copied-1", "AWS_SESSION_TOKEN": "not-copied-2"}
+    variables = dict(secrets, AWS_ACCESS_KEY_ID="AKIAEXAMPLE", AWS_REGION="eu-west-1",
+                     REQUEST_TIMEOUT="77", PORT="8080")
+    with tempfile.TemporaryDirectory() as home:
+        old, config = os.path.join(home, ".env"), os.path.join(home, "messages.conf")
+        with open(old, "w") as f:
+            f.writelines("%s=%s\n" % v for v in variables.items())
+        made = run_program("import-env", old)
+        assert made.returncode == 0 and "not-copied" not in made.stdout, made
+        assert "PORT (line 6): the web server's" in made.stdout, made.stdout
+        with open(config, "w") as f:
+            f.write(made.stdout)
+        checked = run_program("--config", config, "--check", HOME=home, **secrets)
+        assert checked.returncode == 0, checked.stdout
+        assert "https://bedrock-runtime.eu-west-1.amazonaws.com" in checked.stdout, checked.stdout
+        assert "not-copied" not in checked.stdout + checked.stderr
+
+
 def env_line(home, options, more="", url="http://127.0.0.1:4000", **env):
     """What `env` says for a backend with these options."""
     config = os.path.join(home, "messages.conf")

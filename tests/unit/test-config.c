@@ -1274,7 +1274,6 @@ static void import(const char *text)
 static void test_import(void **state)
 {
 	struct config *c;
-	char *made;
 
 	import("# the old proxy\nexport PROXY_BACKEND=openrouter\nOPENROUTER_API_KEY=\"sk-SECRET\" "
 	       "# key\n"
@@ -1292,10 +1291,8 @@ static void test_import(void **state)
 	assert_has(shown, "OTHER_THING (line 11): not known");
 	assert_has(shown, "ANTHROPIC_BASE_URL (line 14): the client's");
 	assert_has(shown, "REQUEST_TIMEOUT (line 7) does not fit");
-	made = strdup(shown);
 	setenv("OPENROUTER_API_KEY", "k", 1);
-	c = must(load(made));
-	free(made);
+	c = must(load(shown));
 	assert_string_equal(c->backend->name, "OPENROUTER");
 	assert_string_equal(c->backend->headers[0].value, "my \"app\"");
 	assert_int_equal(c->backend->max_tokens_max, 8192);
@@ -1326,7 +1323,7 @@ static void test_import(void **state)
 	assert_int_equal(config_import_env("/nonexistent/.env", stdout), 1);
 }
 
-/* A value that fits, and a sEcReT in all that may hold one. */
+/* A value that fits, and "sEcReT" in all that may hold one. */
 static void put_fitting(struct buf *b, const struct option *o)
 {
 	switch (o->type) {
@@ -1402,7 +1399,6 @@ static void test_import_all(void **state)
 	for (const struct preset *p = presets; p->name; p++) {
 		struct buf vars;
 		struct config *c;
-		char *made;
 
 		buf_init(&vars, 0);
 		buf_printf(&vars, "PROXY_BACKEND=%s\n", p->name);
@@ -1415,14 +1411,10 @@ static void test_import_all(void **state)
 		assert_lacks(shown, "sEcReT");
 		assert_lacks(shown, "(set");
 		assert_lacks(shown, "Not taken over");
-		made = strdup(shown);
 		set_secrets(p);
-		c = load(made);
-		if (!c)
-			fail_msg("%s is refused:\n%s\n%s", p->name, buf_cstr(&err), made);
+		c = must(load(shown));
 		assert_string_equal(c->backend->name, p->name);
 		config_unref(c);
-		free(made);
 		clearenv();
 	}
 }
@@ -1431,7 +1423,6 @@ static void test_import_all(void **state)
 static void test_import_credentials(void **state)
 {
 	struct config *c;
-	char *made;
 
 	import("AWS_ACCESS_KEY_ID=AKIA1\nAWS_SECRET_ACCESS_KEY=SECRET1\nAWS_SESSION_TOKEN=SECRET2\n"
 	       "AWS_REGION=eu-west-1\nMESSAGES_TIMEOUT=77\nMESSAGES_DOCTOR_WORD=SECRET3SECRET3\n"
@@ -1444,11 +1435,9 @@ static void test_import_credentials(void **state)
 	assert_has(shown, "session = \"env:AWS_SESSION_TOKEN\";");
 	assert_has(shown, "# word: not copied, give the web server's process MESSAGES_DOCTOR_WORD");
 	assert_has(shown, "# proxy: not copied, give the web server's process MESSAGES_PROXY");
-	made = strdup(shown);
 	setenv("AWS_SECRET_ACCESS_KEY", "s", 1);
 	setenv("AWS_SESSION_TOKEN", "t", 1);
-	c = must(load(made));
-	free(made);
+	c = must(load(shown));
 	assert_string_equal(c->backend->name, "BEDROCK");
 	assert_string_equal(c->backend->credential.client_id, "AKIA1");
 	assert_string_equal(c->backend->credential.client_secret, "s");
