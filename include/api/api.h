@@ -139,6 +139,8 @@ void api_trace_setup(const struct config *c);
 void api_trace_answered(struct api_call *c, const struct fault *f);
 void api_trace_begin(struct api_call *c);
 void api_trace_body(struct api_call *c, struct str body, const struct message_request *r);
+/* The newest results of MCP tools that the client marks as failed. */
+void api_trace_mcp(const struct message_request *r);
 /* `messages.fcgi errors …` (args: NULL-terminated) and --error-sites (api/errors.c). */
 int api_errors(const struct config_load *load, const char *const *args, FILE *out);
 int api_error_sites(FILE *out);

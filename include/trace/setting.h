@@ -21,6 +21,8 @@ struct trace_event {
 	enum trace_fate fate;
 	enum log_level level;
 	struct str text;                /* the message */
+	const char *tool;               /* an MCP server's; NULL: none */
+	size_t result_bytes;            /* of it */
 	const struct trace_request *request;    /* NULL: none */
 	int64_t wall_us, now_us;
 };

@@ -96,6 +96,9 @@ enum trace_fate {
 	TRACE_LOGGED,                   /* a message of the log */
 };
 void trace_fault(const struct fault *f, enum trace_fate fate);
+/* A tool of an MCP server has failed, with a result of so many bytes: an entry of a file of its own,
+ * for it is no error of the gateway. */
+void trace_mcp(const char *tool, size_t result_bytes);
 
 /* ---- tidying ---- */
 

@@ -203,6 +203,8 @@ int api_body_read(struct api_call *c, enum op op, struct api_body *b, struct fau
 	c->account.asked = b->request.model_name;
 	c->account.session_id = b->request.session_id;
 	c->account.stream = b->request.stream;
+	if (op == OP_MESSAGE)
+		api_trace_mcp(&b->request);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "base/log.h"
+#include "base/parts.h"
 #include "state/rates.h"
 
 /* A minute, over all processes; the mark is even, as no key's is. */
@@ -117,4 +118,49 @@ void api_trace_body(struct api_call *c, struct str body, const struct message_re
 		return;
 	trace_shape_of(&c->trace.shape, r);
 	c->trace.shaped = true;
+}
+
+#define MCP_LOOKED_AT 64        /* failed results of one request */
+
+/* The call that a result answers stands in the turn before. */
+static const struct block *call_of(const struct turn *t, struct span id)
+{
+	for (size_t i = 0; i < t->nblocks; i++)
+		if (t->blocks[i].type == BLOCK_TOOL_USE && span_eq(t->blocks[i].id, id))
+			return &t->blocks[i];
+	return NULL;
+}
+
+/* "mcp__SERVER__TOOL" is how Claude Code names them. What the result says is not told. */
+static void note_mcp(const struct turn *asked, const struct block *result)
+{
+	const struct block *call = call_of(asked, result->id);
+	struct buf name;
+
+	if (!call)
+		return;
+	buf_init(&name, 0);
+	span_put_text(&name, call->name);
+	if (str_starts(buf_str(&name), "mcp__"))
+		trace_mcp(buf_cstr(&name), result->raw.n);
+	buf_release(&name);
+}
+
+void api_trace_mcp(const struct message_request *r)
+{
+	size_t asked = r->nturns, left = MCP_LOOKED_AT;
+
+	if (!WITH_ERROR_FILES || !trace_on())
+		return;
+	while (asked && r->turns[asked - 1].role != ROLE_ASSISTANT)
+		asked--;
+	for (size_t t = asked; asked && t < r->nturns; t++)
+		for (size_t i = 0; left && i < r->turns[t].nblocks; i++) {
+			const struct block *b = &r->turns[t].blocks[i];
+
+			if (b->type != BLOCK_TOOL_RESULT || !b->is_error)
+				continue;
+			note_mcp(&r->turns[asked - 1], b);
+			left--;
+		}
 }

@@ -199,13 +199,20 @@ static void put_message(struct buf *b, const struct trace_event *e, const struct
 	put_text(b, "message", str_of(text), r);
 }
 
+/* What is no fault of a request's own. */
+static const char *type_of_message(const struct trace_event *e)
+{
+	if (e->tool)
+		return "mcp_tool_error";
+	return e->level >= LOG_LEVEL_ERROR ? "log_error" : "log_warning";
+}
+
 static void put_type(struct buf *b, const struct trace_event *e)
 {
 	const struct fault *f = e->fault;
 
 	if (!f) {
-		buf_printf(b, "\"type\":\"%s\",",
-			   e->level >= LOG_LEVEL_ERROR ? "log_error" : "log_warning");
+		buf_printf(b, "\"type\":\"%s\",", type_of_message(e));
 		return;
 	}
 	buf_printf(b, "\"type\":\"%s\",\"class\":\"%s\",\"status\":%d,",
@@ -268,6 +275,10 @@ void entry_put(struct buf *b, const struct trace_setting *s, const struct trace_
 		put_text(b, "message", e->text, &red);
 	else
 		put_message(b, e, &words);
+	if (e->tool) {
+		put_name(b, "tool", e->tool, &red);
+		put_int(b, "result_bytes", (int64_t)e->result_bytes);
+	}
 	if (r)
 		put_of_request(b, e, &red, &words);
 	if (r && debug)

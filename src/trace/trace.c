@@ -16,6 +16,7 @@
 
 #define TIDY_EVERY 3600         /* seconds, over all processes */
 #define TIDY_MS 2000            /* one pass in a thread of its own */
+#define MCP_FAILED "a tool of an MCP server has failed"
 #define HEAD_MAX 1024           /* bytes of an upstream's error body that are kept */
 
 static struct {
@@ -78,15 +79,21 @@ static bool is_general(const struct trace_event *e)
 	return e->fault ? e->fate == TRACE_ANSWERED : e->level >= LOG_LEVEL_ERROR;
 }
 
-static NOINLINE void record(const struct trace_setting *s, struct trace_event *e)
+/* What is known of the request by now. */
+static void bring_up_to_date(struct trace_event *e)
 {
-	struct buf b;
-
 	if (current && current->fill)
 		current->fill(current);
 	e->request = current;
 	e->wall_us = clock_wall_us();
 	e->now_us = clock_us();
+}
+
+static NOINLINE void record(const struct trace_setting *s, struct trace_event *e)
+{
+	struct buf b;
+
+	bring_up_to_date(e);
 	buf_init(&b, TRACE_LINE_MAX);
 	entry_put(&b, s, e, false);
 	if (!b.failed) {
@@ -121,6 +128,27 @@ void trace_fault(const struct fault *f, enum trace_fate fate)
 	record(s, &e);
 	setting_put(s);
 	errno = saved;
+}
+
+void trace_mcp(const char *tool, size_t result_bytes)
+{
+	struct trace_event e = {
+		.site = ERROR_SITE("mcp_tool", SITE_TEXT(MCP_FAILED)), .fate = TRACE_LOGGED,
+		.level = LOG_LEVEL_WARN, .text = STR(MCP_FAILED),
+		.tool = tool, .result_bytes = result_bytes,
+	};
+	struct trace_setting *s = setting_get();
+	struct buf b;
+
+	if (!s)
+		return;
+	bring_up_to_date(&e);
+	buf_init(&b, TRACE_LINE_MAX);
+	entry_put(&b, s, &e, false);
+	if (!b.failed)
+		write_entry(s, TRACE_MCP, buf_str(&b), e.wall_us);
+	buf_release(&b);
+	setting_put(s);
 }
 
 static void hear_log(const struct error_site *site, enum log_level level, struct str text)

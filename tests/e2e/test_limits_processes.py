@@ -113,6 +113,8 @@ def test_streams_of_lighttpds_processes_and_cgi():
                 break
         s.upstream.reset()
         wait_for(lambda: s.cgi().ask(HTTP_X_API_KEY=KEY)[0] == 200, 5, "there is room again")
+        # One that lighttpd is just starting when it ends itself would not be told of that.
+        wait_for(lambda: len(processes_below(s.gateway.dir)) == 4, 30, "all of them are there again")
         go.set()
         for client, stream in open_ones:
             try:

@@ -177,6 +177,43 @@ def test_an_error_that_passes_as_received():
         assert "prompt-words" not in setup.all_text()
 
 
+def tool_round(*results):
+    """A conversation whose newest turn has these results: (tool, failed)."""
+    calls = [{"type": "tool_use", "id": "toolu_%d" % i, "name": name, "input": {}}
+             for i, (name, _) in enumerate(results)]
+    answers = [{"type": "tool_result", "tool_use_id": "toolu_%d" % i, "content": PROMPT,
+                "is_error": failed} for i, (_, failed) in enumerate(results)]
+    return [{"role": "user", "content": "Go"}, {"role": "assistant", "content": calls},
+            {"role": "user", "content": answers}]
+
+
+def test_failed_mcp_tools():
+    """Those that the newest turn tells of: each once, no other tool, nothing of what they said."""
+    first = tool_round(("mcp__github__get_issue", True), ("mcp__github__list", False),
+                       ("Bash", True))
+    later = first + tool_round(("mcp__files__read", True))[1:]
+    for server_class in (harness.Lighttpd, harness.ApacheFcgid):
+        with Traced(server_class) as setup, setup.client() as client:
+            assert client.ask("POST", "/v1/messages/count_tokens",
+                              {"model": "m", "messages": first}).status == 200
+            assert client.ask("POST", "/v1/messages", message()).status == 200
+            assert setup.files() == []
+            answers = [client.ask("POST", "/v1/messages", message(messages=turns))
+                       for turns in (first, later)]
+            assert [a.status for a in answers] == [200, 200], answers
+            entries = setup.entries("mcp/mcp_*.jsonl")
+            assert [e["correlation_id"] for e in entries] == \
+                [a.headers["request-id"] for a in answers], entries
+            assert [e["tool"] for e in entries] == \
+                ["mcp__github__get_issue", "mcp__files__read"], entries
+            for e in entries:
+                assert e["type"] == "mcp_tool_error" and e["result_bytes"] > len(PROMPT), e
+                assert e["message"] == "a tool of an MCP server has failed", e
+                assert e["request"]["key"] == "e2e" and len(e["hash"]) == 12, e
+            assert all(name.startswith("mcp/") for name in setup.files()), setup.files()
+            assert "prompt-words" not in setup.all_text()
+
+
 def test_plain_cgi_tidies_after_its_answer():
     with Traced(harness.ApacheModCgi) as setup:
         setup.upstream.reset(refuse)
