@@ -104,6 +104,23 @@ def test_failover_of_listed_statuses():
         assert s.ask(model="safe").headers["x-messages-backend"] == "LAB"
 
 
+def test_members_share_one_deadline():
+    """The first one's, however long the next would wait."""
+    with Pair(Lighttpd, SAFE % (100, 1), backend="first_byte_timeout = 1; timeout = 3;",
+              lab="first_byte_timeout = 90; timeout = 90;") as s:
+        go = threading.Event()
+        for upstream in (s.upstream, s.lab):
+            upstream.reset(lambda call: go.wait(100))
+        start = time.monotonic()
+        try:
+            answer = s.ask(model="safe")
+        finally:
+            go.set()
+        assert 2.5 < time.monotonic() - start < 25, time.monotonic() - start
+        error_of(answer, 504, "timeout_error")
+        assert len(s.upstream.calls) == len(s.lab.calls) == 1
+
+
 def test_no_failover_after_content():
     def cut(call):
         call.begin()
