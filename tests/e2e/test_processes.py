@@ -278,6 +278,27 @@ def test_key_changes_at_once():
         assert client.ask("POST", "/v1/messages", message()).status == 200
 
 
+def test_a_backends_key_file_changes():
+    """Who replaces it need not restart anything."""
+    def put(key):
+        with open(path + ".new", "w") as f:
+            f.write(key + "\n")
+        harness.private(path + ".new")
+        os.rename(path + ".new", path)
+
+    def arrived():
+        assert client.ask("POST", "/v1/messages", message()).status == 200
+        return setup.upstream.calls[-1].headers["authorization"]
+
+    setup = Setup(Nginx, key='api_key = "file:backend.key";')
+    path = setup.gateway.path("backend.key")
+    put("first-key")
+    with setup, setup.client() as client:
+        assert arrived() == "Bearer first-key"
+        put("second-key")
+        wait_for(lambda: arrived() == "Bearer second-key", 5, "the new key is sent")
+
+
 def test_too_many_requests():
     """More than limits.requests at once: 529 before the body is read, then room again."""
     with Setup(Nginx, more="limits = { requests = 1; };") as setup:
